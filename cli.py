@@ -1,0 +1,242 @@
+"""The program: `deepfield DOMAIN VERB`, put together from the tables in `toolkit.verbs`.
+
+Only the named domain is imported, and only the named verb is built: help and the first answer
+come at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepfield.toolkit import errors, verbs
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Program(click.Group):
+    """Domains and the verbs above them, each built when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from deepfield.domains import DOMAINS
+
+        return [*DOMAINS, *verbs.PROGRAM_VERBS]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        from deepfield.domains import DOMAINS
+
+        if name in DOMAINS:
+            return _Domain(name, DOMAINS[name][2])
+        if name in verbs.PROGRAM_VERBS:
+            from deepfield.toolkit.program import command
+
+            return command(name)
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from deepfield.domains import DOMAINS
+
+        with formatter.section("Domains"):
+            formatter.write_dl([(name, facts[2]) for name, facts in DOMAINS.items()])
+        with formatter.section("Program"):
+            formatter.write_dl(list(verbs.PROGRAM_VERBS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text("deepfield DOMAIN --help lists the verbs of a domain.")
+
+
+class _Domain(click.Group):
+    """The verbs of one domain."""
+
+    def __init__(self, name: str, summary: str) -> None:
+        super().__init__(name, help=summary, context_settings=_CONTEXT)
+        self.domain = name
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from deepfield.domains import domain
+
+        return [*verbs.VERBS, *domain(self.domain).verbs]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from deepfield.domains import domain
+
+        cls = domain(self.domain)
+        every = verbs.VERBS | dict(cls.verbs)
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, verb.help) for name, verb in every.items()])
+        with formatter.section("Reads"):
+            formatter.write_dl([(r.name, r.summary) for r in cls.readers])
+        with formatter.section("Presets"):
+            formatter.write_dl(
+                [(p, "the default" if not i else "") for i, p in enumerate(cls.presets)]
+            )
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        from deepfield.domains import domain
+
+        cls = domain(self.domain)
+        verb = verbs.VERBS.get(name) or cls.verbs.get(name)
+        return None if verb is None else _verb(cls, name, verb)
+
+
+class _Verb(click.Command):
+    """A verb whose help starts with examples that run as they stand."""
+
+    examples: tuple[str, ...] = ()
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+            formatter.write_paragraph()
+        super().format_help(ctx, formatter)
+
+
+def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
+    params: list[click.Parameter] = []
+    if verb.argument:
+        needed = not verb.argument.startswith("[")
+        count = -1 if verb.several else 1
+        params.append(
+            click.Argument(["subject"], nargs=count, required=needed, metavar=verb.argument)
+        )
+    params += [_option(flag) for flag in verbs.flags_of(name, verb.shared)]
+    params += [_option(option) for option in cls.options if name in option.verbs]
+
+    def run(**values: Any) -> int:
+        from deepfield import domains
+        from deepfield.toolkit import commands
+
+        flags = commands.Flags({k: v for k, v in values.items() if k != "subject"})
+        subject = (values["subject"],) if "subject" in values else ()
+        return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
+
+    command = _Verb(name, params=params, callback=run, help=verb.help, context_settings=_CONTEXT)
+    command.examples = tuple(cls.examples.get(name, ()))
+    return command
+
+
+def _option(flag: Any) -> click.Option:
+    names = ["--" + flag.name.replace("_", "-")]
+    if getattr(flag, "short", ""):
+        names.insert(0, f"-{flag.short}")
+    settings: dict[str, Any] = {"help": flag.help}
+    if flag.type is bool:
+        settings |= {"is_flag": True, "default": False}
+    else:
+        kind: Any = click.Choice(flag.choices) if flag.choices else flag.type
+        settings |= {"type": kind, "default": flag.default, "multiple": flag.repeat}
+        if flag.repeat:
+            settings.pop("default")
+        if getattr(flag, "metavar", ""):
+            settings["metavar"] = flag.metavar
+        if flag.default is not None:
+            settings["show_default"] = True
+    if flag.name == "config":
+        settings |= {"is_eager": True, "expose_value": False, "callback": _read_config}
+    return click.Option([*names, flag.name], **settings)
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Values from a TOML file become the defaults of the other flags."""
+    if value is None:
+        return
+    try:
+        table = tomllib.loads(Path(value).read_text())
+    except FileNotFoundError:
+        raise errors.NotFound(f"no such file: {value!r}", "name a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise errors.UsageError(f"{value!r} is not TOML: {error}", "see toml.io") from None
+    known = {p.name: p for p in ctx.command.params}
+    defaults: dict[str, Any] = {}
+    for name, given in table.items():
+        key = name.replace("-", "_")
+        if key not in known:
+            raise errors.UsageError(
+                f"{value!r}: {name!r} is no flag of {ctx.command.name}",
+                f"flags: {', '.join(sorted(str(k) for k in known))}",
+            )
+        if key == "set" and isinstance(given, dict):
+            given = [f"{k}={v}" for k, v in given.items()]
+        defaults[key] = given
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+
+
+def _version() -> str:
+    from deepfield import __version__
+
+    return f"deepfield {__version__}"
+
+
+def program() -> click.Group:
+    """The whole command line."""
+    option = click.Option(
+        ["--version"], is_flag=True, is_eager=True, expose_value=False, help="Show the version.",
+        callback=lambda ctx, param, on: (click.echo(_version()), ctx.exit()) if on else None,
+    )  # fmt: skip
+    return _Program(
+        "deepfield",
+        params=[option],
+        help="Applied deep learning on your own files: predict, fine-tune, train, explain.",
+        context_settings=_CONTEXT,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; the exit code says how it went (see `toolkit.errors.EXIT_CODES`)."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--debug" in given:
+        return int(program().main(given, "deepfield", standalone_mode=False) or 0)
+    return _guarded(lambda: program().main(given, "deepfield", standalone_mode=False))
+
+
+def _guarded(run: Callable[[], Any]) -> int:
+    try:
+        code = int(run() or 0)
+        sys.stdout.flush()
+        return code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 2
+    except click.ClickException as error:
+        where = error.ctx.command_path if getattr(error, "ctx", None) else "deepfield"
+        return _fail(error.format_message(), f"see `{where} --help`", 2)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _fail("interrupted", "what was finished is kept; --resume goes on", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone; nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.CLOSED_PIPE
+    except errors.DeepfieldError as error:
+        return _fail(error.message, error.hint, error.exit_code)
+    except errors.BadInput as error:
+        return _fail(error.reason, "--on-error null keeps the row and goes on", 1)
+    except MemoryError:
+        return _fail("not enough memory", "use a smaller --batch-size", 1)
+    except OSError as error:
+        what = f"{error.strerror or error}" + (f": {error.filename!r}" if error.filename else "")
+        return _fail(what, "check the path, its permissions and the disk", 1)
+    except Exception as error:
+        return _fail(
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
+            "this should not happen: --debug shows where, please report it",
+            1,
+        )
+
+
+def _fail(what: str, hint: str, code: int) -> int:
+    one = " ".join(what.split())
+    print(f"error: {one}\nhint: {' '.join(hint.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The six wings, by name; each is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from deepfield.toolkit.bundle import open_bundle
+from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.presets import preset_bundle
+
+#: Domain name to module, class and what it is for.
+DOMAINS: dict[str, tuple[str, str, str]] = {
+    "image": ("deepfield.domains.image", "ImagePipeline", "which class a picture shows"),
+}
+
+
+def domain(name: str) -> type[Pipeline]:
+    """The pipeline class of a domain.
+
+    Raises:
+        UsageError: no such domain.
+    """
+    if name not in DOMAINS:
+        raise UsageError(f"no domain {name!r}", f"there are {', '.join(DOMAINS)}")
+    module, cls, _ = DOMAINS[name]
+    return getattr(importlib.import_module(module), cls)
+
+
+def load(model: str, domain_name: str | None = None, device: str = "cpu") -> Pipeline:
+    """Load a bundle's folder or a preset (`domain/name`, or the bare name inside a domain).
+
+    An adopted preset is converted into the user's cache when it is first asked for.
+
+    Raises:
+        NotFound: no such folder and no such preset.
+        UnusableModel: the bundle is damaged, or of another domain than `domain_name`.
+    """
+    name, _, preset = model.rpartition("/")
+    name = name or domain_name or ""
+    if name in DOMAINS and preset in domain(name).presets and not Path(model).exists():
+        if domain_name not in (None, name):
+            raise UnusableModel(
+                f"{model!r} is not a {domain_name} model", f"use `deepfield {name}`"
+            )
+        return domain(name).from_bundle(preset_bundle(domain(name), preset), device)
+    if not Path(model).is_dir():
+        presets = [f"{d}/{p}" for d in DOMAINS for p in domain(d).presets]
+        raise NotFound(
+            f"no model {model!r}: neither a bundle's folder nor a preset",
+            f"presets: {', '.join(presets)}",
+        )
+    bundle = open_bundle(model)
+    found = str(bundle.config.get("domain"))
+    if found not in DOMAINS or domain_name not in (None, found):
+        raise UnusableModel(
+            f"{model!r} is a {found} model, not {domain_name}", f"use `deepfield {found}` with it"
+        )
+    return domain(found).from_bundle(bundle, device)
+
+
+__all__ = ["DOMAINS", "domain", "load"]

@@ -1,0 +1,88 @@
+"""Why a network says what it says of a picture: what its layers see, and where it looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deepfield.domains.image.features import decode_image, frame
+from deepfield.toolkit import explain as explaining
+from deepfield.toolkit import plots
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.report import Report
+
+if TYPE_CHECKING:
+    from deepfield.domains.image.pipeline import ImagePipeline
+
+_LAYERS = 8
+
+
+@dataclass(slots=True)
+class Explanation:
+    """A picture, what every layer made of it, the scores, and where it was decided.
+
+    Args:
+        name: of the sample.
+        scores: probability by class, best first.
+        layers: the picture of LeCun, Bengio & Hinton 2015, figure 2: PNG.
+        saliency: where the network looked: PNG.
+    """
+
+    name: str
+    scores: dict[str, float]
+    layers: bytes
+    saliency: bytes
+
+    def png(self) -> bytes:
+        """Both pictures in one, the layers on the left."""
+        import io
+
+        from PIL import Image
+
+        parts = [Image.open(io.BytesIO(png)).convert("RGB") for png in (self.layers, self.saliency)]
+        sheet = Image.new(
+            "RGB", (sum(p.width for p in parts), max(p.height for p in parts)), "white"
+        )
+        left = 0
+        for part in parts:
+            sheet.paste(part, (left, 0))
+            left += part.width
+        stream = io.BytesIO()
+        sheet.save(stream, "PNG")
+        return stream.getvalue()
+
+    def report(self) -> Report:
+        """A page with both pictures and the scores."""
+        page = Report(f"Why: {self.name}")
+        page.table([{"class": k, "probability": v} for k, v in self.scores.items()])
+        page.picture(self.saliency, "Where the network looked for its answer (Grad-CAM)")
+        page.picture(self.layers, "The outputs of every layer, from the picture to the scores")
+        return page
+
+
+def explain(pipeline: ImagePipeline, sample: Sample) -> Explanation:
+    """Explain the answer for one picture.
+
+    Raises:
+        BadInput: the picture cannot be decoded.
+    """
+    pixels = frame(decode_image(sample.data, pipeline.framing), pipeline.framing)
+    batch = {"pixels": pixels[None]}
+    model = pipeline.model
+    outputs = pipeline.calibrated(pipeline.forward(batch))
+    prediction = outputs["prediction"][0]
+    best = np.argsort(-prediction)[:5]
+    scores = {pipeline.labels[i]: float(prediction[i]) for i in best}
+    arrays = {"pixels": batch["pixels"].astype(np.float32)}
+    layers = [(n, a[0]) for n, a in explaining.layer_outputs(model, arrays, most=_LAYERS)]
+    seen = explaining.grad_cam(model, arrays, int(best[0]))[0]
+    shown = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    answer = f"{pipeline.labels[best[0]]}, {prediction[best[0]]:.1%}"
+    return Explanation(
+        sample.id,
+        scores,
+        plots.layers_plot(layers, shown, list(scores.items())),
+        plots.saliency_plot(shown, seen, answer),
+    )

@@ -1,0 +1,255 @@
+"""Image recognition on the toolkit's contract: a picture in, its class out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deepfield.domains.image.data import READERS, SAMPLES
+from deepfield.domains.image.features import Framing, decode_image, frame, perceptual_hash
+from deepfield.toolkit.data import Arrays, Option, Sample
+from deepfield.toolkit.errors import BadInput
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.recipe import Recipe
+from deepfield.toolkit.tasks import Classification
+
+#: Sides in pixels that an architecture insists on, and channels.
+FIXED_FRAMES = {
+    "lenet5": Framing(28, 28, 1, "squash"),
+    "alexnet": Framing(227, 227, 3, "crop", resize=256),
+    "efficientnet_lite0": Framing(224, 224, 3, "crop", resize=256),
+}
+_LEARNING = ("train", "finetune", "inspect")
+
+
+class ImagePipeline(Pipeline):
+    """Which of several classes a picture shows.
+
+    Settings:
+        size: side of the frame in pixels; by default what the training pictures suggest.
+        channels: 1 for grey, 3 for colour; by default what the training pictures have.
+        fit: `"squash"`, `"crop"` or `"pad"` (see `domains.image.features.Framing`).
+
+    Example:
+        >>> import deepfield
+        >>> model = deepfield.load("image/small_cnn_digits")
+        >>> next(model.predict("sample:digit"))["label"]
+        '5'
+    """
+
+    domain = "image"
+    summary = "image recognition: which class a picture shows"
+    readers = READERS
+    samples: ClassVar = SAMPLES
+    architectures = "deepfield.domains.image.models"
+    default_architecture = "small_cnn"
+    task_class = Classification
+    baseline = "svm"
+    presets = (
+        "efficientnet_lite0_imagenet",
+        "small_cnn_mnist",
+        "lenet5_mnist",
+        "small_cnn_digits",
+    )
+    adopted: ClassVar = {
+        "efficientnet_lite0_imagenet": "deepfield.domains.image.adopt:adopt_efficientnet"
+    }
+    recipes: ClassVar = {
+        "": Recipe(epochs=30, batch_size=64, learning_rate=2e-3, schedule="onecycle"),
+        "lenet5": Recipe(epochs=25, batch_size=64, learning_rate=1e-3, schedule="onecycle"),
+    }
+    finetune_recipe = Recipe(epochs=12, batch_size=32, learning_rate=5e-4)
+    options = (
+        Option("size", "side of the network's frame in pixels", _LEARNING, int),
+        Option("channels", "1: grey, 3: colour", _LEARNING, int),
+        Option("fit", "how pictures fill the frame", _LEARNING, choices=("squash", "crop", "pad")),
+        Option("label", "column that holds the class", (*_LEARNING, "evaluate"), reader=True),
+        Option(
+            "group",
+            "column whose values never straddle two parts; 'prefix' is the file name up to its "
+            "last underscore",
+            (*_LEARNING, "evaluate"),
+            reader=True,
+        ),
+        Option("part", "column that names train, valid or test", _LEARNING, reader=True),
+        Option(
+            "root", "folder that the paths of a table start from",
+            (*_LEARNING, "evaluate", "predict"), reader=True,
+        ),
+    )  # fmt: skip
+
+    examples: ClassVar = {
+        "inspect": (
+            "deepfield image inspect digits",
+            "deepfield image inspect sample:digits-folder --no-timing",
+        ),
+        "train": (
+            "deepfield image train digits -o digits_model",
+            "deepfield image train sample:digits-folder -o tiny --epochs 2 --split random:60/20/20",
+        ),
+        "finetune": (
+            "deepfield image finetune sample:digits-folder --from small_cnn_digits -o mine --epochs 2",
+            "deepfield image finetune sample:digits-zip --from small_cnn_mnist -o mine_too --epochs 2",
+        ),
+        "evaluate": (
+            "deepfield image evaluate digits --model small_cnn_digits",
+            "deepfield image evaluate sample:digits-idx --model small_cnn_digits --json",
+        ),
+        "predict": (
+            "deepfield image predict sample:china",
+            "deepfield image predict sample:digits-folder --model small_cnn_digits -o answers.csv",
+        ),
+        "explain": (
+            "deepfield image explain sample:flower -o why.png",
+            "deepfield image explain sample:digit --model lenet5_mnist -o why.html",
+        ),
+        "export": (
+            "deepfield image export --model lenet5_mnist -o lenet5.onnx",
+            "deepfield image export --model small_cnn_digits -o digits.tflite",
+        ),
+        "describe": (
+            "deepfield image describe lenet5",
+            "deepfield image describe small_cnn_mnist --json",
+        ),
+    }
+
+    # ------------------------------------------------------------------ from picture to pixels
+
+    @property
+    def framing(self) -> Framing:
+        """How pictures become the network's input."""
+        if not hasattr(self, "_framing"):
+            self._framing = Framing(**self.state["framing"])
+        return self._framing
+
+    def encode(self, item: Any) -> tuple[Arrays, Any]:
+        """A picture (path, bytes or array) to `pixels`, uint8 (height, width, channels)."""
+        return {"pixels": frame(decode_image(item, self.framing), self.framing)}, None
+
+    def prepare(self, items: Sequence[Sample], targets: Sequence[Any]) -> None:
+        """Choose the frame from the training pictures, unless it is settled already."""
+        if hasattr(self, "_framing"):
+            del self._framing
+        wish = {k: v for k, v in self.settings.items() if v is not None}
+        if "framing" in self.state:  # fine-tuning keeps the frame of the network it starts from
+            framing = self._finetuned_frame(Framing(**self.state["framing"]), items)
+        elif self.architecture in FIXED_FRAMES:
+            framing = FIXED_FRAMES[self.architecture]
+        else:
+            framing = _natural_frame(items)
+        if "size" in wish:
+            side = int(wish["size"])
+            resize = round(side * framing.resize / framing.height) if framing.resize else None
+            framing = replace(framing, height=side, width=side, resize=resize)
+        if "channels" in wish:
+            framing = replace(framing, channels=int(wish["channels"]))
+        if "fit" in wish:
+            framing = replace(framing, fit=wish["fit"])
+        self.state["framing"] = asdict(framing)
+
+    def _finetuned_frame(self, framing: Framing, items: Sequence[Sample]) -> Framing:
+        """A smaller frame for small pictures: enlarging them to 224 pixels only costs time."""
+        if self.architecture != "efficientnet_lite0":
+            return framing
+        sides = [min(p.shape[:2]) for p in _looked_at(items)]
+        side = int(np.clip(32 * round(3 * float(np.median(sides)) / 32), 96, framing.height))
+        if side == framing.height:
+            return framing
+        return Framing(side, side, framing.channels, "squash")
+
+    def build_arguments(self) -> dict[str, Any]:
+        """Input shape and number of classes."""
+        f = self.framing
+        shape = (f.height, f.width, f.channels)
+        return {"input_shape": shape, "classes": len(self.labels)}
+
+    @classmethod
+    def example_arguments(cls, architecture: str) -> dict[str, Any]:
+        """The published input and 1,000 classes; small networks for 28 x 28 grey and ten."""
+        frame_ = FIXED_FRAMES.get(architecture, Framing(28, 28, 1))
+        classes = 1000 if frame_.height > 200 else 10
+        return {
+            "input_shape": (frame_.height, frame_.width, frame_.channels),
+            "classes": classes,
+        }
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names in the order of the network's outputs."""
+        return list(self.task.state.get("labels", []))
+
+    # ------------------------------------------------------------------ beside the network
+
+    def baseline_features(self, arrays: Arrays) -> np.ndarray:
+        """The picture at no more than 32 pixels a side, 0 to 1, as one row."""
+        pixels = arrays["pixels"]
+        if max(pixels.shape[:2]) > 32:
+            small = Framing(32, 32, pixels.shape[2] if pixels.shape[2] in (1, 3) else 1)
+            pixels = frame(pixels if pixels.shape[2] == 3 else pixels[..., 0], small)
+        return (pixels.astype(np.float32) / 255.0).ravel()
+
+    def near_hash(self, arrays: Arrays) -> int | None:
+        """The perceptual hash of the framed picture."""
+        return perceptual_hash(arrays["pixels"])
+
+    def picture(self, sample: Sample) -> bytes | None:
+        """The picture itself as PNG, at most 512 pixels a side."""
+        import io
+
+        from PIL import Image
+
+        try:
+            image = decode_image(sample.data)
+        except BadInput:
+            return None
+        if isinstance(image, np.ndarray):
+            image = Image.fromarray(image)
+        image.thumbnail((512, 512))
+        stream = io.BytesIO()
+        image.save(stream, "PNG")
+        return stream.getvalue()
+
+    def explain(self, sample: Sample) -> Any:
+        """Outputs of every layer for this picture, class scores, and a saliency map."""
+        from deepfield.domains.image.explanation import explain
+
+        return explain(self, sample)
+
+    def card_text(self, config: Mapping[str, Any]) -> str:
+        """What the network takes and answers."""
+        f = self.framing
+        colour = "grey" if f.channels == 1 else "RGB"
+        return (
+            f"Takes a {colour} picture of any size, framed to {f.height} x {f.width} pixels "
+            f"({f.fit}), and answers with one of {len(self.labels)} classes. Probabilities are "
+            "calibrated by temperature on the validation part. `in_domain` is false for pictures "
+            "whose energy is beyond that of 99 % of the validation pictures. It always names one "
+            "of its classes: a picture of something else gets the nearest one, often with "
+            "`in_domain` false, not always."
+        )
+
+
+def _looked_at(items: Sequence[Sample], most: int = 60) -> Iterator[np.ndarray]:
+    """Up to `most` of the pictures, decoded."""
+    step = max(1, len(items) // most)
+    for sample in items[::step][:most]:
+        try:
+            yield np.asarray(decode_image(sample.data))
+        except BadInput:
+            continue
+
+
+def _natural_frame(items: Sequence[Sample]) -> Framing:
+    """The size that the pictures have, up to 64 pixels; grey if all of them are."""
+    pictures = list(_looked_at(items))
+    if not pictures:
+        return Framing(32, 32, 3)
+    height, width = (int(np.median([p.shape[axis] for p in pictures])) for axis in (0, 1))
+    grey = all(p.ndim == 2 for p in pictures)
+    largest = max(height, width)
+    scale = min(1.0, 64 / largest)
+    sides = [max(8, round(side * scale)) for side in (height, width)]
+    return Framing(sides[0], sides[1], 1 if grey else 3, "squash")

@@ -1,0 +1,1 @@
+"""The shared library: it knows tensors, files and numbers, and no domain."""

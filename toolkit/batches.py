@@ -1,0 +1,116 @@
+"""Encoded items in batches for Keras' `fit`, in an order that a resume can find again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from deepfield.toolkit.data import Arrays, collate, size_of
+
+
+class Batches(keras.utils.PyDataset):
+    """Encoded items in batches whose order depends on the seed and the epoch alone.
+
+    Items of equal shapes are kept stacked; ragged ones are batched by similar length and padded.
+
+    Args:
+        inputs: arrays of each item by input name.
+        targets: arrays of each item by output name, or None for prediction alone.
+        batch_size: items a batch.
+        seed: of the order; None keeps the order of the items.
+        padding: value by input name for ragged items.
+        weights: of each item in the loss.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Arrays],
+        targets: Sequence[Arrays] | None,
+        batch_size: int,
+        seed: int | None = None,
+        padding: Mapping[str, float] | None = None,
+        weights: np.ndarray | None = None,
+    ) -> None:
+        super().__init__()
+        self.padding = dict(padding or {})
+        self.batch_size, self.seed, self.weights = batch_size, seed, weights
+        self.epoch, self.skip, self.running = 0, 0, False
+        self.count = len(inputs)
+        shapes = {tuple((n, a.shape) for n, a in item.items()) for item in inputs}
+        self.ragged = len(shapes) > 1
+        self.sizes = [size_of(item) for item in inputs] if self.ragged else None
+        self.items: Any = list(inputs) if self.ragged else collate(list(inputs), {})
+        self.targets: Any = None
+        if targets is not None:
+            kinds = {tuple((n, a.shape) for n, a in item.items()) for item in targets}
+            self.targets = list(targets) if len(kinds) > 1 else collate(list(targets), {})
+        self._order: tuple[int, list[np.ndarray]] | None = None
+
+    def order(self, epoch: int) -> list[np.ndarray]:
+        """The batches of an epoch as indices of items."""
+        if self._order is not None and (self._order[0] == epoch or self.seed is None):
+            return self._order[1]
+        items = np.arange(self.count)
+        rng = np.random.default_rng((self.seed or 0, epoch))
+        if self.seed is not None:
+            items = rng.permutation(items)
+        if self.sizes is not None:
+            # Sorting by length inside windows of many batches wastes little on padding and still
+            # mixes the items anew in every epoch.
+            window = 50 * self.batch_size if self.seed is not None else self.count
+            sizes = np.asarray(self.sizes)
+            items = np.concatenate(
+                [
+                    part[np.argsort(sizes[part], kind="stable")]
+                    for part in (items[i : i + window] for i in range(0, self.count, window))
+                ]
+            )
+        batches = [items[i : i + self.batch_size] for i in range(0, self.count, self.batch_size)]
+        if self.sizes is not None and self.seed is not None:
+            batches = [batches[i] for i in rng.permutation(len(batches))]
+        self._order = (epoch, batches)
+        return batches
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of the epoch that are still to come (fewer after a resume in its middle)."""
+        return len(self) - self.skip if self.running else len(self)
+
+    def on_epoch_begin(self) -> None:
+        """Keras calls this before the first batch of an epoch."""
+        self.running = True
+
+    def on_epoch_end(self) -> None:
+        """Keras calls this after the last batch of an epoch."""
+        self.epoch, self.skip = self.epoch + 1, 0
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        order = self.order(self.epoch)
+        if not self.running and self.ragged and index < 2:
+            # Before it starts, TensorFlow looks at the first two batches to learn which axes vary:
+            # show it the shortest and the longest.
+            by_length = sorted(order, key=lambda b: max(self.sizes[i] for i in b))  # type: ignore
+            chosen = by_length[-index]
+        else:
+            chosen = order[index + (self.skip if self.running else 0)]
+        inputs = _take(self.items, chosen, self.padding)
+        if self.targets is None:
+            return (_single(inputs),)
+        batch = (_single(inputs), _single(_take(self.targets, chosen, {})))
+        return batch if self.weights is None else (*batch, self.weights[chosen])
+
+
+def _take(items: Any, chosen: np.ndarray, padding: Mapping[str, float]) -> Arrays:
+    if isinstance(items, dict):
+        return {name: array[chosen] for name, array in items.items()}
+    return collate([items[i] for i in chosen], padding)
+
+
+def _single(arrays: Arrays) -> Any:
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays

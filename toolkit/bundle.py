@@ -1,0 +1,282 @@
+"""A trained pipeline on disk: a folder of plain files, each accounted for.
+
+`config.json` names every other file with its size and SHA-256, and carries its own digest, so that
+a missing, unknown, cut or altered part is found and named before anything answers. Loading reads
+numbers and JSON; it never runs code from the bundle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit.data import Arrays
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel
+
+FORMAT_VERSION = 1
+CONFIG = "config.json"
+_DIGEST_KEY = "sha256"
+_NO_DIGEST = "0" * 64
+_CONFIG_LIMIT = 64 << 20  # bytes; a larger config is no config of ours
+
+
+@dataclass
+class Bundle:
+    """A bundle whose parts have been checked.
+
+    Args:
+        path: its folder.
+        config: what `config.json` says, `files` and the digest taken out.
+        files: names of the other parts, with `bytes` and `sha256`.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the bundle calls itself: the folder's name, or the preset's."""
+        return str(self.config.get("name") or self.path.name)
+
+    def read(self, name: str) -> bytes:
+        """The content of a part, checked against its digest.
+
+        Raises:
+            UnusableModel: the part is missing, cut or altered.
+        """
+        if name not in self.files:
+            known = ", ".join(sorted(self.files))
+            raise UnusableModel(
+                f"bundle {str(self.path)!r} has no part {name!r}", f"it has {known}"
+            )
+        expected = self.files[name]
+        try:
+            content = (self.path / name).read_bytes()
+        except OSError as error:
+            raise _damaged(self.path, f"{name} cannot be read: {error.strerror}") from None
+        if len(content) != expected["bytes"]:
+            raise _damaged(self.path, f"{name} has {len(content)} bytes, not {expected['bytes']}")
+        if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+            raise _damaged(self.path, f"{name} was altered: its SHA-256 does not match")
+        return content
+
+    def arrays(self, name: str) -> Arrays:
+        """The arrays of a `.safetensors` part.
+
+        Raises:
+            UnusableModel: the part is damaged, or holds a number that is not finite.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            arrays = load(self.read(name))
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise _damaged(self.path, f"{name} is not a safetensors file: {error}") from None
+        for key, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise _damaged(self.path, f"{name}: {key!r} holds values that are not finite")
+        return arrays
+
+    @property
+    def members(self) -> list[str]:
+        """Names of the networks in the bundle."""
+        return list(self.config.get("members", []))
+
+
+def is_bundle(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder looks like a bundle."""
+    return (Path(path) / CONFIG).is_file()
+
+
+def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Open a bundle and check its table of contents; parts are checked as they are read.
+
+    Raises:
+        NotFound: no such folder, or one without `config.json`.
+        UnusableModel: a part is missing, unknown or of another size; the configuration was
+            altered; or the bundle was written by a newer version.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise NotFound(f"no model at {str(folder)!r}", "see `deepfield models list` for presets")
+    if not (folder / CONFIG).is_file():
+        raise NotFound(f"{str(folder)!r} holds no {CONFIG}", "name the folder that train -o wrote")
+    config = _read_config(folder)
+    version = config.get("format_version")
+    if version != FORMAT_VERSION:
+        command = config.get("command") or "the command that made it"
+        raise UnusableModel(
+            f"{str(folder)!r} has format {version}, this program reads {FORMAT_VERSION}",
+            f"make it again: {command}",
+        )
+    files = config.pop("files", None)
+    if not isinstance(files, dict) or not all(_is_part(k, v) for k, v in files.items()):
+        raise _damaged(folder, f"{CONFIG} does not list the parts")
+    present = {p.name: p for p in folder.iterdir() if not p.name.startswith(".")}
+    missing = sorted(set(files) - set(present))
+    if missing:
+        raise _damaged(folder, f"{missing[0]} is missing")
+    unknown = sorted(set(present) - set(files) - {CONFIG})
+    if unknown:
+        raise _damaged(folder, f"{unknown[0]} does not belong to it")
+    for name, expected in files.items():
+        size = present[name].stat().st_size
+        if size != expected["bytes"]:
+            raise _damaged(folder, f"{name} has {size} bytes, not {expected['bytes']}")
+    return Bundle(folder, config, files)
+
+
+def _is_part(name: str, entry: Any) -> bool:
+    plain = name == Path(name).name and name not in ("", ".", "..") and "\\" not in name
+    return plain and isinstance(entry, dict) and {"bytes", "sha256"} <= set(entry)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        if (folder / CONFIG).stat().st_size > _CONFIG_LIMIT:
+            raise _damaged(folder, f"{CONFIG} is larger than any that this program writes")
+        text = (folder / CONFIG).read_bytes()
+        config = json.loads(text)
+    except (ValueError, RecursionError, OSError) as error:
+        raise _damaged(folder, f"{CONFIG} is not readable ({error})") from None
+    stated = config.pop(_DIGEST_KEY, None) if isinstance(config, dict) else None
+    blank = text.replace(str(stated).encode(), _NO_DIGEST.encode(), 1)
+    if stated is None or hashlib.sha256(blank).hexdigest() != stated:
+        raise _damaged(folder, f"{CONFIG} was altered: its own SHA-256 does not match")
+    return config
+
+
+def _damaged(folder: Path, what: str) -> UnusableModel:
+    return UnusableModel(
+        f"bundle {str(folder)!r} is damaged: {what}", "copy it again, or train it again"
+    )
+
+
+def write_bundle(
+    path: str | os.PathLike[str], config: Mapping[str, Any], files: Mapping[str, bytes]
+) -> Bundle:
+    """Write a bundle in one step: either the whole folder appears, or nothing does.
+
+    A bundle that is already at `path` is replaced; any other folder there is left alone.
+
+    Raises:
+        DeepfieldError: something that is no bundle lies at `path`, or the disk is full.
+    """
+    target = Path(path)
+    refuse_foreign(target)
+    full = dict(config) | {
+        "format_version": FORMAT_VERSION,
+        "files": {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in files.items()
+        },
+        _DIGEST_KEY: _NO_DIGEST,
+    }
+    text = json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    digest = hashlib.sha256(text).hexdigest()
+    # The digest is the last value of the file, so the right run of zeros is the last one.
+    head, _, tail = text.rpartition(_NO_DIGEST.encode())
+    with folder_in_one_step(target) as folder:
+        for name, content in files.items():
+            write_synced(folder / name, content)
+        write_synced(folder / CONFIG, head + digest.encode() + tail)
+    return open_bundle(target)
+
+
+def refuse_foreign(target: Path) -> None:
+    """Refuse to replace anything that is not a bundle."""
+    if target.exists() and not is_bundle(target) and not _is_empty_folder(target):
+        raise DeepfieldError(
+            f"{str(target)!r} exists and is no model", "choose another name for the output"
+        )
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+@contextlib.contextmanager
+def folder_in_one_step(target: Path) -> Iterator[Path]:
+    """A folder to fill, beside `target`, that takes its place when the block ends well."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{target.name}.part.", dir=target.parent))
+    except OSError as error:
+        raise DeepfieldError(
+            f"cannot write {str(target)!r}: {error.strerror}", "check the path"
+        ) from None
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        old = None
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f"{target.name}.part.", dir=target.parent)) / "old"
+            target.rename(old)
+        try:
+            temporary.rename(target)
+        except OSError:  # another process was faster: its bundle is as good as ours
+            if not is_bundle(target):
+                raise
+        if old is not None:
+            shutil.rmtree(old.parent, ignore_errors=True)
+    except OSError as error:
+        raise DeepfieldError(
+            f"cannot write {str(target)!r}: {error.strerror or error}",
+            "free some space or check the path",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in the place of another in one step."""
+    temporary = path.with_name(f"{path.name}.part.{os.getpid()}")
+    try:
+        write_synced(temporary, content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def to_half(array: np.ndarray) -> np.ndarray:
+    """Half precision where the values fit, otherwise the array itself.
+
+    Integers stay, and so does an array with a value beyond half precision's range (65,504).
+    """
+    array = np.asarray(array)
+    if array.dtype != np.float32 or (array.size and np.abs(array).max() > 65_504):
+        return array
+    return array.astype(np.float16)
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of a safetensors file that holds these arrays."""
+    from safetensors.numpy import save
+
+    return save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
+
+
+def cache_folder() -> Path:
+    """Where adopted networks are kept: `$DEEPFIELD_CACHE`, or `~/.cache/deepfield`."""
+    given = os.environ.get("DEEPFIELD_CACHE")
+    return Path(given) if given else Path("~/.cache/deepfield").expanduser()

@@ -1,0 +1,57 @@
+"""The card of a trained network: one page of facts for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def card(config: Mapping[str, Any], text: str = "") -> str:
+    """A model card in Markdown, from a bundle's configuration and the domain's own words."""
+    lines = [f"# {config['domain']}/{config['name']}", ""]
+    if text:
+        lines += [text.strip(), ""]
+    data = config.get("data") or {}
+    counts = ", ".join(f"{n:,} {part}" for part, n in data.get("counts", {}).items())
+    facts = {
+        "architecture": config["architecture"],
+        "parameters": f"{config.get('parameters', 0):,}",
+        "data": f"{data.get('source', '?')} ({counts})" if data else "see above",
+        "seed": config.get("seed"),
+        "training": _seconds(config.get("training_seconds")),
+        "machine": config.get("training_machine"),
+        "fine-tuned from": config.get("finetuned_from") or None,
+    }
+    lines += ["| fact | |", "|---|---|"]
+    lines += [f"| {k} | {v} |" for k, v in facts.items() if v not in (None, "")]
+    lines += ["", "## Measured", "", *_figures(config), ""]
+    if config.get("verdict"):
+        lines += [f"Against the shallow baseline: {config['verdict']}.", ""]
+    if config.get("command"):
+        lines += ["## Make it again", "", "```", str(config["command"]), "```", ""]
+    return "\n".join(lines)
+
+
+def _figures(config: Mapping[str, Any]) -> list[str]:
+    rows: dict[str, Mapping[str, Any]] = {
+        f"network, {part}": figures for part, figures in (config.get("metrics") or {}).items()
+    }
+    baseline = config.get("baseline") or {}
+    for part, figures in baseline.items():
+        if isinstance(figures, Mapping):
+            rows[f"{baseline.get('kind', 'baseline')}, {part}"] = figures
+    if not rows:
+        return ["Nothing was measured."]
+    names = list(dict.fromkeys(name for figures in rows.values() for name in figures))
+    table = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for row, figures in rows.items():
+        cells = (figures.get(name) for name in names)
+        shown = ("" if c is None else f"{c:,}" if isinstance(c, int) else f"{c:.4g}" for c in cells)
+        table.append(f"| {row} | " + " | ".join(shown) + " |")
+    return table
+
+
+def _seconds(seconds: Any) -> str | None:
+    if not seconds:
+        return None
+    return f"{seconds:.0f} s" if seconds < 300 else f"{seconds / 60:.0f} minutes"

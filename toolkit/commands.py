@@ -1,0 +1,390 @@
+"""What the verbs do. Each takes a domain's pipeline class and its flags, and returns an exit code.
+
+Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from deepfield.toolkit import console as console_module
+from deepfield.toolkit.console import Console
+from deepfield.toolkit.errors import (
+    REJECTED,
+    BadInput,
+    DeepfieldError,
+    NotFound,
+    UsageError,
+)
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.writers import RowWriter, format_of, in_samples, write_whole
+
+#: Loads a model by name or folder, for a domain: `domains.load`, handed in by the program.
+Load = Callable[..., Pipeline]
+
+
+class Flags(dict[str, Any]):
+    """The values of a command's flags, as attributes; None where a flag was not given."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.get(name)
+
+
+def options_of(cls: type[Pipeline], verb: str, flags: Flags, reader: bool) -> dict[str, Any]:
+    """The given values of the domain's own options, for the reader or for the pipeline."""
+    names = [o.name for o in cls.options if verb in o.verbs and o.reader == reader]
+    return {n: flags[n] for n in names if flags.get(n) not in (None, (), False)}
+
+
+def settings_of(flags: Flags) -> dict[str, Any]:
+    """`--set` and the flags that are settings of training, checked for form."""
+    settings: dict[str, Any] = {}
+    for pair in flags.get("set") or ():
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair!r} is not NAME=VALUE", "for example --set dropout=0.5")
+        try:
+            settings[name.strip()] = json.loads(text)
+        except ValueError:
+            settings[name.strip()] = {"True": True, "False": False}.get(text, text)
+    for name in ("epochs", "precision", "batch_size"):
+        if flags.get(name) is not None:
+            settings[name] = flags[name]
+    return settings
+
+
+def emit(thing: Mapping[str, Any]) -> None:
+    """One JSON object on a line of standard output."""
+    sys.stdout.write(json.dumps(thing, ensure_ascii=False, default=_plain) + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def command_line(cls: type[Pipeline], verb: str, argument: str, flags: Flags, **extra: Any) -> str:
+    """The command that would do this again, for the record."""
+    parts = ["deepfield", cls.domain, verb, argument]
+    quiet = {"quiet", "verbose", "debug", "resume", "json", "config", "device"}
+    for name, value in flags.items():
+        if name in quiet or value in (None, False, ()):
+            continue
+        flag = "--" + name.replace("_", "-")
+        values = value if isinstance(value, tuple) else (value,)
+        for one in values:
+            parts += [flag] if one is True else [flag, str(one)]
+    return shlex.join(parts)
+
+
+# ------------------------------------------------------------------------------------- learning
+
+
+def inspect(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
+    """Report what a data set holds."""
+    from deepfield.toolkit.inspection import inspect as look
+
+    console_module.silence_tensorflow()
+    pipeline = cls(flags.architecture, **options_of(cls, "inspect", flags, reader=False))
+    result = look(
+        pipeline, data, flags.split, flags.seed, options_of(cls, "inspect", flags, reader=True),
+        timed=not flags.no_timing, settings=settings_of(flags),
+    )  # fmt: skip
+    if flags.json:
+        emit(result)
+    else:
+        sys.stdout.write("\n".join(_outline(result)) + "\n")
+    return REJECTED if result["rejected"] else 0
+
+
+def _outline(value: Any, indent: str = "") -> Iterator[str]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping) and inner and set(inner) != {"count", "examples"}:
+            yield f"{indent}{name}"
+            most = 50
+            yield from _outline(dict(list(inner.items())[:most]), indent + "  ")
+            if len(inner) > most:
+                yield f"{indent}  and {len(inner) - most} more"
+        elif isinstance(inner, Mapping) and "count" in inner:
+            yield f"{indent}{name}  {inner['count']}"
+            yield from (f"{indent}  {'  '.join(map(str, e))}" for e in inner["examples"])
+        elif isinstance(inner, list) and inner and isinstance(inner[0], Mapping):
+            yield f"{indent}{name}"
+            yield from (f"{indent}  {'  '.join(map(str, row.values()))}" for row in inner)
+        elif isinstance(inner, list):
+            yield f"{indent}{name}  {', '.join(map(str, inner)) or 'none'}"
+        else:
+            yield f"{indent}{name}  {inner}"
+
+
+def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
+    """Train and write a bundle, or cross-validate."""
+    if not flags.output or flags.output == "-":
+        raise UsageError("train needs a name for the model", "add -o NAME")
+    console_module.silence_tensorflow()
+    console = Console(bool(flags.quiet))
+    if flags.machines:
+        _join(flags.machines)
+    options = options_of(cls, "train", flags, reader=False)
+    shared = _learning(cls, "train", data, flags, console)
+    if flags.folds:
+        from deepfield.toolkit.folds import cross_validate
+
+        result = cross_validate(
+            lambda: cls(flags.architecture, **options), data, flags.folds, flags.output,
+            format_of(flags.output, None), shared,
+        )  # fmt: skip
+        emit(result) if flags.json else _figures(result["metrics"])
+        return REJECTED if result["rejected"] else 0
+    pipeline = cls(flags.architecture, **options)
+    fitted = pipeline.fit(data, out=flags.output, **shared)
+    return _trained(fitted, flags, console)
+
+
+def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
+    """Adapt a trained network and write a new bundle."""
+    if not flags.output or flags.output == "-":
+        raise UsageError("finetune needs a name for the model", "add -o NAME")
+    base = load(flags.get("from") or cls.presets[0], cls.domain)
+    console_module.silence_tensorflow()
+    console = Console(bool(flags.quiet))
+    base.settings.update(options_of(cls, "finetune", flags, reader=False))
+    _, fitted = base.finetune(
+        data, out=flags.output, **_learning(cls, "finetune", data, flags, console)
+    )
+    return _trained(fitted, flags, console)
+
+
+def _learning(
+    cls: type[Pipeline], verb: str, data: str, flags: Flags, console: Console
+) -> dict[str, Any]:
+    return {
+        "settings": settings_of(flags), "split": flags.split, "seed": flags.seed,
+        "resume": bool(flags.resume), "device": flags.device, "say": console.say,
+        "progress": console.training(), "command": command_line(cls, verb, data, flags),
+        "reader_options": options_of(cls, verb, flags, reader=True),
+        "checkpoint_minutes": flags.checkpoint_minutes,
+    }  # fmt: skip
+
+
+def _join(machines: str) -> None:
+    from deepfield.toolkit.training import join_machines
+
+    parts = machines.split(",")
+    if len(parts) != 3 or not parts[1].isdigit() or not parts[2].isdigit():
+        raise UsageError(f"--machines {machines!r} is not HOST:PORT,INDEX,COUNT", "as a:1234,0,2")
+    join_machines(parts[0], int(parts[1]), int(parts[2]))
+
+
+def _trained(fitted: Any, flags: Flags, console: Console) -> int:
+    if flags.json:
+        emit(
+            {
+                "model": flags.output,
+                "seconds": fitted.seconds,
+                "metrics": fitted.metrics,
+                "baseline": fitted.baseline,
+                "verdict": fitted.verdict,
+            }  # fmt: skip
+        )
+    else:
+        for part, figures in fitted.metrics.items():
+            _figures({f"{part} {name}": value for name, value in figures.items()})
+    console.say(f"wrote {flags.output} in {fitted.seconds:.0f} s")
+    return 0
+
+
+def _figures(figures: Mapping[str, Any]) -> None:
+    width = max((len(name) for name in figures), default=0)
+    for name, value in figures.items():
+        shown = f"{value:.4f}" if isinstance(value, float) else "–" if value is None else value
+        sys.stdout.write(f"{name:<{width}}  {shown}\n")
+
+
+# ------------------------------------------------------------------------------------ answering
+
+
+def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
+    """Measure a network on labelled data."""
+    from deepfield.toolkit import evaluation
+
+    pipeline = load(flags.model or cls.presets[0], cls.domain, flags.device or "cpu")
+    console = Console(bool(flags.quiet))
+    rows: list[dict[str, Any]] = []
+    evaluated = evaluation.evaluate_fully(
+        pipeline, data, batch_size=flags.batch_size or 64,
+        reader_options=options_of(cls, "evaluate", flags, reader=True),
+        row=rows.append if flags.output else None,
+    )  # fmt: skip
+    result = evaluated.result
+    first = result.pop("first_rejected")
+    if flags.output:
+        writer = RowWriter(flags.output, format_of(flags.output, flags.format))
+        writer.write(rows, len(rows))
+        writer.finish()
+    if flags.html:
+        evaluation.report(pipeline, evaluated).write(flags.html)
+        console.say(f"wrote {flags.html}")
+    if flags.json:
+        emit(result)
+    elif flags.output != "-":
+        _figures(result["metrics"])
+    for metric, (low, high) in result["intervals"].items():
+        if low is not None:
+            console.say(f"{metric}: 95 % interval {low:.4f} to {high:.4f}")
+    console.say(f"{result['n']:,} answered in {result['seconds']:.1f} s")
+    if result["rejected"]:
+        console.say(f"{result['rejected']:,} rejected; the first, {first}")
+        return REJECTED
+    return 0
+
+
+def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags) -> int:
+    """Answer for every sample, one row each, in order."""
+    pipeline = load(flags.model or cls.presets[0], cls.domain, flags.device or "cpu")
+    console = Console(bool(flags.quiet))
+    output = flags.output or "-"
+    form = "jsonl" if flags.json and not flags.format else format_of(output, flags.format)
+    reader_options = options_of(cls, "predict", flags, reader=True)
+    samples = (s for source in data for s in pipeline.read(source, **reader_options))
+    first = next(samples, None)
+    if first is None:
+        raise UsageError(f"{data[0]!r} is empty", "name something that holds samples")
+    identity = {
+        "data": list(data), "model": _identity(pipeline), "options": reader_options,
+        "on_error": flags.on_error, "format": form,
+    }  # fmt: skip
+    writer = RowWriter(output, form, identity, resume=bool(flags.resume))
+    began, rejected = time.monotonic(), Counter[str]()
+    start = writer.samples
+    rest = _after(first, samples, start)
+    pairs = pipeline.answers(console.track(rest, cls.domain), flags.batch_size or 64)
+    try:
+        for done, count in in_samples(pairs):
+            rows = []
+            for item, answer in done:
+                if item.fault is not None:
+                    rejected[item.fault] += 1
+                    if flags.on_error == "fail":
+                        raise BadInput(f"{item.sample.id}: {item.fault}")
+                    if flags.on_error == "skip":
+                        continue
+                rows.append(pipeline.row(item, answer))
+            writer.write(rows, count)
+        writer.finish()
+    finally:
+        writer.close()
+    seconds = time.monotonic() - began
+    number = writer.samples - start
+    line = f"{number:,} samples in {seconds:.1f} s"
+    if number >= 100:
+        line += f" ({number / max(seconds, 1e-9):,.0f}/s)"
+    console.say(line + (f", wrote {output}" if output != "-" else ""))
+    total = sum(rejected.values())
+    if total:
+        reason, times = rejected.most_common(1)[0]
+        console.say(f"{total:,} rejected ({times:,}: {reason})")
+        return REJECTED
+    return 0
+
+
+def _after(first: Any, samples: Iterator[Any], start: int) -> Iterator[Any]:
+    if start == 0:
+        yield first
+        yield from samples
+    else:
+        yield from islice(samples, start - 1, None)
+
+
+def _identity(pipeline: Pipeline) -> str:
+    bundle = pipeline.bundle
+    return "" if bundle is None else bundle.files[f"{pipeline.members[0]}.onnx"]["sha256"]
+
+
+def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
+    """Show why the network says so, as PNG or HTML."""
+    output = flags.output or "explanation.png"
+    suffix = Path(output).suffix.lower()
+    if suffix not in (".png", ".html"):
+        raise UsageError(f"cannot explain into {output!r}", "end the name in .png or .html")
+    pipeline = load(flags.model or cls.presets[0], cls.domain)
+    console_module.silence_tensorflow()
+    one = next(iter(pipeline.read(sample)), None)
+    if one is None or one.fault is not None:
+        raise NotFound(f"no sample in {sample!r}: {one.fault if one else 'empty'}", "name another")
+    try:
+        explanation = pipeline.explain(one)
+    except BadInput as error:
+        raise DeepfieldError(f"{one.id}: {error.reason}", "name another sample") from None
+    if suffix == ".html":
+        explanation.report().write(output)
+    else:
+        write_whole(output, explanation.png())
+    _figures(explanation.scores)
+    Console(bool(flags.quiet)).say(f"wrote {output}")
+    return 0
+
+
+# ------------------------------------------------------------------------------------- networks
+
+
+def export(cls: type[Pipeline], load: Load, flags: Flags) -> int:
+    """Write a network in another form and measure its agreement with Keras."""
+    if not flags.output:
+        raise UsageError("export needs a file to write", "add -o NAME.onnx or -o NAME.tflite")
+    pipeline = load(flags.model or cls.presets[0], cls.domain)
+    console_module.silence_tensorflow()
+    from deepfield.toolkit.exporting import export_files
+
+    results = export_files(pipeline, flags.output)
+    for result in results:
+        if flags.json:
+            emit(result)
+        else:
+            _figures(result)
+    return 0
+
+
+def describe(cls: type[Pipeline], load: Load, name: str | None, flags: Flags) -> int:
+    """Print the layers of an architecture or of a bundle."""
+    console_module.silence_tensorflow()
+    from deepfield.toolkit.structure import layer_table
+
+    model = cls.described(name or cls.default_architecture, load)
+    table = layer_table(model, all=bool(flags.all))
+    if flags.json:
+        emit(table)
+        return 0
+    rows = [
+        (r["name"], r["type"], "x".join(map(str, r["output_shape"] or ())),
+         _count(r["parameters"]), _count(r["connections"]))
+        for r in table["layers"]
+    ]  # fmt: skip
+    total = table["total"]
+    rows.append(("total", "", "", _count(total["parameters"]), _count(total["connections"])))
+    heads = ("layer", "type", "output", "parameters", "connections")
+    widths = [max(len(str(row[i])) for row in [heads, *rows]) for i in range(5)]
+    for row in [heads, *rows]:
+        left = "  ".join(f"{cell:<{w}}" for cell, w in zip(row[:3], widths[:3], strict=True))
+        right = "  ".join(f"{cell:>{w}}" for cell, w in zip(row[3:], widths[3:], strict=True))
+        sys.stdout.write(f"{left}  {right}\n")
+    return 0
+
+
+def _count(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
+
+
+#: The function of every shared verb.
+RUN: dict[str, Callable[..., int]] = {
+    "inspect": inspect, "train": train, "finetune": finetune, "evaluate": evaluate,
+    "predict": predict, "explain": explain, "export": export, "describe": describe,
+}  # fmt: skip

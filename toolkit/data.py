@@ -1,0 +1,351 @@
+"""Samples and the tables they come from: what flows through every pipeline, and reading it.
+
+`files → reader → Sample → expand → items → encode → arrays`. A reader never stops at a bad row: it
+yields a `Sample` whose `fault` says what is wrong, and the row keeps its place to the end.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+import io
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from deepfield.toolkit.errors import NotFound, UsageError
+
+#: The arrays of one item (or, with a leading axis, of a batch) by input name of the network.
+Arrays = dict[str, np.ndarray]
+
+#: What stands in a cell that holds nothing.
+MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
+
+
+@dataclass(slots=True)
+class Sample:
+    """One thing to answer about, before any interpretation.
+
+    Args:
+        id: names it to a person: a path, a record name, a row number.
+        data: what the domain reads: a path, bytes, an array, a text.
+        target: its label or labels, or None where unknown.
+        group: samples of one group never straddle two parts of a split.
+        part: `"train"`, `"valid"` or `"test"` where the source itself says so.
+        row: the columns it came with; answers are added to them.
+        fault: why the reader could make nothing of it; such a sample is only reported.
+    """
+
+    id: str
+    data: Any
+    target: Any = None
+    group: str | None = None
+    part: str | None = None
+    row: dict[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One form of data that a domain reads.
+
+    Args:
+        name: as the documentation calls it: `"idx"`, `"folder per class"`.
+        summary: one line for `--help`.
+        accepts: whether a source (a path, `tfds:NAME`, `-`, a literal) has this form. Cheap.
+        read: yields the samples of a source, lazily. Keyword arguments are the reader's options.
+        options: names of the command-line options that `read` takes.
+    """
+
+    name: str
+    summary: str
+    accepts: Callable[[str], bool]
+    read: Callable[..., Iterable[Sample]]
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A command-line option that a domain adds to the shared ones.
+
+    Args:
+        name: without dashes, words joined by underscores: `"smiles"`.
+        help: one line.
+        verbs: the verbs that take it.
+        type: `str`, `int`, `float` or `bool` (a flag).
+        default: value when it is not given.
+        choices: allowed values.
+        repeat: may be given several times; the value is then a tuple.
+        reader: handed to the reader rather than to the pipeline.
+    """
+
+    name: str
+    help: str
+    verbs: tuple[str, ...]
+    type: type = str
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    repeat: bool = False
+    reader: bool = False
+
+
+@dataclass(slots=True)
+class Encoded:
+    """An item on its way: its sample, its arrays and context, or why it is rejected."""
+
+    sample: Sample
+    arrays: Arrays | None = None
+    context: Any = None
+    target: Arrays | None = None
+    prediction: np.ndarray | None = None
+    fault: str | None = None
+
+
+def read_source(
+    source: str,
+    readers: Sequence[Reader],
+    samples: Mapping[str, Callable[[], str]],
+    **options: Any,
+) -> Iterator[Sample]:
+    """Read a source with the first reader that accepts it.
+
+    Args:
+        source: a path, `-`, `sample:NAME` (resolved by `samples`), or a form of the domain's own.
+        readers: in the order in which they are asked.
+        samples: name to a function that returns the source which `sample:NAME` stands for.
+        options: handed to the reader as far as it declares them; None means "not given".
+
+    Raises:
+        NotFound: no such file or sample.
+        UsageError: no reader knows the form, or an option that the reader does not have.
+    """
+    if source.startswith("sample:"):
+        name = source.removeprefix("sample:")
+        if name not in samples:
+            known = ", ".join(f"sample:{n}" for n in samples)
+            raise NotFound(f"no sample named {name!r}", f"there are {known}")
+        source = samples[name]()
+    for reader in readers:
+        if reader.accepts(source):
+            given = {k: v for k, v in options.items() if v is not None}
+            unknown = sorted(set(given) - set(reader.options))
+            if unknown:
+                flags = ", ".join("--" + name.replace("_", "-") for name in unknown)
+                takes = ", ".join("--" + n.replace("_", "-") for n in reader.options) or "none"
+                raise UsageError(
+                    f"{flags} does not apply to {source!r}, read as {reader.name}",
+                    f"options of this form of data: {takes}",
+                )
+            return iter(reader.read(source, **given))
+    if looks_like_path(source) and not Path(source).exists():
+        raise NotFound(f"no such file or folder: {source!r}", _near_path(source))
+    forms = "; ".join(r.summary for r in readers)
+    raise UsageError(f"cannot tell what {source!r} holds", f"known forms: {forms}")
+
+
+def looks_like_path(source: str) -> bool:
+    """Whether a source that no reader accepted was most likely meant as a path."""
+    return ":" not in source.split("/")[0] or len(source.split(":")[0]) == 1
+
+
+def _near_path(source: str) -> str:
+    path = Path(source)
+    try:
+        names = [p.name for p in itertools.islice(path.parent.iterdir(), 2000)]
+    except OSError:
+        return f"the folder {str(path.parent)!r} is not there either"
+    near = difflib.get_close_matches(path.name, names, n=3)
+    return f"near it: {', '.join(near)}" if near else f"looked in {str(path.parent.resolve())!r}"
+
+
+# ---------------------------------------------------------------------------------- tables
+
+
+def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Read a table row by row: CSV, TSV, JSON lines or Parquet, gzipped or not, `-` for stdin.
+
+    Byte-order marks, Latin-1, semicolons and tabs are recognised. Constant memory.
+
+    Returns:
+        Pairs of the row and what is wrong with it (None for a good row). Cells are strings in text
+        tables and typed values in JSON and Parquet.
+
+    Raises:
+        NotFound: no such file.
+        UsageError: an empty file, a header with a repeated name, a file that is no table.
+    """
+    if source != "-" and not Path(source).is_file():
+        raise NotFound(f"no such table: {source!r}", _near_path(source))
+    suffixes = [] if source == "-" else [s.lower() for s in Path(source).suffixes]
+    if suffixes[-1:] == [".parquet"]:
+        yield from _read_parquet(source)
+        return
+    with open_text(source) as stream:
+        first = stream.readline()
+        if not first.strip():
+            raise UsageError(f"{source!r} is empty", "a table starts with a header line")
+        lines = itertools.chain([first], stream)
+        if first.lstrip().startswith("{"):
+            yield from _read_json_lines(lines)
+        else:
+            yield from _read_separated(source, first, lines)
+
+
+def open_text(source: str) -> TextIO:
+    """Open a text file, gzipped or not, whatever its encoding; `-` is standard input."""
+    raw: Any = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
+    buffered = io.BufferedReader(raw) if not hasattr(raw, "peek") else raw
+    if buffered.peek(2)[:2] == b"\x1f\x8b":
+        buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))  # type: ignore[arg-type]
+    head = buffered.peek(1 << 16)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    else:
+        try:  # the last three bytes may be a letter cut in two by the end of the buffer
+            head[:-3].decode("utf-8")
+            encoding = "utf-8-sig"
+        except UnicodeDecodeError:
+            encoding = "latin-1"
+    return io.TextIOWrapper(buffered, encoding=encoding, errors="replace", newline="")
+
+
+def _read_separated(
+    source: str, first: str, lines: Iterable[str]
+) -> Iterator[tuple[dict[str, Any], str | None]]:
+    if "\0" in first:
+        raise UsageError(f"{source!r} is not a text table", "expected CSV, TSV, JSONL or Parquet")
+    delimiter = max("\t,;", key=first.count)
+    table = csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter)
+    header = [name.strip() for name in next(table)]
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise UsageError(f"{source!r} has two columns named {min(twice)!r}", "rename one of them")
+    while True:
+        try:
+            cells = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:  # a cell over the field limit, a stray quote
+            yield dict.fromkeys(header, ""), f"line {table.line_num}: {error}"
+            continue
+        if not cells:
+            continue
+        fault = None
+        if len(cells) != len(header):
+            fault = f"line {table.line_num}: {len(cells)} cells, the header has {len(header)}"
+        yield dict(itertools.zip_longest(header, cells[: len(header)], fillvalue="")), fault
+
+
+def _read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield {}, f"line {number}: not JSON ({error})"
+            continue
+        if isinstance(row, dict):
+            yield row, None
+        else:
+            yield {}, f"line {number}: expected an object, found {type(row).__name__}"
+
+
+def _read_parquet(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowInvalid
+
+    try:
+        table = parquet.ParquetFile(source)
+        for batch in table.iter_batches(batch_size=4096):
+            for row in batch.to_pylist():
+                yield row, None
+    except (ArrowInvalid, OSError) as error:
+        raise UsageError(f"{source!r} is not readable Parquet: {error}", "write it again") from None
+
+
+def find_column(
+    row: Mapping[str, Any], given: str | None, usual: Sequence[str], what: str
+) -> str | None:
+    """The column that holds something: the one named, or the first of the usual names.
+
+    Raises:
+        UsageError: the column named is not in the table.
+    """
+    if given is not None:
+        if given not in row:
+            near = difflib.get_close_matches(given, list(row), n=3) or list(row)[:10]
+            raise UsageError(f"no column {given!r} for {what}", f"columns: {', '.join(near)}")
+        return given
+    lowered = {name.lower(): name for name in row}
+    return next((lowered[name] for name in usual if name in lowered), None)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN or one of the usual words for it."""
+    if value is None or (isinstance(value, float) and value != value):
+        return True
+    return isinstance(value, str) and value.strip().lower() in MISSING
+
+
+# --------------------------------------------------------------------------------- batches
+
+
+def collate(items: Sequence[Arrays], padding: Mapping[str, float]) -> Arrays:
+    """Stack the arrays of several items, padded at the end of every axis to the longest.
+
+    Args:
+        items: arrays of one item each, of equal rank by name.
+        padding: value by input name; 0 where none is given.
+
+    Returns:
+        Arrays with a leading batch axis.
+    """
+    batch: Arrays = {}
+    for name in items[0]:
+        parts = [np.asarray(item[name]) for item in items]
+        shapes = {part.shape for part in parts}
+        if len(shapes) == 1:
+            batch[name] = np.stack(parts)
+            continue
+        longest = tuple(np.max([part.shape for part in parts], axis=0))
+        full = np.full((len(parts), *longest), padding.get(name, 0), dtype=parts[0].dtype)
+        for place, part in zip(full, parts, strict=True):
+            place[tuple(slice(n) for n in part.shape)] = part
+        batch[name] = full
+    return batch
+
+
+def size_of(arrays: Arrays) -> int:
+    """How long an item is: the number of values in its largest array."""
+    return max((np.asarray(a).size for a in arrays.values()), default=0)
+
+
+def batches_by_length(
+    sizes: Sequence[int], batch_size: int, longest: float = 1.25
+) -> list[list[int]]:
+    """Group items of similar size, so that little is computed on padding.
+
+    Args:
+        sizes: the size of each item.
+        batch_size: most items in a batch.
+        longest: largest ratio of sizes inside one batch.
+
+    Returns:
+        Lists of indices, every index once.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(sizes)), key=sizes.__getitem__):
+        last = batches[-1] if batches else None
+        if last and len(last) < batch_size and sizes[index] <= longest * max(1, sizes[last[0]]):
+            last.append(index)
+        else:
+            batches.append([index])
+    return batches

@@ -1,0 +1,121 @@
+"""Figures of a trained pipeline on labelled data: one JSON shape in every domain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit import scores
+from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.report import Report
+
+
+@dataclass(slots=True)
+class Evaluated:
+    """An evaluation with the arrays it was made from, for plots."""
+
+    result: dict[str, Any]
+    targets: np.ndarray
+    predictions: np.ndarray
+
+
+def evaluate(pipeline: Pipeline, data: Any, **arguments: Any) -> dict[str, Any]:
+    """Measure a pipeline on labelled data.
+
+    Args:
+        pipeline: a loaded pipeline.
+        data: a source's name, or labelled samples.
+        arguments: see `evaluate_fully`.
+
+    Returns:
+        `{"model", "data", "n", "rejected", "seconds", "metrics", "intervals", "baseline",
+        "groups"}`; metrics are fractions, `intervals` are 95 % bootstrap intervals.
+
+    Raises:
+        UsageError: no labelled sample that the model can be judged by.
+    """
+    return evaluate_fully(pipeline, data, **arguments).result
+
+
+def evaluate_fully(
+    pipeline: Pipeline,
+    data: Any,
+    *,
+    batch_size: int = 64,
+    reader_options: Mapping[str, Any] | None = None,
+    row: Callable[[dict[str, Any]], None] | None = None,
+    name: str = "",
+) -> Evaluated:
+    """As `evaluate`, with the arrays; `row` is called with every answered row and its target."""
+    began = time.monotonic()
+    task = pipeline.task
+    samples = pipeline.as_samples(data, **(reader_options or {}))
+    targets, predictions, groups = [], [], []
+    rejected, first = 0, ""
+    for item, answer in pipeline.answers(samples, batch_size, targets=True):
+        if row is not None:
+            row(pipeline.row(item, answer) | {"target": item.sample.target})
+        if item.fault is not None or item.prediction is None:
+            rejected += 1
+            first = first or f"{item.sample.id}: {item.fault}"
+            continue
+        targets.append(np.asarray((item.target or {})[task.output]))
+        predictions.append(item.prediction.astype(np.float32))
+        groups.append(item.sample.group)
+    if not targets:
+        why = f"all {rejected} were rejected; the first, {first}" if rejected else "it is empty"
+        raise UsageError(
+            f"nothing to evaluate {pipeline.name!r} on in {name or data!r}: {why}",
+            "labels must be the model's own: see `models show` for them",
+        )
+    truth, said = np.stack(targets), np.stack(predictions)
+    figures = scores.figures(task.metrics, truth, said)
+    seen = np.array(groups, dtype=object) if any(g is not None for g in groups) else None
+    intervals = {}
+    for metric in task.metrics[:1]:
+        interval = scores.bootstrap(scores.SCORES[metric], truth, said, groups=seen, repeats=500)
+        intervals[metric] = [scores.or_none(float(x)) for x in interval]
+    config = pipeline.bundle.config if pipeline.bundle else {}
+    result = {
+        "model": pipeline.name,
+        "data": name or (str(data) if isinstance(data, str | Path) else "samples"),
+        "n": len(truth),
+        "rejected": rejected,
+        "first_rejected": first,
+        "seconds": round(time.monotonic() - began, 3),
+        "metrics": figures,
+        "intervals": intervals,
+        "baseline": config.get("baseline") or {},
+        "groups": task.groups(truth, said),
+    }
+    return Evaluated(result, truth, said)
+
+
+def report(pipeline: Pipeline, evaluated: Evaluated) -> Report:
+    """An evaluation as a page with plots."""
+    result = evaluated.result
+    page = Report(f"{pipeline.domain}: {result['model']} on {Path(str(result['data'])).name}")
+    page.text(
+        f"{result['n']} answered, {result['rejected']} rejected, {result['seconds']:.1f} s. "
+        "Rates are fractions; intervals are 95 % bootstrap intervals."
+    )
+    shown = dict(result["metrics"])
+    for metric, interval in result["intervals"].items():
+        shown[f"{metric}, interval"] = " to ".join(
+            "–" if x is None else f"{x:.4f}" for x in interval
+        )
+    page.metrics(shown)
+    for caption, png in pipeline.task.plots(evaluated.targets, evaluated.predictions):
+        page.picture(png, caption)
+    groups = result["groups"]
+    if groups:
+        rows = [{"": label, **figures} for label, figures in groups.items()]
+        page.section("By class")
+        page.table(rows, list(rows[0]))
+    return page

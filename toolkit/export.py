@@ -1,0 +1,193 @@
+"""From Keras to ONNX and LiteRT, with the agreement measured, not assumed."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from deepfield.toolkit.data import Arrays
+from deepfield.toolkit.errors import DeepfieldError
+
+#: |a - b| ≤ TOLERANCE · max(1, |b|) for two forms of one network.
+TOLERANCE = 1e-4
+
+
+def to_onnx(model: Any) -> bytes:
+    """Convert a Keras model; weights that half precision holds exactly are stored in it.
+
+    Each such weight is stored as a half-precision initializer behind a `Cast`, so the file is half
+    as large and everything is still computed in single precision. Inputs and outputs keep Keras'
+    names; axes that Keras leaves open stay open.
+
+    Raises:
+        DeepfieldError: the network holds an operation that does not convert.
+    """
+    import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        try:
+            with _unfused(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                signature = [keras.tree.map_structure(_spec, model._inputs_struct)]
+                model.export(str(path), format="onnx", verbose=False, input_signature=signature)
+        except Exception as error:
+            raise DeepfieldError(
+                f"the network does not convert to ONNX: {str(error).strip()[:300]}",
+                "replace the layer that it names",
+            ) from error
+        graph = onnx.load(path)
+    _rename_outputs(graph, list(model.output_names))
+    _halve(graph)
+    return graph.SerializeToString()
+
+
+def _spec(tensor: Any) -> Any:
+    return keras.InputSpec(shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+
+
+@contextlib.contextmanager
+def _unfused() -> Iterator[None]:
+    """Keep batch normalisation apart from the convolution before it.
+
+    TensorFlow and tf2onnx multiply its scale into the kernel, and the products are no longer half
+    precision numbers. As an operator of its own it survives both; ONNX Runtime then fuses the two
+    when it loads the file, so nothing is lost.
+    """
+    from keras.src.backend.tensorflow import nn
+    from tf2onnx.optimizer import back_to_back_optimizer
+
+    table = back_to_back_optimizer._func_map
+    fusion = table.pop(("Conv", "BatchNormalization"), None)
+    plain = nn.batch_normalization
+    nn.batch_normalization = functools.partial(_one_operator, plain)
+    try:
+        yield
+    finally:
+        nn.batch_normalization = plain
+        if fusion is not None:
+            table["Conv", "BatchNormalization"] = fusion
+
+
+def _one_operator(
+    plain: Callable[..., Any], x: Any, mean: Any, variance: Any, axis: int,
+    offset: Any = None, scale: Any = None, epsilon: float = 1e-3,
+) -> Any:  # fmt: skip
+    import tensorflow as tf
+
+    rank = len(x.shape)
+    if rank not in (3, 4) or axis not in (-1, rank - 1) or x.dtype != tf.float32:
+        return plain(x, mean, variance, axis, offset=offset, scale=scale, epsilon=epsilon)
+    y = tf.raw_ops.FusedBatchNormV3(
+        x=x if rank == 4 else tf.expand_dims(x, 1),
+        scale=tf.ones_like(mean) if scale is None else tf.convert_to_tensor(scale),
+        offset=tf.zeros_like(mean) if offset is None else tf.convert_to_tensor(offset),
+        mean=tf.convert_to_tensor(mean),
+        variance=tf.convert_to_tensor(variance),
+        epsilon=epsilon,
+        is_training=False,
+    ).y
+    return y if rank == 4 else tf.squeeze(y, 1)
+
+
+def _rename_outputs(graph: Any, names: list[str]) -> None:
+    from onnx import helper
+
+    for output, name in zip(graph.graph.output, names, strict=True):
+        if output.name != name:
+            graph.graph.node.append(helper.make_node("Identity", [output.name], [name]))
+            output.name = name
+
+
+def _halve(graph: Any) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in graph.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        full = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = full.astype(np.float16)
+        if full.size < 16 or not np.array_equal(half.astype(np.float32), full):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}/half"))
+        casts.append(helper.make_node("Cast", [f"{name}/half"], [name], to=TensorProto.FLOAT))
+    for node in reversed(casts):
+        graph.graph.node.insert(0, node)
+
+
+def to_litert(model: Any, path: Path) -> None:
+    """Write the network for LiteRT (formerly TensorFlow Lite).
+
+    Raises:
+        DeepfieldError: the network does not convert (recurrent layers need TensorFlow there).
+    """
+    try:
+        model.export(str(path), format="litert", verbose=False)
+    except Exception as error:
+        raise DeepfieldError(
+            f"the network does not convert to LiteRT: {str(error).strip()[:300]}", "use ONNX"
+        ) from error
+
+
+def litert_network(path: Path) -> Callable[[Arrays], Arrays]:
+    """A LiteRT file as a function from a batch of arrays to arrays, to measure agreement with."""
+    import tensorflow as tf
+
+    interpreter = tf.lite.Interpreter(model_path=str(path))
+    signatures = interpreter.get_signature_list()
+    runner = interpreter.get_signature_runner(next(iter(signatures)))
+    inputs = next(iter(signatures.values()))["inputs"]
+
+    def run(arrays: Arrays) -> Arrays:
+        names = (
+            dict(zip(sorted(inputs), sorted(arrays), strict=True))
+            if len(inputs) == 1
+            else {name: name for name in inputs}
+        )
+        return dict(runner(**{given: arrays[name] for given, name in names.items()}))
+
+    return run
+
+
+def keras_network(model: Any) -> Callable[[Arrays], Arrays]:
+    """A Keras model as a function from a batch of arrays to arrays by output name."""
+    names = list(model.output_names)
+
+    def run(arrays: Arrays) -> Arrays:
+        inputs = {tensor.name: arrays[tensor.name] for tensor in model.inputs}
+        fed = inputs if len(inputs) > 1 else next(iter(inputs.values()))
+        outputs = model.predict_on_batch(fed)
+        if isinstance(outputs, dict):
+            return {name: np.asarray(outputs[name]) for name in outputs}
+        listed = outputs if isinstance(outputs, list | tuple) else [outputs]
+        return {n: keras.ops.convert_to_numpy(o) for n, o in zip(names, listed, strict=True)}
+
+    return run
+
+
+def disagreement(ours: Arrays, theirs: Arrays) -> float:
+    """The largest |a - b| / max(1, |b|) over all outputs.
+
+    Example:
+        >>> round(disagreement({"y": np.array([10.0])}, {"y": np.array([10.1])}), 4)
+        0.0099
+    """
+    worst = 0.0
+    for a, b in zip(ours.values(), theirs.values(), strict=True):
+        if a.shape != b.shape:
+            return float("inf")
+        if a.size:
+            gap = np.abs(a.astype(np.float64) - b) / np.maximum(1.0, np.abs(b))
+            worst = max(worst, float(np.max(gap)))
+    return worst

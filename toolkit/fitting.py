@@ -1,0 +1,392 @@
+"""From labelled samples to a bundle: split, encode, train, calibrate, compare, write.
+
+The order matters. Weights are rounded to half precision first, so that everything measured after
+it (calibration, figures, golden outputs, the ONNX file) belongs to the network that is shipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit import scores
+from deepfield.toolkit.baselines import fit_baseline, verdict
+from deepfield.toolkit.bundle import Bundle, refuse_foreign, replace_file
+from deepfield.toolkit.calibration import cross_fit, ece
+from deepfield.toolkit.data import Arrays, Encoded, batches_by_length, collate, size_of
+from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
+from deepfield.toolkit.packing import (
+    build_models,
+    golden_items,
+    machine,
+    round_weights,
+    save,
+    set_weights,
+    stored_weights,
+)
+from deepfield.toolkit.parts import Parts, Say, deal, stacked_targets
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.recipe import Recipe
+from deepfield.toolkit.splits import Split
+
+_BASELINE_FEATURES = 20_000  # a shallow model on more numbers than this takes longer than the net
+
+
+@dataclass
+class Fitted:
+    """What training measured."""
+
+    metrics: dict[str, Any] = field(default_factory=dict)
+    baseline: dict[str, Any] = field(default_factory=dict)
+    verdict: str = ""
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    bundle: Bundle | None = None
+
+
+def fit(
+    pipeline: Pipeline,
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    split: str | Split | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    device: str | None = None,
+    say: Say = lambda line: None,
+    progress: Any = None,
+    command: str = "",
+    name: str = "",
+    reader_options: Mapping[str, Any] | None = None,
+    checkpoint_minutes: float = 5.0,
+) -> Fitted:
+    """Train a pipeline.
+
+    Args:
+        pipeline: a new pipeline; it is changed in place.
+        data: a source's name, or labelled samples.
+        out: folder of the bundle to write; a run's checkpoints lie in `OUT.part` meanwhile.
+        settings: fields of the recipe and arguments of the builder, by name.
+        split: see `toolkit.splits.Split.parse`.
+        seed: of everything: split, initial weights, order of the data, augmentation.
+        resume: go on with the run in `OUT.part`.
+        device: see `toolkit.training.devices`.
+        say: is told what happens.
+        progress: called after every batch (see `toolkit.training.Run`).
+        command: how to make the bundle again, for the record.
+        name: the bundle's own name.
+        reader_options: handed to the reader.
+        checkpoint_minutes: how often a checkpoint is written inside an epoch.
+
+    Raises:
+        UsageError: unknown settings, too little data, one class only.
+    """
+    recipe, hyper = sort_settings(pipeline, settings or {})
+    return _Fit(
+        pipeline, recipe, hyper, out, seed, resume, device, say, progress, command, name,
+        checkpoint_minutes,
+    ).on(data, split, reader_options or {})  # fmt: skip
+
+
+def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fitted]:
+    """Adapt a trained network to other data: first a new head, then every layer.
+
+    Args:
+        base: a pipeline loaded from a bundle.
+        data: a source's name, or labelled samples.
+        arguments: as in `fit`.
+
+    Returns:
+        The new pipeline and what was measured. Weights whose path and shape the new network
+        shares are taken over; the rest is the head.
+    """
+    pipeline = type(base)(base.architecture, **base.settings)
+    pipeline.state = {k: v for k, v in base.state.items()}
+    recipe, hyper = sort_settings(
+        pipeline, arguments.pop("settings", None) or {}, base.finetune_recipe, base.hyper
+    )
+    weights = {m: stored_weights(base, m) for m in base.members}
+    run = _Fit(
+        pipeline, recipe, hyper, arguments.pop("out", None), arguments.pop("seed", 0),
+        arguments.pop("resume", False), arguments.pop("device", None),
+        arguments.pop("say", lambda line: None), arguments.pop("progress", None),
+        arguments.pop("command", ""), arguments.pop("name", ""),
+        arguments.pop("checkpoint_minutes", 5.0), weights, base.name,
+    )  # fmt: skip
+    fitted = run.on(data, arguments.pop("split", None), arguments.pop("reader_options", None) or {})
+    return pipeline, fitted
+
+
+def sort_settings(
+    pipeline: Pipeline,
+    settings: Mapping[str, Any],
+    recipe: Recipe | None = None,
+    hyper: Mapping[str, Any] | None = None,
+) -> tuple[Recipe, dict[str, Any]]:
+    """Deal settings to the recipe and to the builder's arguments.
+
+    Raises:
+        UsageError: a name that neither knows.
+    """
+    base = recipe or pipeline.recipes.get(pipeline.architecture) or pipeline.recipes[""]
+    builder = pipeline.builders()[pipeline.architecture]
+    # A builder's parameters without a default follow from the data; the others may be set.
+    parameters = inspect.signature(builder).parameters.values()
+    arguments = [p.name for p in parameters if p.default is not p.empty]
+    recipe_fields = [f.name for f in fields(Recipe)]
+    unknown = sorted(set(settings) - set(arguments) - set(recipe_fields))
+    if unknown:
+        raise UsageError(
+            f"{pipeline.architecture} has no setting {unknown[0]!r}",
+            f"the network's: {', '.join(arguments)}; of training: {', '.join(recipe_fields)}",
+        )
+    own = {k: v for k, v in settings.items() if k in arguments}
+    return base.with_settings(settings), dict(hyper or {}) | own
+
+
+class _Fit:
+    """One training, from samples to the bundle."""
+
+    def __init__(
+        self, pipeline: Pipeline, recipe: Recipe, hyper: dict[str, Any],
+        out: str | Path | None, seed: int, resume: bool, device: str | None, say: Say,
+        progress: Any, command: str, name: str, checkpoint_minutes: float,
+        weights: Mapping[str, Arrays] | None = None, base_name: str = "",
+    ) -> None:  # fmt: skip
+        self.pipeline, self.recipe, self.seed = pipeline, recipe, seed
+        pipeline.hyper = hyper
+        self.out = Path(out) if out else None
+        self.folder = self.out.with_name(self.out.name + ".part") if self.out else None
+        self.resume, self.device, self.say, self.progress = resume, device, say, progress
+        self.command, self.name = command, name
+        self.minutes = checkpoint_minutes
+        self.weights, self.base_name = weights, base_name
+        self.stages: list[str] = []
+
+    def on(self, data: Any, split: str | Split | None, reader_options: Mapping[str, Any]) -> Fitted:
+        began = time.monotonic()
+        if self.out is not None:
+            refuse_foreign(self.out)
+        dealt = split if isinstance(split, Split) else Split.parse(split, self.seed)
+        parts = deal(self.pipeline, data, dealt, reader_options, self.say)
+        self._open_folder(parts)
+        fitted = Fitted()
+        models = self._train(parts, fitted)
+        self.pipeline._models = {name: round_weights(model) for name, model in models.items()}
+        self.pipeline._networks = {}
+        measure(self.pipeline, parts, fitted, self.seed, self.say)
+        fitted.seconds = round(time.monotonic() - began, 1)
+        if self.out is not None:
+            facts = {
+                "command": self.command, "seed": self.seed, "recipe": asdict(self.recipe),
+                "finetuned_from": self.base_name, "data": parts.facts(dealt),
+                "metrics": fitted.metrics, "baseline": fitted.baseline,
+                "verdict": fitted.verdict, "training_seconds": fitted.seconds,
+                "training_machine": machine(),
+            }  # fmt: skip
+            golden = golden_items([e.arrays or {} for e in parts.items])
+            self.say("converting to ONNX")
+            fitted.bundle = save(
+                self.pipeline, self.out, facts, golden, fitted.history, self.name or self.out.name
+            )
+            assert self.folder is not None
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return fitted
+
+    def _open_folder(self, parts: Parts) -> None:
+        """Take possession of the run's folder, or find that it belongs to another run."""
+        if self.folder is None:
+            return
+        identity = {
+            "data": parts.fingerprint, "architecture": self.pipeline.architecture,
+            "hyper": json.loads(json.dumps(self.pipeline.hyper)), "recipe": asdict(self.recipe),
+            "seed": self.seed, "from": self.base_name,
+        }  # fmt: skip
+        note = self.folder / "run.json"
+        if note.is_file():
+            if not self.resume:
+                raise UsageError(
+                    f"{str(self.folder)!r} holds an unfinished run",
+                    "add --resume to go on with it, or remove the folder",
+                )
+            different = sorted(
+                k for k, v in identity.items() if json.loads(note.read_text())[k] != v
+            )
+            if different:
+                raise UsageError(
+                    f"the unfinished run has another {different[0]}",
+                    "resume with the same command and data, or remove the folder",
+                )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            replace_file(note, json.dumps(identity, indent=1).encode())
+        except OSError as error:
+            raise DeepfieldError(
+                f"cannot write {str(self.folder)!r}: {error.strerror}",
+                "check the path and the disk",
+            ) from None
+
+    # -- training
+
+    def _train(self, parts: Parts, fitted: Fitted) -> dict[str, Any]:
+        from deepfield.toolkit import training
+
+        train, valid = parts.of("train"), parts.of("valid")
+        finished: dict[str, Any] = {}
+        first = self._built(0)
+        for index, name in enumerate(first):
+            model = first[name] if index == 0 else self._built(index)[name]
+            for stage, (recipe, frozen) in enumerate(self._stages(name, model)):
+                self._freeze(model, frozen)
+                run = training.Run(
+                    folder=self.folder / f"{name}-{stage}" if self.folder else None,
+                    seed=self.seed + index, resume=self.resume, every_minutes=self.minutes,
+                    monitor=self.pipeline.task.monitor, progress=self.progress,
+                )  # fmt: skip
+                weights = None
+                if recipe.class_weight == "balanced":
+                    labels = np.array([next(iter((e.target or {}).values())) for e in train])
+                    weights = training.class_weights(labels)
+                feed = training.Batches(
+                    [e.arrays or {} for e in train], [e.target or {} for e in train],
+                    recipe.batch_size, self.seed + index, self.pipeline.padding, weights,
+                )  # fmt: skip
+                check = None
+                if valid:
+                    check = training.Batches(
+                        [e.arrays or {} for e in valid], [e.target or {} for e in valid],
+                        max(recipe.batch_size, 128), None, self.pipeline.padding,
+                    )  # fmt: skip
+                losses = training.resolve_losses(self.pipeline.task, recipe, model)
+                rows = training.fit(
+                    model, feed, check, recipe, losses, run, training.watched(self.pipeline.task)
+                )
+                fitted.history += [{"network": name, "stage": stage, **row} for row in rows]
+            finished[name] = model
+        # Built anew in single precision, whatever they were trained in.
+        self.pipeline._models = {}
+        models = build_models(self.pipeline)
+        for name, model in models.items():
+            set_weights({v.path: np.asarray(v) for v in finished[name].weights}, model)
+        return models
+
+    def _built(self, index: int) -> dict[str, Any]:
+        from deepfield.toolkit import training
+
+        training.seed_everything(self.seed + index)
+        with training.devices(self.device), training.precision(self.recipe.precision):
+            return build_models(self.pipeline)
+
+    def _stages(self, name: str, model: Any) -> list[tuple[Recipe, set[str]]]:
+        """One stage from scratch; for fine-tuning first the head alone, then everything."""
+        if self.weights is None:
+            return [(self.recipe, set())]
+        source = self.weights.get(name) or next(iter(self.weights.values()))
+        fresh = set()
+        for variable in model.weights:
+            stored = source.get(variable.path)
+            if stored is not None and stored.shape == tuple(variable.shape):
+                variable.assign(stored)
+            else:
+                fresh.add(variable.path)
+        old = {layer.name for layer in model.layers if layer.weights} - {
+            layer.name for layer in model.layers for v in layer.weights if v.path in fresh
+        }
+        if not fresh:
+            return [(self.recipe, set())]
+        if not old:
+            raise UnusableModel(
+                f"{self.base_name!r} shares no weights with the new network", "train from scratch"
+            )
+        head = self.pipeline.head_recipe(self.recipe)
+        return [(head, old), (self.recipe, self.pipeline.frozen_layers(model))]
+
+    @staticmethod
+    def _freeze(model: Any, names: set[str]) -> None:
+        for layer in model.layers:
+            layer.trainable = layer.name not in names
+
+
+def outputs_of(pipeline: Pipeline, items: Sequence[Encoded], batch_size: int = 256) -> Arrays:
+    """The network's outputs for encoded items, stacked (padded where ragged) in their order."""
+    arrays = [e.arrays or {} for e in items]
+    rows: list[Arrays] = [{} for _ in items]
+    for batch in batches_by_length([size_of(a) for a in arrays], batch_size):
+        outputs = pipeline.forward(collate([arrays[i] for i in batch], pipeline.padding))
+        for at, index in enumerate(batch):
+            rows[index] = {name: values[at] for name, values in outputs.items()}
+    return collate(rows, {}) if rows else {}
+
+
+def measure(
+    pipeline: Pipeline, parts: Parts, fitted: Fitted, seed: int, say: Say = lambda line: None
+) -> None:
+    """Calibrate on the validation part and report on what calibration did not see."""
+    task = pipeline.task
+    held = {part: parts.of(part) for part in ("valid", "test") if len(parts.parts[part])}
+    outputs = {part: outputs_of(pipeline, items) for part, items in held.items()}
+    targets = {part: stacked_targets(items, task.output) for part, items in held.items()}
+    if "valid" in held:
+        own = outputs["valid"][task.output]
+        if task.calibrator is not None:
+            pipeline.calibrator = task.calibrator.fit(own, targets["valid"])
+        with contextlib.suppress(NotImplementedError):
+            pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
+    for part in held:
+        before = task.predictions(outputs[part], None)
+        after = task.predictions(outputs[part], pipeline.calibrator)
+        if part == "valid" and task.calibrator is not None:  # never on what it was fitted to
+            folded = cross_fit(
+                task.calibrator.kind, outputs[part][task.output], targets[part], seed=seed
+            )
+            after = folded if not isinstance(folded, tuple) else after
+        figures = scores.figures(task.metrics, targets[part], after)
+        if "ece" in figures:
+            figures["ece_uncalibrated"] = scores.or_none(ece(before, targets[part]))
+        fitted.metrics[part] = {"n": len(held[part]), **figures}
+        say(f"{part}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items() if v is not None))
+    _compare(pipeline, parts, held, targets, fitted, seed, say)
+
+
+def _compare(
+    pipeline: Pipeline, parts: Parts, held: Mapping[str, list[Encoded]],
+    targets: Mapping[str, np.ndarray], fitted: Fitted, seed: int, say: Say,
+) -> None:  # fmt: skip
+    """The shallow model beside the net, on the same parts."""
+    part = "test" if "test" in held else "valid"
+    if part not in held or not pipeline.baseline:
+        return
+    train = parts.of("train")
+    first = pipeline.baseline_features(train[0].arrays or {})
+    if first.size > _BASELINE_FEATURES:
+        return
+    began = time.monotonic()
+    features = np.stack([pipeline.baseline_features(e.arrays or {}) for e in train])
+    kind = "regression" if "rmse" in pipeline.task.metrics else "classification"
+    shallow = fit_baseline(
+        pipeline.baseline, features, stacked_targets(train, pipeline.task.output),
+        task=kind, seed=seed,
+    )  # fmt: skip
+    fitted.baseline = {"kind": pipeline.baseline}
+    for name, items in held.items():
+        asked = np.stack([pipeline.baseline_features(e.arrays or {}) for e in items])
+        predictions = shallow.predict(asked)
+        names = [m for m in pipeline.task.metrics if not m.startswith("coverage")]
+        figures = scores.figures(names, targets[name], predictions)
+        fitted.baseline[name] = {"n": len(items), **figures}
+    fitted.baseline["seconds"] = round(time.monotonic() - began, 1)
+    metric = pipeline.task.metrics[0]
+    fitted.verdict = verdict(
+        fitted.metrics[part], fitted.baseline[part], metric, metric not in ("rmse", "mae")
+    )
+    say(fitted.verdict)

@@ -1,0 +1,95 @@
+"""Cross-validation: every sample answered by a network that never saw it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit import scores
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.splits import Split, folds
+from deepfield.toolkit.writers import RowWriter
+
+
+def cross_validate(
+    make: Callable[[], Pipeline],
+    data: Any,
+    count: int,
+    output: str,
+    format: str,
+    arguments: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Train `count` networks, each without one fold, and answer that fold with it.
+
+    Inside the other folds a tenth (by group where there are groups) is the validation part.
+
+    Args:
+        make: makes a new pipeline.
+        data: a source's name, or labelled samples.
+        count: folds, two or more.
+        output: table of the out-of-fold rows; they carry `fold` and `target`.
+        format: of the table.
+        arguments: of `fit`.
+
+    Returns:
+        The same object as `evaluate`; `groups` holds the figures of each fold.
+    """
+    if count < 2:
+        raise UsageError(f"--folds {count}", "cross-validation takes 2 or more")
+    began = time.monotonic()
+    arguments = dict(arguments)
+    say = arguments.get("say", lambda line: None)
+    options = arguments.pop("reader_options", None) or {}
+    samples = list(make().as_samples(data, **options))
+    good = [s for s in samples if s.fault is None and s.target is not None]
+    dealt = folds(good, count, int(arguments.get("seed", 0)))
+    writer = RowWriter(output, format)
+    groups: dict[str, Any] = {}
+    truths, answers = [], []
+    rejected = len(samples) - len(good)
+    for number, fold in enumerate(dealt, start=1):
+        say(f"fold {number} of {count}")
+        held = set(fold.tolist())
+        rest = [replace(s, part=None) for i, s in enumerate(good) if i not in held]
+        pipeline = make()
+        split = Split("auto", (0.9, 0.1, 0.0), int(arguments.get("seed", 0)))
+        pipeline.fit(rest, **{**arguments, "out": None, "split": split, "resume": False})
+        pipeline.name = f"{Path(output).stem}, fold {number}"
+        truth, said, rows = _answered(pipeline, [good[i] for i in fold])
+        rejected += len(fold) - len(truth)
+        writer.write([row | {"fold": number} for row in rows], len(fold))
+        groups[f"fold {number}"] = scores.figures(pipeline.task.metrics, truth, said)
+        truths.append(truth)
+        answers.append(said)
+        metrics = pipeline.task.metrics
+    writer.finish()
+    truth, said = np.concatenate(truths), np.concatenate(answers)
+    return {
+        "model": f"{count} folds",
+        "data": str(data),
+        "n": len(truth),
+        "rejected": rejected,
+        "seconds": round(time.monotonic() - began, 1),
+        "metrics": scores.figures(metrics, truth, said),
+        "baseline": {},
+        "groups": groups,
+    }
+
+
+def _answered(
+    pipeline: Pipeline, samples: list[Sample]
+) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    truth, said, rows = [], [], []
+    for item, answer in pipeline.answers(samples, targets=True):
+        rows.append(pipeline.row(item, answer) | {"target": item.sample.target})
+        if item.fault is None and item.prediction is not None:
+            truth.append(np.asarray((item.target or {})[pipeline.task.output]))
+            said.append(item.prediction)
+    return np.stack(truth), np.stack(said), rows

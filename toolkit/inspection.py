@@ -1,0 +1,160 @@
+"""What a data set holds, before anyone trains on it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit.errors import DeepfieldError, UsageError
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.splits import (
+    PARTS,
+    Split,
+    across_parts,
+    exact_duplicates,
+    fingerprint,
+    near_duplicates,
+)
+
+_EXAMPLES = 5
+_TIMED_STEPS = 5
+
+
+def inspect(
+    pipeline: Pipeline,
+    data: Any,
+    split: str | None = None,
+    seed: int = 0,
+    reader_options: Mapping[str, Any] | None = None,
+    timed: bool = True,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Read everything once and report.
+
+    Args:
+        pipeline: a new pipeline of the architecture that would be trained.
+        data: a source's name, or samples.
+        split: as `train` would deal it; leakage is looked for between its parts.
+        seed: of the split.
+        reader_options: handed to the reader.
+        timed: also measure a few training steps and say how long training will take.
+        settings: as for `train`.
+
+    Returns:
+        `{"data", "n", "rejected", "reasons", "columns", "targets", "sizes", "parts",
+        "duplicates", "near_duplicates", "leakage", "training"}`.
+    """
+    samples = list(pipeline.as_samples(data, **(reader_options or {})))
+    if not samples:
+        raise UsageError(f"{data!r} is empty", "name a file or folder that holds samples")
+    good = [s for s in samples if s.fault is None]
+    labelled = [s for s in good if s.target is not None]
+    result: dict[str, Any] = {"data": str(data), "n": len(samples)}
+    if good:
+        pipeline.prepare(good, [s.target for s in good])
+    encoded = list(pipeline.encoded(samples))
+    fine = [e for e in encoded if e.fault is None]
+    bad = [e for e in encoded if e.fault is not None]
+    result["rejected"] = len(bad)
+    result["rejects"] = [{"id": e.sample.id, "reason": e.fault} for e in bad[:_EXAMPLES]]
+    result["columns"] = list(dict.fromkeys(k for s in samples[:1000] for k in s.row))
+    result["targets"] = _targets([s.target for s in labelled])
+    result["unlabelled"] = len(good) - len(labelled)
+    shapes = Counter(
+        " ".join(f"{k} {'x'.join(map(str, a.shape))}" for k, a in (e.arrays or {}).items())
+        for e in fine
+    )
+    result["shapes"] = dict(shapes.most_common(_EXAMPLES))
+    prints = [fingerprint(e.arrays or {}) for e in fine]
+    same = exact_duplicates(prints)
+    hashes = [pipeline.near_hash(e.arrays or {}) for e in fine]
+    near: list[Any] = []
+    if hashes and all(h is not None for h in hashes):
+        twins = {frozenset(g[:2]) for g in same}
+        near = [p for p in near_duplicates([h or 0 for h in hashes]) if frozenset(p) not in twins]
+    name = [e.sample.id for e in fine]
+    result["duplicates"] = _pairs(same, name)
+    result["near_duplicates"] = _pairs(near, name)
+    contradicting = [g for g in same if len({str(fine[i].sample.target) for i in g}) > 1]
+    result["contradicting_labels"] = _pairs(contradicting, name)
+    if labelled and fine:
+        dealt = Split.parse(split, seed).deal([e.sample for e in fine])
+        result["parts"] = {part: len(dealt[part]) for part in PARTS}
+        result["leakage"] = {
+            "exact": _pairs(across_parts(same, dealt), name),
+            "near": _pairs(across_parts(near, dealt), name),
+        }
+        if timed and len(set(map(str, (s.target for s in labelled)))) > 1:
+            result["training"] = training_time(pipeline, encoded, dealt, settings or {})
+    return result
+
+
+def _targets(targets: list[Any]) -> dict[str, Any]:
+    if not targets:
+        return {}
+    if all(isinstance(t, int | float) for t in targets):
+        values = np.array(targets, dtype=float)
+        return {"smallest": values.min(), "mean": values.mean(), "largest": values.max()}
+    if all(isinstance(t, Mapping) for t in targets):
+        return {name: sum(t.get(name) is not None for t in targets) for name in targets[0]}
+    return dict(sorted(Counter(map(str, targets)).items(), key=lambda p: (-p[1], p[0])))
+
+
+def _pairs(groups: list[Any], names: list[str]) -> dict[str, Any]:
+    return {"count": len(groups), "examples": [[names[i] for i in g] for g in groups[:_EXAMPLES]]}
+
+
+def training_time(
+    pipeline: Pipeline,
+    encoded: list[Any],
+    dealt: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Time a few real training steps and multiply.
+
+    Returns:
+        `{"architecture", "epochs", "seconds_per_epoch", "minutes"}`, on this machine.
+    """
+    from deepfield.toolkit import training
+    from deepfield.toolkit.fitting import sort_settings
+    from deepfield.toolkit.packing import build_models
+
+    recipe, hyper = sort_settings(pipeline, settings)
+    fine = [e for e in encoded if e.fault is None and e.sample.target is not None]
+    pipeline.task.learn([e.sample.target for e in fine])
+    pipeline.hyper = hyper
+    try:
+        model = next(iter(build_models(pipeline).values()))
+    except DeepfieldError as error:
+        return {"architecture": pipeline.architecture, "problem": error.message}
+    count = min(len(fine), (_TIMED_STEPS + 2) * recipe.batch_size)
+    some = fine[:count]
+    feed = training.Batches(
+        [e.arrays for e in some],
+        [pipeline.task.encode(pipeline.target(e.sample.data, e.sample)) for e in some],
+        min(recipe.batch_size, count),
+        0,
+        pipeline.padding,
+    )
+    model.compile(
+        optimizer=training.make_optimizer(recipe, 100, model),
+        loss=training.resolve_losses(pipeline.task, recipe, model),
+        jit_compile=recipe.jit,
+    )
+    model.train_on_batch(*feed[0])
+    steps = min(_TIMED_STEPS, len(feed))
+    began = time.monotonic()
+    for index in range(steps):
+        model.train_on_batch(*feed[index])
+    step = (time.monotonic() - began) / steps
+    epoch = step * -(-len(dealt["train"]) // recipe.batch_size)
+    return {
+        "architecture": pipeline.architecture,
+        "epochs": recipe.epochs,
+        "seconds_per_epoch": round(epoch, 2),
+        "minutes": round(epoch * recipe.epochs / 60, 1),
+    }

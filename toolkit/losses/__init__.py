@@ -1,0 +1,35 @@
+"""Losses: one public thing a file, for Keras on any back end."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from deepfield.toolkit.losses.masked_binary_crossentropy import MaskedBinaryCrossentropy
+from deepfield.toolkit.losses.masked_mean_squared_error import MaskedMeanSquaredError
+from deepfield.toolkit.losses.sparse_crossentropy import SparseCrossentropy
+from deepfield.toolkit.registry import Registry
+
+LOSSES = Registry("loss")
+LOSSES.add("categorical_crossentropy", SparseCrossentropy)
+LOSSES.add("masked_binary_crossentropy", MaskedBinaryCrossentropy)
+LOSSES.add("masked_mean_squared_error", MaskedMeanSquaredError)
+
+__all__ = [
+    "LOSSES",
+    "MaskedBinaryCrossentropy",
+    "MaskedMeanSquaredError",
+    "SparseCrossentropy",
+    "get",
+]
+
+
+def get(name: str, **settings: Any) -> Any:
+    """A loss by name, with those of the settings that it takes.
+
+    Raises:
+        deepfield.toolkit.errors.UsageError: no such loss.
+    """
+    loss = LOSSES[name]
+    known = inspect.signature(loss).parameters
+    return loss(**{k: v for k, v in settings.items() if k in known})

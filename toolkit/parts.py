@@ -1,0 +1,114 @@
+"""Labelled data, encoded and dealt to training, validation and test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit.data import Encoded
+from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.splits import PARTS, Split, across_parts, exact_duplicates, fingerprint
+
+#: Is told what happens, line by line.
+Say = Callable[[str], None]
+
+
+@dataclass
+class Parts:
+    """Encoded items of a data set and how they were dealt."""
+
+    items: list[Encoded]
+    rejected: list[Encoded]
+    parts: dict[str, np.ndarray]
+    source: str = ""
+    leaks: int = 0
+    dropped: int = 0
+    fingerprint: str = ""
+
+    def of(self, part: str) -> list[Encoded]:
+        """The items of a part."""
+        return [self.items[i] for i in self.parts[part]]
+
+    def facts(self, split: Split) -> dict[str, Any]:
+        """What a bundle tells about its data."""
+        return {
+            "source": self.source,
+            "fingerprint": self.fingerprint,
+            "counts": {part: len(self.parts[part]) for part in PARTS},
+            "rejected": len(self.rejected),
+            "split": {"kind": split.kind, "fractions": list(split.fractions), "seed": split.seed},
+            "duplicates_across_parts": self.leaks,
+        }
+
+
+def deal(
+    pipeline: Pipeline,
+    data: Any,
+    split: Split,
+    reader_options: Mapping[str, Any] | None = None,
+    say: Say = lambda line: None,
+) -> Parts:
+    """Read, deal and encode labelled data.
+
+    Exact copies of a validation or test item are taken out of the training part and counted.
+
+    Raises:
+        UsageError: nothing left to train on, or no labels.
+    """
+    samples = list(pipeline.as_samples(data, **(reader_options or {})))
+    good = [s for s in samples if s.fault is None and s.target is not None]
+    for sample in samples:
+        if sample.fault is None and sample.target is None:
+            sample.fault = "no label"
+    rejected = [Encoded(s, fault=s.fault) for s in samples if s.fault is not None]
+    if not good:
+        why = f"; the first: {rejected[0].fault}" if rejected else ""
+        raise UsageError(f"no labelled sample in {data!r}{why}", "see `inspect` for what is there")
+    dealt = split.deal(good)
+    training = [good[i] for i in dealt["train"]]
+    pipeline.task.learn([s.target for s in training])
+    pipeline.prepare(training, [s.target for s in training])
+    items: list[Encoded] = []
+    place: dict[int, list[int]] = {}
+    for index, sample in enumerate(good):
+        for item in pipeline.encoded([sample], targets=True):
+            if item.fault is not None:
+                rejected.append(item)
+                continue
+            place.setdefault(index, []).append(len(items))
+            items.append(item)
+    parts = {
+        part: np.array([i for s in indices for i in place.get(int(s), [])], dtype=int)
+        for part, indices in dealt.items()
+    }
+    prints = [fingerprint(e.arrays or {}) for e in items]
+    leaking = across_parts(exact_duplicates(prints), parts)
+    held = {int(i) for part in ("valid", "test") for i in parts[part]}
+    twice = {int(i) for group in leaking if held & set(group) for i in group} - held
+    parts["train"] = np.array([i for i in parts["train"] if int(i) not in twice], dtype=int)
+    result = Parts(items, rejected, parts, str(data) if isinstance(data, str | Path) else "samples")
+    result.leaks, result.dropped = len(leaking), len(twice)
+    result.fingerprint = fingerprint({"items": np.frombuffer(b"".join(prints), np.uint8)}).hex()
+    if len(parts["train"]) < 2:
+        raise UsageError(f"{len(parts['train'])} usable training samples", "give more data")
+    counts = ", ".join(f"{len(parts[p])} {p}" for p in PARTS)
+    say(f"{counts}; {len(rejected)} rejected" + (f" ({_commonest(rejected)})" if rejected else ""))
+    if twice:
+        say(f"{len(twice)} training items are copies of held-out ones: left out of training")
+    return result
+
+
+def _commonest(rejected: Sequence[Encoded]) -> str:
+    reason, count = Counter(r.fault for r in rejected).most_common(1)[0]
+    return f"{count}: {reason}" if count > 1 else f"{rejected[0].sample.id}: {reason}"
+
+
+def stacked_targets(items: Sequence[Encoded], output: str) -> np.ndarray:
+    """Targets of encoded items for one output."""
+    return np.stack([np.asarray((e.target or {})[output]) for e in items])

@@ -1,0 +1,503 @@
+"""The contract: a domain is one subclass of `Pipeline`.
+
+It says how a raw sample becomes the items a network sees (`expand`), the arrays of an item
+(`encode`), the network itself (`build`) and the answer (`decode`); everything else, from training
+to the command line, is the toolkit's. Data flows one way:
+
+`files → reader → samples → expand → items → encode → arrays → network → outputs → calibrate →
+decode → rows → writer`
+
+Nothing on this way imports Keras: prediction starts in about a second.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deepfield.toolkit.bundle import Bundle, open_bundle
+from deepfield.toolkit.calibration import from_config as calibrator_from_config
+from deepfield.toolkit.data import (
+    Arrays,
+    Encoded,
+    Option,
+    Reader,
+    Sample,
+    batches_by_length,
+    collate,
+    read_source,
+    size_of,
+)
+from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel
+from deepfield.toolkit.novelty import Novelty
+from deepfield.toolkit.recipe import Recipe
+from deepfield.toolkit.runtime import Network
+from deepfield.toolkit.tasks import Task
+
+#: Bytes of arrays that may wait for the network at one time.
+_CHUNK_BYTES = 64 << 20
+
+
+class Pipeline:
+    """One domain's way from files to answers. Subclasses fill in the class attributes and hooks.
+
+    Attributes:
+        domain: the domain's name on the command line.
+        summary: one line for `--help`.
+        readers: forms of data, in the order in which they are asked.
+        samples: `sample:NAME` to a function that returns the source it stands for.
+        options: command-line options of the domain's own.
+        verbs: verbs of the domain's own, by name (see `toolkit.verbs.Verb`).
+        examples: by verb, commands that run as they stand; help starts with them.
+        architectures: module that holds the registry `ARCHITECTURES` of builders.
+        default_architecture: what `train` builds unless told otherwise.
+        recipes: training recipe by architecture; `""` is for all others.
+        finetune_recipe: recipe of `finetune`.
+        presets: names of the prebuilt networks; the first is the default of every verb.
+        adopted: presets converted from a third party's weights: name to `module:function`.
+        padding: value by input name for ragged items; 0 where none is given.
+        baseline: kind of the shallow model beside the net (see `toolkit.baselines`).
+        task_class: what the outputs mean.
+    """
+
+    domain: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    readers: ClassVar[tuple[Reader, ...]] = ()
+    samples: ClassVar[Mapping[str, Callable[[], str]]] = {}
+    options: ClassVar[tuple[Option, ...]] = ()
+    verbs: ClassVar[Mapping[str, Any]] = {}
+    examples: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    architectures: ClassVar[str] = ""
+    default_architecture: ClassVar[str] = ""
+    recipes: ClassVar[Mapping[str, Recipe]] = {"": Recipe()}
+    finetune_recipe: ClassVar[Recipe] = Recipe(epochs=10, learning_rate=3e-4)
+    presets: ClassVar[tuple[str, ...]] = ()
+    adopted: ClassVar[Mapping[str, str]] = {}
+    padding: ClassVar[Mapping[str, float]] = {}
+    baseline: ClassVar[str] = "svm"
+    task_class: ClassVar[type[Task]] = Task
+
+    def __init__(self, architecture: str | None = None, **settings: Any) -> None:
+        """A pipeline to be trained.
+
+        Args:
+            architecture: name of a builder; the domain's default without one.
+            settings: the domain's own settings (the subclass documents them).
+        """
+        self.architecture = architecture or self.default_architecture
+        self.settings: dict[str, Any] = settings
+        self.hyper: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
+        self.task: Task = self.task_class()
+        self.calibrator: Any = None
+        self.novelty: Novelty | None = None
+        self.bundle: Bundle | None = None
+        self.device = "cpu"
+        self.name = ""
+        self._models: dict[str, Any] = {}
+        self._networks: dict[str, Callable[[Arrays], Arrays]] = {}
+
+    # ------------------------------------------------------------------ hooks of a domain
+
+    def expand(self, sample: Sample) -> Iterable[Any]:
+        """One raw sample to the items a network sees; lazily, where there are many.
+
+        Raises:
+            BadInput: nothing can be made of the sample.
+        """
+        yield sample.data
+
+    def encode(self, item: Any) -> tuple[Arrays, Any]:
+        """One item to the network's input arrays, and what `decode` will need of it.
+
+        Raises:
+            BadInput: the item cannot be encoded.
+        """
+        raise NotImplementedError
+
+    def target(self, item: Any, sample: Sample) -> Any:
+        """The target of an item: that of its sample, unless the domain knows better."""
+        return sample.target
+
+    def decode(self, outputs: Arrays, context: Any) -> dict[str, Any]:
+        """One item's outputs to the columns of its answer, JSON-able.
+
+        `outputs` holds the network's own outputs of this item, and under `"prediction"` the
+        calibrated prediction of the task.
+        """
+        return self.task.answer(outputs["prediction"])
+
+    def prepare(self, items: Sequence[Any], targets: Sequence[Any]) -> None:
+        """Learn from the training part what encoding needs, into `self.state` (JSON-able)."""
+
+    def build(self, **hyper: Any) -> Any:
+        """The Keras model, or several by name. Default: the registered builder, called with
+        `build_arguments` and the hyper-parameters.
+        """
+        return self.builders()[self.architecture](**self.build_arguments(), **hyper)
+
+    def build_arguments(self) -> dict[str, Any]:
+        """Arguments of the builder that follow from the data (input shape, classes)."""
+        return {}
+
+    def forward(self, batch: Arrays) -> Arrays:
+        """A batch through the network; the mean over the members where there are several."""
+        outputs = [self.run(name, batch) for name in self.members]
+        if len(outputs) == 1:
+            return outputs[0]
+        return {k: np.mean([o[k] for o in outputs], axis=0, dtype=np.float64) for k in outputs[0]}
+
+    def baseline_features(self, arrays: Arrays) -> np.ndarray:
+        """One item as a vector (features,) float32 for the shallow model."""
+        return np.concatenate([np.ravel(a) for a in arrays.values()]).astype(np.float32)
+
+    def near_hash(self, arrays: Arrays) -> int | None:
+        """A 64-bit hash that is close for nearly equal items; None where there is none."""
+        return None
+
+    def picture(self, sample: Sample) -> bytes | None:
+        """A PNG that shows a sample in a report; None where there is nothing to see."""
+        return None
+
+    def head_recipe(self, recipe: Recipe) -> Recipe:
+        """How `finetune` trains the new head before it unfreezes the rest."""
+        return replace(recipe, epochs=max(1, recipe.epochs // 4), learning_rate=1e-3, patience=0)
+
+    def frozen_layers(self, model: Any) -> set[str]:
+        """Names of the layers that stay frozen while `finetune` trains the whole network."""
+        return set()
+
+    def fit_novelty(self, outputs: Arrays) -> Novelty:
+        """What `in_domain` is judged by, from validation outputs."""
+        return Novelty.fit(self.novelty_outputs(outputs))
+
+    def card_text(self, config: Mapping[str, Any]) -> str:
+        """The domain's own paragraphs of a model card: data and licence, intended use, limits."""
+        return ""
+
+    def explain(self, sample: Sample) -> Any:
+        """Why the network says so: an `Explanation` (see `toolkit.explain`)."""
+        raise DeepfieldError(f"{self.domain} has no explanation", "see `evaluate` instead")
+
+    # ------------------------------------------------------------------ networks
+
+    @classmethod
+    def builders(cls) -> Any:
+        """The registry of the domain's architectures (imports Keras)."""
+        return importlib.import_module(cls.architectures).ARCHITECTURES
+
+    @classmethod
+    def described(cls, name: str, load: Callable[..., Pipeline]) -> Any:
+        """The Keras model that `describe` prints: of a bundle, or of an architecture as it is
+        built with the defaults of `example_arguments`.
+        """
+        if name in cls.builders():
+            return cls.builders()[name](**cls.example_arguments(name))
+        return load(name, cls.domain).model
+
+    @classmethod
+    def example_arguments(cls, architecture: str) -> dict[str, Any]:
+        """What `describe` builds an architecture for, where no data says it."""
+        return {}
+
+    @property
+    def members(self) -> list[str]:
+        """Names of the networks that `forward` runs."""
+        if self.bundle is not None:
+            return self.bundle.members
+        return list(self._models)
+
+    @property
+    def model(self) -> Any:
+        """The Keras model, rebuilt from the bundle when first asked for (imports Keras)."""
+        return self.models[self.members[0]]
+
+    @property
+    def models(self) -> dict[str, Any]:
+        """The Keras models by name."""
+        if not self._models and self.bundle is not None:
+            from deepfield.toolkit.packing import rebuild
+
+            self._models = rebuild(self)
+        return self._models
+
+    def run(self, name: str, batch: Arrays) -> Arrays:
+        """A batch through one named network: ONNX Runtime for a bundle, else Keras."""
+        network = self._networks.get(name)
+        if network is None:
+            if self.bundle is not None:
+                network = Network(self.bundle.read(f"{name}.onnx"), name, self.device)
+            else:
+                from deepfield.toolkit.export import keras_network
+
+                network = keras_network(self._models[name])
+            self._networks[name] = network
+        return network(batch)
+
+    # ------------------------------------------------------------------ reading
+
+    def read(self, source: str, **options: Any) -> Iterator[Sample]:
+        """The samples of a source, lazily, by the first reader that knows its form."""
+        return read_source(source, self.readers, self.samples, **options)
+
+    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
+        """Samples from a source's name, from samples, or from raw things as `encode` takes them."""
+        if isinstance(data, str | Path):
+            yield from self.read(str(data), **options)
+            return
+        for index, thing in enumerate(data):
+            if isinstance(thing, Sample):
+                yield thing
+            elif isinstance(thing, str):
+                yield from self.read(thing, **options)
+            else:
+                yield Sample(str(index), thing)
+
+    def encoded(self, samples: Iterable[Sample], targets: bool = False) -> Iterator[Encoded]:
+        """Every item of every sample, encoded or with the reason why not, in order."""
+        for sample in samples:
+            if sample.fault is not None:
+                yield Encoded(sample, fault=sample.fault)
+                continue
+            try:
+                for item in self.expand(sample):
+                    yield self._encode_one(item, sample, targets)
+            except BadInput as error:
+                yield Encoded(sample, fault=error.reason)
+
+    def _encode_one(self, item: Any, sample: Sample, targets: bool) -> Encoded:
+        try:
+            arrays, context = self.encode(item)
+            target = self.task.encode(self.target(item, sample)) if targets else None
+        except BadInput as error:
+            return Encoded(sample, fault=error.reason)
+        return Encoded(sample, arrays, context, target)
+
+    # ------------------------------------------------------------------ predicting
+
+    def predict(
+        self, data: Any, *, batch_size: int = 64, on_error: str = "null", **options: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Answer, row by row, in constant memory.
+
+        Args:
+            data: a source's name, samples, or raw things.
+            batch_size: items the network sees at once.
+            on_error: what becomes of a sample that cannot be answered: `"null"` (a row without
+                an answer), `"skip"` (no row) or `"fail"`.
+            options: of the reader.
+
+        Yields:
+            The sample's own columns, the answer, `in_domain` and why, `status` (`"ok"` or
+            `"rejected"`), `reason` and the model's name; one row an item, in order.
+
+        Raises:
+            BadInput: with `on_error="fail"`.
+        """
+        for item, answer in self.answers(self.as_samples(data, **options), batch_size):
+            if item.fault is not None:
+                if on_error == "fail":
+                    raise BadInput(f"{item.sample.id}: {item.fault}")
+                if on_error == "skip":
+                    continue
+            yield self.row(item, answer)
+
+    def row(self, item: Encoded, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """One row of output."""
+        own = item.sample.row or {"id": item.sample.id}
+        empty = dict.fromkeys((*self.fields, "in_domain", "in_domain_reason"))
+        status = "ok" if item.fault is None else "rejected"
+        end = {"status": status, "reason": item.fault or "", "model": self.name}
+        return {**own, **empty, **answer, **end}
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the columns of an answer."""
+        return self.task.fields
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns that a row adds to those of its sample."""
+        return (*self.fields, "in_domain", "in_domain_reason", "status", "reason", "model")
+
+    def answers(
+        self, samples: Iterable[Sample], batch_size: int = 64, targets: bool = False
+    ) -> Iterator[tuple[Encoded, dict[str, Any]]]:
+        """Items with their answers (empty for a rejected one), in order.
+
+        With `targets` an item also carries its encoded target, and is rejected without one.
+
+        The next chunk is read and encoded while the network computes the last one.
+        """
+        chunks = _chunks(self.encoded(samples, targets), 8 * batch_size)
+        with ThreadPoolExecutor(max_workers=1) as network:
+            waiting = None
+            try:
+                for chunk in chunks:
+                    ahead = network.submit(self._answer_chunk, chunk, batch_size)
+                    if waiting is not None:
+                        yield from waiting.result()
+                    waiting = ahead
+                if waiting is not None:
+                    yield from waiting.result()
+            finally:
+                network.shutdown(wait=True, cancel_futures=True)
+
+    def _answer_chunk(
+        self, chunk: list[Encoded], batch_size: int
+    ) -> list[tuple[Encoded, dict[str, Any]]]:
+        good = [i for i, item in enumerate(chunk) if item.fault is None]
+        answers: list[dict[str, Any]] = [{} for _ in chunk]
+        arrays = [chunk[i].arrays or {} for i in good]
+        for batch in batches_by_length([size_of(a) for a in arrays], batch_size):
+            outputs = self.calibrated(
+                self.forward(collate([arrays[i] for i in batch], self.padding))
+            )
+            inside, scores = self._novelty_of(outputs)
+            for place, index in enumerate(batch):
+                item = chunk[good[index]]
+                item.prediction = outputs["prediction"][place]
+                own = {name: values[place] for name, values in outputs.items()}
+                try:
+                    answer = self.decode(own, item.context)
+                except BadInput as error:
+                    item.fault = error.reason
+                    continue
+                if inside is not None and self.novelty is not None:
+                    known = bool(inside[place])
+                    answer.setdefault("in_domain", known)
+                    reason = "" if known else self.novelty.reason(scores[place])
+                    answer.setdefault("in_domain_reason", reason)
+                answers[good[index]] = answer
+        for item in chunk:
+            item.arrays = None
+        return list(zip(chunk, answers, strict=True))
+
+    def calibrated(self, outputs: Arrays) -> Arrays:
+        """Outputs of a batch with the task's calibrated `"prediction"` added."""
+        return outputs | {"prediction": self.task.predictions(outputs, self.calibrator)}
+
+    def novelty_outputs(self, outputs: Arrays) -> np.ndarray:
+        """What the novelty score is computed from: the task's output."""
+        return outputs[self.task.output]
+
+    def _novelty_of(self, outputs: Arrays) -> tuple[np.ndarray | None, np.ndarray]:
+        if self.novelty is None:
+            return None, np.zeros(0)
+        return self.novelty.apply(self.novelty_outputs(outputs))
+
+    # ------------------------------------------------------------------ learning
+
+    def fit(self, data: Any, **arguments: Any) -> Any:
+        """Train on data; see `toolkit.fitting.fit`."""
+        from deepfield.toolkit.fitting import fit
+
+        return fit(self, data, **arguments)
+
+    def finetune(self, data: Any, **arguments: Any) -> Any:
+        """A new pipeline of the same network on other data; see `toolkit.fitting.finetune`."""
+        from deepfield.toolkit.fitting import finetune
+
+        return finetune(self, data, **arguments)
+
+    def evaluate(self, data: Any, **arguments: Any) -> dict[str, Any]:
+        """Figures on labelled data; see `toolkit.evaluation.evaluate`."""
+        from deepfield.toolkit.evaluation import evaluate
+
+        return evaluate(self, data, **arguments)
+
+    def check(self) -> dict[str, Any]:
+        """Compare the stored golden outputs with what this machine computes.
+
+        Returns:
+            `{"ok", "largest_difference", "items"}`.
+        """
+        from deepfield.toolkit.export import TOLERANCE, disagreement
+
+        if self.bundle is None:
+            raise DeepfieldError("there is no bundle to check", "save the pipeline first")
+        golden = self.bundle.arrays("golden.safetensors")
+        worst, count = 0.0, 0
+        for index in itertools.count():
+            prefix = f"input/{index}/"
+            inputs = {k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)}
+            if not inputs:
+                break
+            start = f"output/{index}/"
+            stored = {k.removeprefix(start): v for k, v in golden.items() if k.startswith(start)}
+            outputs = self.forward({k: v[None] for k, v in inputs.items()})
+            worst = max(worst, disagreement({k: outputs[k][0] for k in stored}, stored))
+            count += 1
+        return {"ok": worst <= TOLERANCE, "largest_difference": worst, "items": count}
+
+    # ------------------------------------------------------------------ keeping
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> Pipeline:
+        """A pipeline from its bundle's folder.
+
+        Raises:
+            NotFound: no bundle there.
+            UnusableModel: the bundle is damaged, or of another domain.
+        """
+        return cls.from_bundle(open_bundle(path), device)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Pipeline:
+        """A pipeline from an opened bundle."""
+        config = bundle.config
+        if config.get("domain") != cls.domain:
+            raise UnusableModel(
+                f"{str(bundle.path)!r} is a {config.get('domain')} model, not {cls.domain}",
+                f"use `deepfield {config.get('domain')}` with it",
+            )
+        try:
+            pipeline = cls(config["architecture"], **config["settings"])
+            pipeline.hyper, pipeline.state = config["hyper"], config["state"]
+            pipeline.task.state = config["task"]
+            if config.get("calibration"):
+                pipeline.calibrator = calibrator_from_config(config["calibration"])
+            if config.get("novelty"):
+                facts = {k: v for k, v in config["novelty"].items() if k != "kind"}
+                pipeline.novelty = Novelty(**facts)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnusableModel(
+                f"{str(bundle.path)!r}: the configuration is incomplete ({error})",
+                "train the model again",
+            ) from None
+        pipeline.bundle, pipeline.name, pipeline.device = bundle, bundle.name, device
+        return pipeline
+
+    @classmethod
+    def from_preset(cls, name: str, device: str = "cpu") -> Pipeline:
+        """One of the domain's prebuilt networks, by its bare name."""
+        from deepfield.toolkit.presets import preset_bundle
+
+        return cls.from_bundle(preset_bundle(cls, name), device)
+
+    def save(self, path: str | Path) -> Bundle:
+        """Write the pipeline as a bundle (imports Keras unless it came from one)."""
+        from deepfield.toolkit.packing import save
+
+        return save(self, Path(path))
+
+
+def _chunks(items: Iterable[Encoded], count: int) -> Iterator[list[Encoded]]:
+    # The first chunk is small, so that the first answers come at once.
+    chunk: list[Encoded] = []
+    held, limit = 0, max(1, count // 8)
+    for item in items:
+        chunk.append(item)
+        held += sum(a.nbytes for a in (item.arrays or {}).values())
+        if len(chunk) >= limit or held > _CHUNK_BYTES:
+            yield chunk
+            chunk, held, limit = [], 0, count
+    if chunk:
+        yield chunk

@@ -1,0 +1,71 @@
+"""How a network is trained, as data: no Keras here, so that a pipeline can declare it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from deepfield.toolkit.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained.
+
+    Args:
+        epochs: passes over the training part.
+        batch_size: items a step.
+        optimizer: `"adam"`, `"adamw"` or `"sgd"` (Nesterov momentum 0.9).
+        learning_rate: the highest.
+        schedule: `"constant"`, `"cosine"` (to zero) or `"onecycle"` (up for `warmup`, then
+            cosine to zero).
+        warmup: fraction of all steps in which the rate rises linearly.
+        weight_decay: decoupled, of kernels only.
+        label_smoothing: of classification losses.
+        ema: decay of an exponential moving average of the weights, which is what is evaluated
+            and kept; 0 for none.
+        patience: epochs without improvement before stopping; 0 never stops early.
+        keep: `"best"` epoch by validation, or `"last"`.
+        class_weight: `"none"` or `"balanced"` (inverse frequency).
+        precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`.
+        clip_norm: global gradient norm; 0 for none.
+        jit: compile the step with XLA.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    patience: int = 0
+    keep: str = "best"
+    class_weight: str = "none"
+    precision: str = "float32"
+    clip_norm: float = 0.0
+    jit: bool = False
+
+    def __post_init__(self) -> None:
+        choices = {
+            "optimizer": ("adam", "adamw", "sgd"),
+            "schedule": ("constant", "cosine", "onecycle"),
+            "keep": ("best", "last"),
+            "class_weight": ("none", "balanced"),
+            "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name}={getattr(self, name)!r}", f"choose {' or '.join(known)}")
+        limits = {"epochs": 1, "batch_size": 1, "learning_rate": 1e-12, "patience": 0}
+        for name, least in limits.items():
+            if not getattr(self, name) >= least:
+                raise UsageError(f"{name}={getattr(self, name)} is too small", f"at least {least}")
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
+        """A copy with some fields replaced; names that are no field of a recipe are passed over."""
+        known = {f.name for f in fields(self)}
+        return replace(self, **{k: v for k, v in settings.items() if k in known})

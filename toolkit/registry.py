@@ -1,0 +1,89 @@
+"""Names to functions: a taken name is an error, an unknown one lists the near ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from deepfield.toolkit.errors import UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Registry:
+    """A table of functions by name, in the order in which they were added.
+
+    Args:
+        what: the kind of thing in it, singular, for messages: `"architecture"`.
+
+    Example:
+        >>> from deepfield.toolkit.registry import Registry
+        >>> SHAPES = Registry("shape")
+        >>> @SHAPES.register()
+        ... def square(side):
+        ...     return side * side
+        >>> SHAPES.names(), SHAPES["square"](3)
+        (['square'], 9)
+        >>> SHAPES["sqare"]
+        Traceback (most recent call last):
+        deepfield.toolkit.errors.UsageError: no shape 'sqare' (did you mean square? \
+there is: square)
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    def add(self, name: str, function: Callable[..., Any]) -> None:
+        """Add one entry.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+        if name in self._functions:
+            raise ValueError(
+                f"the {self.what} {name!r} is taken by {self._functions[name].__module__}; "
+                "choose another name"
+            )
+        self._functions[name] = function
+
+    def register(self, name: str | None = None) -> Callable[[Function], Function]:
+        """Decorate a function to add it under `name`, or its own.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+
+        def add(function: Function) -> Function:
+            self.add(name or function.__name__, function)
+            return function
+
+        return add
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        """Look a function up.
+
+        Raises:
+            UsageError: there is none of that name; the hint lists near ones, and all.
+        """
+        if name in self._functions:
+            return self._functions[name]
+        import difflib
+
+        near = difflib.get_close_matches(str(name), self._functions, n=3, cutoff=0.5)
+        guess = f"did you mean {' or '.join(near)}? " if near else ""
+        there_is = ", ".join(self._functions) or "none"
+        raise UsageError(f"no {self.what} {name!r}", f"{guess}there is: {there_is}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._functions
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+    def names(self) -> list[str]:
+        """Return the names in the order of registration."""
+        return list(self)

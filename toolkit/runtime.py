@@ -1,0 +1,87 @@
+"""The network at prediction time: ONNX Runtime on the bundle's own bytes, no Keras."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from deepfield.toolkit.data import Arrays
+from deepfield.toolkit.errors import DeepfieldError, UnusableModel
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Network:
+    """A network in ONNX Runtime: a function from arrays to arrays.
+
+    Args:
+        content: an ONNX model.
+        name: for messages.
+        device: `"cpu"` (default), `"gpu"` or `"auto"` (a GPU if ONNX Runtime offers one).
+        threads: of the runtime; by default the cores that this process may use.
+
+    Raises:
+        UnusableModel: the content is not a model that the runtime takes.
+        DeepfieldError: a GPU was asked for and there is none.
+    """
+
+    def __init__(
+        self, content: bytes, name: str = "model", device: str = "cpu", threads: int | None = None
+    ) -> None:
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(4)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or cores()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self.session = onnxruntime.InferenceSession(
+                content, options, providers=_providers(device, onnxruntime)
+            )
+        except DeepfieldError:
+            raise
+        except Exception as error:  # the runtime has a class of its own for every failure
+            first = str(error).strip().splitlines()[0][:200]
+            raise UnusableModel(
+                f"network {name!r} does not load: {first}", "train or convert the model again"
+            ) from None
+        self.types = {i.name: _numpy_type(i.type) for i in self.session.get_inputs()}
+        self.outputs = [o.name for o in self.session.get_outputs()]
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        """Run the network on a batch.
+
+        Args:
+            arrays: by input name, with a leading batch axis; cast to the network's types. Arrays
+                that the network does not take are passed over.
+
+        Returns:
+            Arrays by output name, with the same leading axis.
+        """
+        feed = {n: np.ascontiguousarray(arrays[n], dtype=t) for n, t in self.types.items()}
+        return dict(zip(self.outputs, self.session.run(None, feed), strict=True))
+
+
+def _providers(device: str, onnxruntime: object) -> list[str]:
+    offered = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
+    wanted = [p for p in ("CUDAExecutionProvider", "ROCMExecutionProvider") if p in offered]
+    if device.startswith("gpu") and not wanted:
+        raise DeepfieldError(
+            "no GPU for prediction: ONNX Runtime offers " + ", ".join(offered),
+            "install onnxruntime-gpu, or leave --device away",
+        )
+    gpu = wanted if device.startswith("gpu") or device == "auto" else []
+    return [*gpu, "CPUExecutionProvider"]
+
+
+def _numpy_type(onnx_type: str) -> np.dtype:
+    names = {"float": "float32", "double": "float64", "float16": "float16", "bool": "bool"}
+    inner = onnx_type.removeprefix("tensor(").removesuffix(")")
+    return np.dtype(names.get(inner, inner))

@@ -1,0 +1,221 @@
+"""Parts of a data set: training, validation and test, and what must not be in two of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.errors import UsageError
+
+PARTS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How samples are dealt to training, validation and test.
+
+    Args:
+        kind: `"source"` (the parts that the data itself names), `"random"` (stratified by label),
+            `"group"` (no group in two parts), or a kind of the domain's own.
+        fractions: of training, validation and test; they sum to 1.
+        seed: of the shuffle.
+    """
+
+    kind: str = "random"
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    seed: int = 0
+
+    @classmethod
+    def parse(cls, text: str | None, seed: int = 0) -> Split:
+        """Read `KIND`, `TRAIN/VALID/TEST` or `KIND:TRAIN/VALID/TEST`, in fractions or percent.
+
+        Example:
+            >>> Split.parse("group:70/15/15").fractions
+            (0.7, 0.15, 0.15)
+        """
+        kind, _, shares = (text or "").rpartition(":")
+        if not kind and "/" not in shares:
+            kind, shares = shares, ""
+        if not shares:
+            return cls(kind or "auto", seed=seed)
+        try:
+            numbers = [float(part) for part in shares.split("/")]
+        except ValueError:
+            numbers = []
+        total = sum(numbers)
+        if len(numbers) != 3 or min(numbers) < 0 or numbers[0] <= 0 or total <= 0:
+            raise UsageError(
+                f"--split {text!r} is not KIND:TRAIN/VALID/TEST", "for example random:80/10/10"
+            )
+        train, valid, test = (number / total for number in numbers)
+        return cls(kind or "random", (train, valid, test), seed)
+
+    def deal(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+        """Deal samples to the parts.
+
+        Returns:
+            Sorted indices by part name. Empty parts are there, empty.
+
+        Raises:
+            UsageError: `group` without groups, `source` without parts, or too little to deal.
+        """
+        kind = self.kind
+        if kind == "auto":
+            kind = "source" if {s.part for s in samples} - {None} else "random"
+            if kind == "random" and any(s.group is not None for s in samples):
+                kind = "group"
+        if kind == "source":
+            return self._by_source(samples)
+        if kind == "group":
+            if not any(s.group is not None for s in samples):
+                raise UsageError(
+                    "--split group, but the samples have no group", "add --group COLUMN"
+                )
+            keys: list[Hashable] = [s.group or f"\0{i}" for i, s in enumerate(samples)]
+            return self._by_group(samples, keys)
+        if kind == "random":
+            return self._by_group(samples, list(range(len(samples))))
+        raise UsageError(f"no split of kind {kind!r}", "known: source, random, group")
+
+    def _by_source(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+        parts = {part: [i for i, s in enumerate(samples) if s.part == part] for part in PARTS}
+        unplaced = [i for i, s in enumerate(samples) if s.part not in PARTS]
+        parts["train"] = sorted(parts["train"] + unplaced)
+        if not parts["train"]:
+            raise UsageError("no sample is in the training part", "name the part 'train'")
+        if not parts["valid"]:  # the data has a test part alone: validation comes out of training
+            train = parts["train"]
+            share = self.fractions[1] / max(1e-9, self.fractions[0] + self.fractions[1])
+            inner = Split("auto", (1 - share, share, 0.0), self.seed)
+            own = [
+                Sample(s.id, None, target=s.target, group=s.group)
+                for s in (samples[i] for i in train)
+            ]
+            dealt = inner.deal(own)
+            parts["valid"] = [train[i] for i in dealt["valid"]]
+            parts["train"] = [train[i] for i in dealt["train"]]
+        return {part: np.array(sorted(indices), dtype=int) for part, indices in parts.items()}
+
+    def _by_group(
+        self, samples: Sequence[Sample], keys: Sequence[Hashable]
+    ) -> dict[str, np.ndarray]:
+        # Groups are dealt label by label, so that every part has every label when it can; of one
+        # label each group goes to the part that is furthest below its share.
+        rng = np.random.default_rng(self.seed)
+        members: dict[Hashable, list[int]] = defaultdict(list)
+        for index, key in enumerate(keys):
+            members[key].append(index)
+        by_label: dict[str, list[Hashable]] = defaultdict(list)
+        for key, indices in members.items():
+            labels = Counter(_stratum(samples[i].target) for i in indices)
+            by_label[labels.most_common(1)[0][0]].append(key)
+        dealt: dict[str, list[int]] = {part: [] for part in PARTS}
+        for label in sorted(by_label):
+            groups = by_label[label]
+            order = [groups[i] for i in rng.permutation(len(groups))]
+            total = sum(len(members[key]) for key in order)
+            have = [0, 0, 0]
+            for key in order:
+                lacking = [
+                    f * total - h if f else -np.inf
+                    for f, h in zip(self.fractions, have, strict=True)
+                ]
+                part = int(np.argmax(lacking))
+                have[part] += len(members[key])
+                dealt[PARTS[part]] += members[key]
+        return {part: np.array(sorted(indices), dtype=int) for part, indices in dealt.items()}
+
+
+def _stratum(target: Any) -> str:
+    # Numbers and long answers are not labels: stratifying by them would deal single samples.
+    return str(target) if isinstance(target, str | int | bool) else ""
+
+
+def folds(samples: Sequence[Sample], count: int, seed: int = 0) -> list[np.ndarray]:
+    """Deal samples to `count` folds of about equal size, groups kept whole, labels balanced.
+
+    Raises:
+        UsageError: fewer groups (or samples) than folds.
+    """
+    keys = [s.group if s.group is not None else f"\0{i}" for i, s in enumerate(samples)]
+    if len(set(keys)) < count:
+        raise UsageError(
+            f"{count} folds from {len(set(keys))} groups", f"ask for at most {len(set(keys))} folds"
+        )
+    rng = np.random.default_rng(seed)
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, key in enumerate(keys):
+        members[key].append(index)
+    order = list(members)
+    order = [order[i] for i in rng.permutation(len(order))]
+    order.sort(key=lambda k: (_stratum(samples[members[k][0]].target), -len(members[k])))
+    sizes = [0] * count
+    dealt: list[list[int]] = [[] for _ in range(count)]
+    for key in order:
+        fold = int(np.argmin(sizes))
+        sizes[fold] += len(members[key])
+        dealt[fold] += members[key]
+    return [np.array(sorted(fold), dtype=int) for fold in dealt]
+
+
+def fingerprint(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Sixteen bytes that tell an item's content: equal content, equal bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.digest()
+
+
+def exact_duplicates(fingerprints: Sequence[Hashable]) -> list[list[int]]:
+    """Groups of two or more indices with the same content, in order of first appearance."""
+    seen: dict[Hashable, list[int]] = defaultdict(list)
+    for index, value in enumerate(fingerprints):
+        seen[value].append(index)
+    return [group for group in seen.values() if len(group) > 1]
+
+
+def near_duplicates(
+    hashes: Sequence[int], distance: int = 3, most: int = 10_000
+) -> list[tuple[int, int]]:
+    """Pairs of 64-bit perceptual hashes that differ in at most `distance` bits.
+
+    Two hashes within 3 bits agree in at least one of their four 16-bit words, so only hashes that
+    share a word are compared.
+
+    Args:
+        hashes: unsigned 64-bit numbers.
+        distance: most differing bits, at most 3.
+        most: pairs returned at most.
+    """
+    values = np.asarray(hashes, dtype=np.uint64)
+    pairs: set[tuple[int, int]] = set()
+    for word in range(4):
+        key = (values >> np.uint64(16 * word)) & np.uint64(0xFFFF)
+        order = np.argsort(key, kind="stable")
+        edges = np.flatnonzero(np.diff(key[order])) + 1
+        for run in np.split(order, edges):
+            if not 1 < len(run) <= 4000:  # a word shared by thousands says nothing (blank pictures)
+                continue
+            for at, index in enumerate(run[:-1]):
+                rest = run[at + 1 :]
+                close = rest[np.bitwise_count(values[rest] ^ values[index]) <= distance]
+                pairs.update((int(min(index, j)), int(max(index, j))) for j in close)
+                if len(pairs) >= most:
+                    return sorted(pairs)
+    return sorted(pairs)
+
+
+def across_parts(
+    pairs: Sequence[Sequence[int]], parts: Mapping[str, np.ndarray]
+) -> list[Sequence[int]]:
+    """Those groups of indices whose members lie in more than one part: leakage."""
+    part_of = {int(i): part for part, indices in parts.items() for i in indices}
+    return [pair for pair in pairs if len({part_of.get(int(i)) for i in pair} - {None}) > 1]
