@@ -33,11 +33,7 @@ class _Program(click.Group):
 
         if name in DOMAINS:
             return _Domain(name, DOMAINS[name][2])
-        if name in verbs.PROGRAM_VERBS:
-            from deepfield.toolkit.program import command
-
-            return command(name)
-        return None
+        return _above(name) if name in verbs.PROGRAM_VERBS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from deepfield.domains import DOMAINS
@@ -168,6 +164,62 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) 
             given = [f"{k}={v}" for k, v in given.items()]
         defaults[key] = given
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
+
+
+def _above(name: str) -> click.Command:
+    """A verb above the domains."""
+    from deepfield.domains import DOMAINS, domain
+    from deepfield.toolkit import program as above
+
+    def classes() -> dict[str, Any]:
+        return {each: domain(each) for each in DOMAINS}
+
+    as_json = click.Option(["--json", "as_json"], is_flag=True, help="One object a line.")
+    quiet = click.Option(["-q", "--quiet", "quiet"], is_flag=True, help="Say nothing but errors.")
+    debug = click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks.")
+    text = verbs.PROGRAM_VERBS[name]
+    if name == "demo":
+        output = click.Option(
+            ["-o", "--output"], default="demo.html", show_default=True, metavar="FILE",
+            help="The report.",
+        )  # fmt: skip
+        return click.Command(
+            name, help=text, params=[output, quiet, debug], context_settings=_CONTEXT,
+            callback=lambda output, quiet: above.demo(classes(), output, quiet),
+        )  # fmt: skip
+    if name == "doctor":
+        return click.Command(
+            name, help=text, params=[as_json, debug], context_settings=_CONTEXT,
+            callback=lambda as_json: above.doctor(classes(), as_json),
+        )  # fmt: skip
+    group = click.Group(name, help=text, context_settings=_CONTEXT)
+    model = click.Argument(["model"], metavar="MODEL")
+    maybe = click.Argument(["model"], metavar="[MODEL]", required=False)
+    group.add_command(
+        click.Command(
+            "list",
+            help="Every prebuilt network.",
+            params=[as_json, debug],
+            callback=lambda as_json: above.models_list(classes(), as_json),
+        )  # fmt: skip
+    )
+    group.add_command(
+        click.Command(
+            "show",
+            help="The card of one.",
+            params=[model, debug],
+            callback=lambda model: above.models_show(classes(), model),
+        )  # fmt: skip
+    )
+    group.add_command(
+        click.Command(
+            "check",
+            help="Compare with the stored golden outputs.",
+            params=[maybe, as_json, debug],
+            callback=lambda model, as_json: above.models_check(classes(), model, as_json),
+        )  # fmt: skip
+    )
+    return group
 
 
 def _version() -> str:

@@ -24,8 +24,8 @@ FILES = sorted(
 DEEP_LEARNING = {"tensorflow", "keras"}
 MAY_USE_KERAS = (
     r"toolkit/(layers|losses|metrics)/.*"
-    r"|toolkit/(training|batches|structure|explain|export|testing)\.py"
-    r"|domains/[^/]+/(models|adopt)\.py"
+    r"|toolkit/(training|batches|normalisation|structure|explain|export|testing)\.py"
+    r"|domains/[^/]+/(models|adopt|conversion)\.py"
 )
 HEAVY = {"tensorflow", "keras", "scipy", "sklearn", "pandas", "librosa", "matplotlib"}
 ON_THE_WAY_OF_A_PREDICTION = (

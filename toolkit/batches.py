@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,13 @@ class Batches(keras.utils.PyDataset):
             kinds = {tuple((n, a.shape) for n, a in item.items()) for item in targets}
             self.targets = list(targets) if len(kinds) > 1 else collate(list(targets), {})
         self._order: tuple[int, list[np.ndarray]] | None = None
+
+    def resized(self, batch_size: int) -> Batches:
+        """The same items, not copied, in batches of another size, at the start of epoch 0."""
+        twin = copy.copy(self)
+        twin.batch_size, twin.epoch, twin.skip, twin.running = batch_size, 0, 0, True
+        twin._order = None
+        return twin
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as indices of items."""

@@ -28,6 +28,13 @@ CONFIG = "config.json"
 _DIGEST_KEY = "sha256"
 _NO_DIGEST = "0" * 64
 _CONFIG_LIMIT = 64 << 20  # bytes; a larger config is no config of ours
+_NUMBER = (int, float, type(None))
+_TYPES: dict[str, Any] = {
+    "name": str, "domain": str, "architecture": str, "members": list, "hyper": dict,
+    "settings": dict, "state": dict, "task": dict, "calibration": (dict, type(None)),
+    "novelty": (dict, type(None)), "parameters": int, "command": str, "data": dict,
+    "metrics": dict, "baseline": dict, "versions": dict, "training_seconds": _NUMBER,
+}  # fmt: skip
 
 
 @dataclass
@@ -91,8 +98,18 @@ class Bundle:
 
     @property
     def members(self) -> list[str]:
-        """Names of the networks in the bundle."""
-        return list(self.config.get("members", []))
+        """Names of the networks in the bundle.
+
+        Raises:
+            UnusableModel: the configuration names none, or one that is not there.
+        """
+        names = self.config.get("members")
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+            raise _damaged(self.path, f"{CONFIG} names no network")
+        for name in names:
+            if f"{name}.onnx" not in self.files:
+                raise _damaged(self.path, f"there is no part '{name}.onnx'")
+        return list(names)
 
 
 def is_bundle(path: str | os.PathLike[str]) -> bool:
@@ -121,10 +138,14 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
             f"{str(folder)!r} has format {version}, this program reads {FORMAT_VERSION}",
             f"make it again: {command}",
         )
+    _check_types(folder, config)
     files = config.pop("files", None)
     if not isinstance(files, dict) or not all(_is_part(k, v) for k, v in files.items()):
         raise _damaged(folder, f"{CONFIG} does not list the parts")
-    present = {p.name: p for p in folder.iterdir() if not p.name.startswith(".")}
+    try:
+        present = {p.name: p for p in folder.iterdir() if not p.name.startswith(".")}
+    except OSError as error:
+        raise _damaged(folder, f"it cannot be read: {error.strerror}") from None
     missing = sorted(set(files) - set(present))
     if missing:
         raise _damaged(folder, f"{missing[0]} is missing")
@@ -132,15 +153,36 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     if unknown:
         raise _damaged(folder, f"{unknown[0]} does not belong to it")
     for name, expected in files.items():
-        size = present[name].stat().st_size
-        if size != expected["bytes"]:
-            raise _damaged(folder, f"{name} has {size} bytes, not {expected['bytes']}")
+        _check_part(folder, name, present[name], expected)
     return Bundle(folder, config, files)
 
 
+def _check_part(folder: Path, name: str, path: Path, expected: Mapping[str, Any]) -> None:
+    # All of them, also those that an answer needs not: a copy that went wrong is told at once.
+    try:
+        if not path.is_file():
+            raise _damaged(folder, f"{name} is no file")
+        size = path.stat().st_size
+        if size != expected["bytes"]:
+            raise _damaged(folder, f"{name} has {size} bytes, not {expected['bytes']}")
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _damaged(folder, f"{name} cannot be read: {error.strerror}") from None
+    if digest != expected["sha256"]:
+        raise _damaged(folder, f"{name} was altered: its SHA-256 does not match")
+
+
 def _is_part(name: str, entry: Any) -> bool:
-    plain = name == Path(name).name and name not in ("", ".", "..") and "\\" not in name
-    return plain and isinstance(entry, dict) and {"bytes", "sha256"} <= set(entry)
+    plain = name == Path(name).name and name[:1] not in ("", ".") and not set(name) & set("\\\0")
+    return plain and name != CONFIG and isinstance(entry, dict) and {"bytes", "sha256"} <= set(entry)
+
+
+def _check_types(folder: Path, config: Mapping[str, Any]) -> None:
+    for name, kinds in _TYPES.items():
+        if name in config and not isinstance(config[name], kinds):
+            found = type(config[name]).__name__
+            raise _damaged(folder, f"{CONFIG} holds a {found} under {name!r}")
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -149,8 +191,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
             raise _damaged(folder, f"{CONFIG} is larger than any that this program writes")
         text = (folder / CONFIG).read_bytes()
         config = json.loads(text)
-    except (ValueError, RecursionError, OSError) as error:
-        raise _damaged(folder, f"{CONFIG} is not readable ({error})") from None
+    except OSError as error:
+        raise _damaged(folder, f"{CONFIG} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise _damaged(folder, f"{CONFIG} is not JSON ({error})") from None
     stated = config.pop(_DIGEST_KEY, None) if isinstance(config, dict) else None
     blank = text.replace(str(stated).encode(), _NO_DIGEST.encode(), 1)
     if stated is None or hashlib.sha256(blank).hexdigest() != stated:

@@ -108,6 +108,24 @@ class Encoded:
     fault: str | None = None
 
 
+def own_columns(sample: Sample, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that a sample came with, beside those of its answer.
+
+    Nothing of the input is lost: a column with the name of one of the answer's is called
+    `given_NAME`, so that the answer's names are always the same.
+
+    Example:
+        >>> own_columns(Sample("1", None, row={"smiles": "C", "label": "a"}), {"label": "b"})
+        {'smiles': 'C', 'given_label': 'a'}
+    """
+    own: dict[str, Any] = {}
+    for name, value in (sample.row or {"id": sample.id}).items():
+        while name in answer or (name.startswith("given_") and name in own):
+            name = f"given_{name}"
+        own[name] = value
+    return own
+
+
 def read_source(
     source: str,
     readers: Sequence[Reader],
@@ -126,6 +144,8 @@ def read_source(
         NotFound: no such file or sample.
         UsageError: no reader knows the form, or an option that the reader does not have.
     """
+    if not source.strip() or "\0" in source:
+        raise UsageError(f"{source!r} names nothing to read", "name a file or folder, or '-'")
     if source.startswith("sample:"):
         name = source.removeprefix("sample:")
         if name not in samples:
@@ -321,6 +341,11 @@ def collate(items: Sequence[Arrays], padding: Mapping[str, float]) -> Arrays:
             place[tuple(slice(n) for n in part.shape)] = part
         batch[name] = full
     return batch
+
+
+def stacked(parts: Sequence[np.ndarray], padding: float = 0) -> np.ndarray:
+    """Stack arrays of equal rank, padded at the end of every axis to the longest."""
+    return collate([{"": part} for part in parts], {"": padding})[""]
 
 
 def size_of(arrays: Arrays) -> int:

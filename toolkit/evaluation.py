@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import scores
+from deepfield.toolkit.data import stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
@@ -74,12 +76,13 @@ def evaluate_fully(
             f"nothing to evaluate {pipeline.name!r} on in {name or data!r}: {why}",
             "labels must be the model's own: see `models show` for them",
         )
-    truth, said = np.stack(targets), np.stack(predictions)
-    figures = scores.figures(task.metrics, truth, said)
+    truth, said = stacked(targets), stacked(predictions)
+    figures = task.figures(truth, said)
     seen = np.array(groups, dtype=object) if any(g is not None for g in groups) else None
     intervals = {}
     for metric in task.metrics[:1]:
-        interval = scores.bootstrap(scores.SCORES[metric], truth, said, groups=seen, repeats=500)
+        score = functools.partial(task.score, metric)
+        interval = scores.bootstrap(score, truth, said, groups=seen, repeats=500)
         intervals[metric] = [scores.or_none(float(x)) for x in interval]
     config = pipeline.bundle.config if pipeline.bundle else {}
     result = {

@@ -15,9 +15,9 @@ import numpy as np
 
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import DeepfieldError
+from deepfield.toolkit.golden import TOLERANCE, disagreement
 
-#: |a - b| ≤ TOLERANCE · max(1, |b|) for two forms of one network.
-TOLERANCE = 1e-4
+__all__ = ["TOLERANCE", "disagreement", "keras_network", "litert_network", "to_litert", "to_onnx"]
 
 
 def to_onnx(model: Any) -> bytes:
@@ -174,20 +174,3 @@ def keras_network(model: Any) -> Callable[[Arrays], Arrays]:
         return {n: keras.ops.convert_to_numpy(o) for n, o in zip(names, listed, strict=True)}
 
     return run
-
-
-def disagreement(ours: Arrays, theirs: Arrays) -> float:
-    """The largest |a - b| / max(1, |b|) over all outputs.
-
-    Example:
-        >>> round(disagreement({"y": np.array([10.0])}, {"y": np.array([10.1])}), 4)
-        0.0099
-    """
-    worst = 0.0
-    for a, b in zip(ours.values(), theirs.values(), strict=True):
-        if a.shape != b.shape:
-            return float("inf")
-        if a.size:
-            gap = np.abs(a.astype(np.float64) - b) / np.maximum(1.0, np.abs(b))
-            worst = max(worst, float(np.max(gap)))
-    return worst

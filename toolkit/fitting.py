@@ -255,22 +255,16 @@ class _Fit:
                 )  # fmt: skip
                 weights = None
                 if recipe.class_weight == "balanced":
-                    labels = np.array([next(iter((e.target or {}).values())) for e in train])
+                    labels = stacked_targets(train, self.pipeline.task.output)
                     weights = training.class_weights(labels)
-                feed = training.Batches(
-                    [e.arrays or {} for e in train], [e.target or {} for e in train],
-                    recipe.batch_size, self.seed + index, self.pipeline.padding, weights,
-                )  # fmt: skip
-                check = None
-                if valid:
-                    check = training.Batches(
-                        [e.arrays or {} for e in valid], [e.target or {} for e in valid],
-                        max(recipe.batch_size, 128), None, self.pipeline.padding,
-                    )  # fmt: skip
-                losses = training.resolve_losses(self.pipeline.task, recipe, model)
-                rows = training.fit(
-                    model, feed, check, recipe, losses, run, training.watched(self.pipeline.task)
+                feed = feed_of(
+                    self.pipeline, name, model, train, recipe.batch_size, self.seed + index, weights
                 )
+                size = max(recipe.batch_size, 128)
+                check = feed_of(self.pipeline, name, model, valid, size) if valid else None
+                losses = training.resolve_losses(self.pipeline.task, recipe, model)
+                figures = training.watched(self.pipeline.task, model)
+                rows = training.fit(model, feed, check, recipe, losses, run, figures)
                 fitted.history += [{"network": name, "stage": stage, **row} for row in rows]
             finished[name] = model
         # Built anew in single precision, whatever they were trained in.
@@ -317,6 +311,22 @@ class _Fit:
             layer.trainable = layer.name not in names
 
 
+def feed_of(
+    pipeline: Pipeline, name: str, model: Any, items: Sequence[Encoded], batch_size: int,
+    seed: int | None = None, weights: np.ndarray | None = None,
+) -> Any:  # fmt: skip
+    """Items in batches for one network of a pipeline: the inputs and the targets that it has."""
+    from deepfield.toolkit.batches import Batches
+
+    inputs, targets = [tensor.name for tensor in model.inputs], model.output_names
+    lessons = [pipeline.lesson(name, item) for item in items]
+    return Batches(
+        [{k: own[k] for k in inputs} for own, _ in lessons],
+        [{k: asked[k] for k in targets if k in asked} for _, asked in lessons],
+        batch_size, seed, pipeline.padding, weights,
+    )  # fmt: skip
+
+
 def outputs_of(pipeline: Pipeline, items: Sequence[Encoded], batch_size: int = 256) -> Arrays:
     """The network's outputs for encoded items, stacked (padded where ragged) in their order."""
     arrays = [e.arrays or {} for e in items]
@@ -325,7 +335,7 @@ def outputs_of(pipeline: Pipeline, items: Sequence[Encoded], batch_size: int = 2
         outputs = pipeline.forward(collate([arrays[i] for i in batch], pipeline.padding))
         for at, index in enumerate(batch):
             rows[index] = {name: values[at] for name, values in outputs.items()}
-    return collate(rows, {}) if rows else {}
+    return collate(rows, pipeline.task.padding) if rows else {}
 
 
 def measure(
@@ -349,8 +359,12 @@ def measure(
             folded = cross_fit(
                 task.calibrator.kind, outputs[part][task.output], targets[part], seed=seed
             )
-            after = folded if not isinstance(folded, tuple) else after
-        figures = scores.figures(task.metrics, targets[part], after)
+            after = folded
+            if isinstance(folded, tuple):  # the ends of intervals, around the values
+                after = np.stack(
+                    [before[..., 0], *(f.reshape(before.shape[:-1]) for f in folded)], -1
+                )
+        figures = task.figures(targets[part], after)
         if "ece" in figures:
             figures["ece_uncalibrated"] = scores.or_none(ece(before, targets[part]))
         fitted.metrics[part] = {"n": len(held[part]), **figures}
@@ -382,7 +396,7 @@ def _compare(
         asked = np.stack([pipeline.baseline_features(e.arrays or {}) for e in items])
         predictions = shallow.predict(asked)
         names = [m for m in pipeline.task.metrics if not m.startswith("coverage")]
-        figures = scores.figures(names, targets[name], predictions)
+        figures = pipeline.task.figures(targets[name], predictions, names)
         fitted.baseline[name] = {"n": len(items), **figures}
     fitted.baseline["seconds"] = round(time.monotonic() - began, 1)
     metric = pipeline.task.metrics[0]

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit import scores
-from deepfield.toolkit.data import Sample
+from deepfield.toolkit.data import Sample, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import Split, folds
@@ -65,10 +64,10 @@ def cross_validate(
         truth, said, rows = _answered(pipeline, [good[i] for i in fold])
         rejected += len(fold) - len(truth)
         writer.write([row | {"fold": number} for row in rows], len(fold))
-        groups[f"fold {number}"] = scores.figures(pipeline.task.metrics, truth, said)
+        groups[f"fold {number}"] = pipeline.task.figures(truth, said)
         truths.append(truth)
         answers.append(said)
-        metrics = pipeline.task.metrics
+        task = pipeline.task
     writer.finish()
     truth, said = np.concatenate(truths), np.concatenate(answers)
     return {
@@ -77,7 +76,7 @@ def cross_validate(
         "n": len(truth),
         "rejected": rejected,
         "seconds": round(time.monotonic() - began, 1),
-        "metrics": scores.figures(metrics, truth, said),
+        "metrics": task.figures(truth, said),
         "baseline": {},
         "groups": groups,
     }
@@ -92,4 +91,4 @@ def _answered(
         if item.fault is None and item.prediction is not None:
             truth.append(np.asarray((item.target or {})[pipeline.task.output]))
             said.append(item.prediction)
-    return np.stack(truth), np.stack(said), rows
+    return stacked(truth), stacked(said), rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -120,26 +121,21 @@ def training_time(
         `{"architecture", "epochs", "seconds_per_epoch", "minutes"}`, on this machine.
     """
     from deepfield.toolkit import training
-    from deepfield.toolkit.fitting import sort_settings
+    from deepfield.toolkit.fitting import feed_of, sort_settings
     from deepfield.toolkit.packing import build_models
 
     recipe, hyper = sort_settings(pipeline, settings)
     fine = [e for e in encoded if e.fault is None and e.sample.target is not None]
-    pipeline.task.learn([e.sample.target for e in fine])
+    samples = list({id(e.sample): e.sample for e in fine}.values())
+    pipeline.task.learn([t for s in samples for t in pipeline.targets(s)])
     pipeline.hyper = hyper
     try:
-        model = next(iter(build_models(pipeline).values()))
+        name, model = next(iter(build_models(pipeline).items()))
     except DeepfieldError as error:
         return {"architecture": pipeline.architecture, "problem": error.message}
-    count = min(len(fine), (_TIMED_STEPS + 2) * recipe.batch_size)
-    some = fine[:count]
-    feed = training.Batches(
-        [e.arrays for e in some],
-        [pipeline.task.encode(pipeline.target(e.sample.data, e.sample)) for e in some],
-        min(recipe.batch_size, count),
-        0,
-        pipeline.padding,
-    )
+    labelled = (e for e in pipeline.encoded(samples, targets=True) if e.fault is None)
+    some = list(islice(labelled, (_TIMED_STEPS + 2) * recipe.batch_size))
+    feed = feed_of(pipeline, name, model, some, min(recipe.batch_size, len(some)), 0)
     model.compile(
         optimizer=training.make_optimizer(recipe, 100, model),
         loss=training.resolve_losses(pipeline.task, recipe, model),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Encoded
+from deepfield.toolkit.data import Encoded, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import PARTS, Split, across_parts, exact_duplicates, fingerprint
@@ -72,7 +72,7 @@ def deal(
         raise UsageError(f"no labelled sample in {data!r}{why}", "see `inspect` for what is there")
     dealt = split.deal(good)
     training = [good[i] for i in dealt["train"]]
-    pipeline.task.learn([s.target for s in training])
+    pipeline.task.learn([t for s in training for t in pipeline.targets(s)])
     pipeline.prepare(training, [s.target for s in training])
     items: list[Encoded] = []
     place: dict[int, list[int]] = {}
@@ -110,5 +110,5 @@ def _commonest(rejected: Sequence[Encoded]) -> str:
 
 
 def stacked_targets(items: Sequence[Encoded], output: str) -> np.ndarray:
-    """Targets of encoded items for one output."""
-    return np.stack([np.asarray((e.target or {})[output]) for e in items])
+    """Targets of encoded items for one output (padded with zeros where ragged)."""
+    return stacked([np.asarray((e.target or {})[output]) for e in items])

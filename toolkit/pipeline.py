@@ -13,7 +13,6 @@ Nothing on this way imports Keras: prediction starts in about a second.
 from __future__ import annotations
 
 import importlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,7 +22,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepfield.toolkit.bundle import Bundle, open_bundle
-from deepfield.toolkit.calibration import from_config as calibrator_from_config
 from deepfield.toolkit.data import (
     Arrays,
     Encoded,
@@ -32,6 +30,7 @@ from deepfield.toolkit.data import (
     Sample,
     batches_by_length,
     collate,
+    own_columns,
     read_source,
     size_of,
 )
@@ -126,6 +125,18 @@ class Pipeline:
         """The target of an item: that of its sample, unless the domain knows better."""
         return sample.target
 
+    def targets(self, sample: Sample) -> Iterable[Any]:
+        """The targets of a sample's items, as `Task.learn` is told them before anything is
+        encoded; a domain whose `target` takes them from elsewhere says so here.
+        """
+        yield sample.target
+
+    def lesson(self, name: str, item: Encoded) -> tuple[Arrays, Arrays]:
+        """Inputs and targets from which the network `name` learns an item: the item's own. Of
+        both, a network is given those that it has.
+        """
+        return item.arrays or {}, item.target or {}
+
     def decode(self, outputs: Arrays, context: Any) -> dict[str, Any]:
         """One item's outputs to the columns of its answer, JSON-able.
 
@@ -135,7 +146,12 @@ class Pipeline:
         return self.task.answer(outputs["prediction"])
 
     def prepare(self, items: Sequence[Any], targets: Sequence[Any]) -> None:
-        """Learn from the training part what encoding needs, into `self.state` (JSON-able)."""
+        """Learn from the training samples what encoding needs, into `self.state` (JSON-able)."""
+
+    def restored(self) -> None:
+        """Called when the pipeline was loaded from a bundle: use `self.state`, so that one that
+        makes no sense is found before anything answers.
+        """
 
     def build(self, **hyper: Any) -> Any:
         """The Keras model, or several by name. Default: the registered builder, called with
@@ -175,12 +191,23 @@ class Pipeline:
         return set()
 
     def fit_novelty(self, outputs: Arrays) -> Novelty:
-        """What `in_domain` is judged by, from validation outputs."""
+        """What `in_domain` is judged by, from validation outputs.
+
+        Raises:
+            NotImplementedError: the outputs cannot tell (they are no logits).
+        """
+        if not self.task.logits:
+            raise NotImplementedError
         return Novelty.fit(self.novelty_outputs(outputs))
 
     def card_text(self, config: Mapping[str, Any]) -> str:
         """The domain's own paragraphs of a model card: data and licence, intended use, limits."""
         return ""
+
+    @classmethod
+    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
+        """The domain's part of `deepfield demo`: adds to the page, returns rows of a table."""
+        return []
 
     def explain(self, sample: Sample) -> Any:
         """Why the network says so: an `Explanation` (see `toolkit.explain`)."""
@@ -311,11 +338,11 @@ class Pipeline:
 
     def row(self, item: Encoded, answer: Mapping[str, Any]) -> dict[str, Any]:
         """One row of output."""
-        own = item.sample.row or {"id": item.sample.id}
         empty = dict.fromkeys((*self.fields, "in_domain", "in_domain_reason"))
         status = "ok" if item.fault is None else "rejected"
         end = {"status": status, "reason": item.fault or "", "model": self.name}
-        return {**own, **empty, **answer, **end}
+        full = {**empty, **answer, **end}
+        return {**own_columns(item.sample, full), **full}
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -419,23 +446,9 @@ class Pipeline:
         Returns:
             `{"ok", "largest_difference", "items"}`.
         """
-        from deepfield.toolkit.export import TOLERANCE, disagreement
+        from deepfield.toolkit.golden import check
 
-        if self.bundle is None:
-            raise DeepfieldError("there is no bundle to check", "save the pipeline first")
-        golden = self.bundle.arrays("golden.safetensors")
-        worst, count = 0.0, 0
-        for index in itertools.count():
-            prefix = f"input/{index}/"
-            inputs = {k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)}
-            if not inputs:
-                break
-            start = f"output/{index}/"
-            stored = {k.removeprefix(start): v for k, v in golden.items() if k.startswith(start)}
-            outputs = self.forward({k: v[None] for k, v in inputs.items()})
-            worst = max(worst, disagreement({k: outputs[k][0] for k in stored}, stored))
-            count += 1
-        return {"ok": worst <= TOLERANCE, "largest_difference": worst, "items": count}
+        return check(self)
 
     # ------------------------------------------------------------------ keeping
 
@@ -452,28 +465,9 @@ class Pipeline:
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Pipeline:
         """A pipeline from an opened bundle."""
-        config = bundle.config
-        if config.get("domain") != cls.domain:
-            raise UnusableModel(
-                f"{str(bundle.path)!r} is a {config.get('domain')} model, not {cls.domain}",
-                f"use `deepfield {config.get('domain')}` with it",
-            )
-        try:
-            pipeline = cls(config["architecture"], **config["settings"])
-            pipeline.hyper, pipeline.state = config["hyper"], config["state"]
-            pipeline.task.state = config["task"]
-            if config.get("calibration"):
-                pipeline.calibrator = calibrator_from_config(config["calibration"])
-            if config.get("novelty"):
-                facts = {k: v for k, v in config["novelty"].items() if k != "kind"}
-                pipeline.novelty = Novelty(**facts)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnusableModel(
-                f"{str(bundle.path)!r}: the configuration is incomplete ({error})",
-                "train the model again",
-            ) from None
-        pipeline.bundle, pipeline.name, pipeline.device = bundle, bundle.name, device
-        return pipeline
+        from deepfield.toolkit.restoring import restore
+
+        return restore(cls, bundle, device)
 
     @classmethod
     def from_preset(cls, name: str, device: str = "cpu") -> Pipeline:

@@ -31,6 +31,11 @@ class Recipe:
         precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`.
         clip_norm: global gradient norm; 0 for none.
         jit: compile the step with XLA.
+        recalibrate_bn: at the end recompute the statistics of batch normalisation on training
+            items without augmentation (see `toolkit.normalisation`). Worth it with augmentation
+            and with `ema`: there the statistics gathered in training belong to other inputs, or
+            to other weights, than those that are kept. Validation figures of single epochs do
+            not show it, so combine it with `keep="last"`.
     """
 
     epochs: int = 20
@@ -48,6 +53,7 @@ class Recipe:
     precision: str = "float32"
     clip_norm: float = 0.0
     jit: bool = False
+    recalibrate_bn: bool = False
 
     def __post_init__(self) -> None:
         choices = {

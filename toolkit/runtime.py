@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from deepfield.toolkit.data import Arrays
-from deepfield.toolkit.errors import DeepfieldError, UnusableModel
+from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
 
 
 def cores() -> int:
@@ -36,6 +36,8 @@ class Network:
     ) -> None:
         import onnxruntime
 
+        if b"location" in content:
+            _refuse_outside_data(content, name)
         onnxruntime.set_default_logger_severity(4)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or cores()
@@ -45,13 +47,14 @@ class Network:
             self.session = onnxruntime.InferenceSession(
                 content, options, providers=_providers(device, onnxruntime)
             )
-        except DeepfieldError:
+        except (DeepfieldError, MemoryError):
             raise
         except Exception as error:  # the runtime has a class of its own for every failure
-            first = str(error).strip().splitlines()[0][:200]
             raise UnusableModel(
-                f"network {name!r} does not load: {first}", "train or convert the model again"
+                f"network {name!r} does not load: {_first_line(error)}",
+                "train or convert the model again",
             ) from None
+        self.name = name
         self.types = {i.name: _numpy_type(i.type) for i in self.session.get_inputs()}
         self.outputs = [o.name for o in self.session.get_outputs()]
 
@@ -65,11 +68,48 @@ class Network:
         Returns:
             Arrays by output name, with the same leading axis.
         """
+        missing = sorted(set(self.types) - set(arrays))
+        if missing:
+            raise UnusableModel(
+                f"network {self.name!r} takes {missing[0]!r}, which is not there",
+                "train or convert the model again",
+            )
         feed = {n: np.ascontiguousarray(arrays[n], dtype=t) for n, t in self.types.items()}
-        return dict(zip(self.outputs, self.session.run(None, feed), strict=True))
+        try:
+            outputs = self.session.run(None, feed)
+        except Exception as error:  # the runtime has a class of its own for every failure
+            shapes = ", ".join(f"{n} {a.shape}" for n, a in feed.items())
+            raise UnusableModel(
+                f"network {self.name!r} fails on {shapes}: {_first_line(error)}",
+                "train or convert the model again",
+            ) from None
+        return dict(zip(self.outputs, outputs, strict=True))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _refuse_outside_data(content: bytes, name: str) -> None:
+    # Weights may lie in another file, at any path that the network names: ours never do.
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception:
+        return  # the runtime says what is wrong with it
+    tensors = [t for t in model.graph.initializer]
+    for node in model.graph.node:
+        tensors += [a.t for a in node.attribute if a.HasField("t")]
+    if b"external_data" in content or any(t.external_data for t in tensors):
+        raise UnusableModel(
+            f"network {name!r} names files outside the bundle", "train or convert the model again"
+        )
 
 
 def _providers(device: str, onnxruntime: object) -> list[str]:
+    if device.split(":")[0] not in ("cpu", "gpu", "auto"):
+        raise UsageError(f"no device {device!r}", "there are cpu, gpu and auto")
     offered = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
     wanted = [p for p in ("CUDAExecutionProvider", "ROCMExecutionProvider") if p in offered]
     if device.startswith("gpu") and not wanted:

@@ -25,6 +25,8 @@ class Task:
         losses: Keras loss by output name, as `toolkit.training` resolves it.
         calibrator: class in `toolkit.calibration` fitted on the validation part, or None.
         metrics: names in `toolkit.scores` that `evaluate` reports.
+        logits: whether the output is logits of classes, whose energy tells strange inputs.
+        padding: value by output name with which outputs of unequal length are stacked.
         monitor: the figure by which the best epoch is chosen.
         state: what was learnt from the training targets; JSON-able, kept in the bundle.
     """
@@ -33,6 +35,8 @@ class Task:
     losses: ClassVar[Mapping[str, str]] = {}
     calibrator: ClassVar[Any] = None
     metrics: tuple[str, ...] = ()
+    logits: ClassVar[bool] = False
+    padding: ClassVar[Mapping[str, float]] = {}
     monitor: str = "val_loss"
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
@@ -62,6 +66,19 @@ class Task:
         """Names of the columns that `answer` returns."""
         raise NotImplementedError
 
+    def score(self, metric: str, targets: np.ndarray, predictions: np.ndarray) -> float:
+        """One figure: encoded targets against what `predictions` gave."""
+        from deepfield.toolkit import scores
+
+        return scores.SCORES[metric](targets, predictions)
+
+    def figures(
+        self, targets: np.ndarray, predictions: np.ndarray, metrics: Sequence[str] | None = None
+    ) -> dict[str, float | None]:
+        """Several figures, by default all of `metrics`; None where one is not defined."""
+        values = {m: self.score(m, targets, predictions) for m in metrics or self.metrics}
+        return {m: float(v) if np.isfinite(v) else None for m, v in values.items()}
+
     def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
         """Figures by class, task or whatever divides the data, for `evaluate`."""
         return {}
@@ -84,6 +101,7 @@ class Classification(Task):
     losses: ClassVar[Mapping[str, str]] = {"logits": "categorical_crossentropy"}
     calibrator = Temperature
     metrics = ("accuracy", "top5_accuracy", "ece")
+    logits = True
     monitor = "val_loss"
     fields = ("label", "probability", "alternatives")
 
@@ -143,11 +161,12 @@ class Classification(Task):
         }
 
     def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
-        """Precision, recall, F1 and support of every class."""
+        """Precision, recall, F1 and support of every class that is there or was said."""
         from deepfield.toolkit import scores
 
         rows = scores.per_class(targets, predictions, self.labels)
-        return {row.pop("class"): row for row in rows}
+        met = [row for row in rows if row["support"] or row["precision"] is not None]
+        return {row.pop("class"): row for row in met}
 
     def plots(self, targets: np.ndarray, predictions: np.ndarray) -> list[tuple[str, bytes]]:
         """Confusion matrix, reliability diagram, accuracy against reject rate."""
@@ -226,6 +245,28 @@ class Regression(Task):
         values = values.reshape(len(values), -1)
         low, high = calibrator.apply(values) if calibrator else (values, values)
         return np.stack([values, low, high], axis=-1)
+
+    def score(self, metric: str, targets: np.ndarray, predictions: np.ndarray) -> float:
+        """One figure in the targets' own units, the mean over the quantities.
+
+        `predictions` are (n, quantities, 3) as above, or values alone, (n, quantities).
+        """
+        if metric.startswith("coverage"):
+            return super().score(metric, targets, predictions[..., 1:])
+        mean, scale = np.array(self.state["mean"]), np.array(self.state["scale"])
+        values = predictions if predictions.ndim == 2 else predictions[..., 0]
+        return super().score(metric, targets * scale + mean, values * scale + mean)
+
+    def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
+        """Figures of every quantity, where there are several."""
+        if len(self.names) == 1:
+            return {}
+        found: dict[str, Any] = {}
+        for column, name in enumerate(self.names):
+            state = {"names": [name]} | {k: [self.state[k][column]] for k in ("mean", "scale")}
+            own = slice(column, column + 1)
+            found[name] = type(self)(state).figures(targets[:, own], predictions[:, own])
+        return found
 
     def answer(self, prediction: np.ndarray) -> dict[str, Any]:
         """Value, low and high in the targets' units; several quantities carry their names."""

@@ -25,6 +25,7 @@ import numpy as np
 from deepfield.toolkit.batches import Batches
 from deepfield.toolkit.bundle import pack, replace_file
 from deepfield.toolkit.errors import DeepfieldError, UsageError
+from deepfield.toolkit.normalisation import recalibrate
 from deepfield.toolkit.recipe import Recipe
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -172,6 +173,8 @@ def fit(
                 verbose=0,
             )
     keeper.finish(model)
+    if recipe.recalibrate_bn:
+        recalibrate(model, train)
     return keeper.history
 
 
@@ -341,7 +344,7 @@ def _assign_state(model: Any, state: dict[str, np.ndarray], path: Path) -> list[
 
 
 def resolve_losses(task: Any, recipe: Recipe, model: Any) -> dict[str, Any]:
-    """The Keras losses of a task, by output name.
+    """The Keras losses of a task, by output name, of those outputs that the network has.
 
     Names are looked up in `toolkit.losses` first, then in Keras.
     """
@@ -350,12 +353,13 @@ def resolve_losses(task: Any, recipe: Recipe, model: Any) -> dict[str, Any]:
     return {
         output: losses.get(name, label_smoothing=recipe.label_smoothing)
         for output, name in task.losses.items()
+        if output in model.output_names
     }
 
 
-def watched(task: Any) -> dict[str, Any] | None:
+def watched(task: Any, model: Any) -> dict[str, Any] | None:
     """Figures that Keras keeps during training, by output name."""
-    if "accuracy" in task.metrics:
+    if "accuracy" in task.metrics and task.output in model.output_names:
         return {task.output: [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
     return None
 

@@ -226,20 +226,22 @@ def small_cnn(
     classes: int,
     filters: int = 32,
     dropout: float = 0.3,
-    augment: float = 0.0,
+    augment: float = 0.6,
 ) -> keras.Model:
     """A residual network for small pictures, from 8 x 8 to about 64 x 64 pixels.
 
-    A 3x3 convolution, then three stages of residual blocks with 1, 2 and 4 times `filters`
-    channels, each stage after the first at half the size; the mean over places; dropout; a dense
-    layer. With the defaults it has about 330,000 parameters.
+    A convolution (5x5 at half the size for 24 pixels and more, else 3x3), then residual blocks
+    with 1, 2 and 4 times `filters` channels, each after the first at half the size; maximum and
+    mean over places side by side; dropout; a dense layer. With the defaults it has about 310,000
+    parameters and 10 million multiplications for 28 x 28 pixels: 10,000 such pictures take less
+    than a second on two cores.
 
     Args:
         input_shape: (height, width, channels).
         classes: how many.
         filters: channels of the first stage; parameters grow with its square.
         dropout: the fraction of features left out in training, before the last layer.
-        augment: strength of random warping in training; 0 is none, 1 suits digits.
+        augment: strength of random warping in training; 0 is none, 1 is much.
 
     Returns:
         A model from `pixels` to `logits`.
@@ -258,16 +260,19 @@ def small_cnn(
     pixels = x = _pixels(input_shape, classes, 8, "small_cnn")
     x = _augmented(x, augment)
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="normalize")(x)
+    kernel, strides = (5, 2) if min(input_shape[:2]) >= 24 else (3, 1)
     x = layers.Conv2D(
-        filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name="stem"
-    )(x)
-    x = layers.BatchNormalization(name="stem_bn")(x)
+        filters, kernel, strides, padding="same", use_bias=False, name="stem",
+        kernel_initializer="he_normal",
+    )(x)  # fmt: skip
+    x = layers.BatchNormalization(momentum=0.9, name="stem_bn")(x)
     x = layers.ReLU(name="stem_relu")(x)
-    x = ResidualBlock2D(filters, name="block1a")(x)
-    x = ResidualBlock2D(filters, name="block1b")(x)
-    x = ResidualBlock2D(2 * filters, strides=2, name="block2")(x)
-    x = ResidualBlock2D(4 * filters, strides=2, name="block3")(x)
-    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    x = ResidualBlock2D(filters, momentum=0.9, name="block1")(x)
+    x = ResidualBlock2D(2 * filters, strides=2, momentum=0.9, name="block2")(x)
+    x = ResidualBlock2D(4 * filters, strides=2, momentum=0.9, name="block3")(x)
+    strongest = layers.GlobalMaxPooling2D(name="strongest")(x)
+    mean = layers.GlobalAveragePooling2D(name="mean")(x)
+    x = layers.Concatenate(name="features")([strongest, mean])
     x = layers.Dropout(dropout, name="dropout")(x)
     return keras.Model(pixels, _logits(x, classes), name="small_cnn")
 

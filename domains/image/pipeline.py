@@ -55,13 +55,39 @@ class ImagePipeline(Pipeline):
         "small_cnn_digits",
     )
     adopted: ClassVar = {
-        "efficientnet_lite0_imagenet": "deepfield.domains.image.adopt:adopt_efficientnet"
+        "efficientnet_lite0_imagenet": "deepfield.domains.image.conversion:adopt_efficientnet"
     }
     recipes: ClassVar = {
-        "": Recipe(epochs=30, batch_size=64, learning_rate=2e-3, schedule="onecycle"),
-        "lenet5": Recipe(epochs=25, batch_size=64, learning_rate=1e-3, schedule="onecycle"),
+        "": Recipe(
+            epochs=40,
+            batch_size=64,
+            optimizer="adamw",
+            learning_rate=4e-3,
+            schedule="onecycle",
+            weight_decay=0.02,
+            label_smoothing=0.05,
+            keep="last",
+            recalibrate_bn=True,
+        ),
+        "lenet5": Recipe(
+            epochs=40,
+            batch_size=64,
+            optimizer="adamw",
+            learning_rate=3e-3,
+            schedule="onecycle",
+            keep="last",
+        ),
     }
-    finetune_recipe = Recipe(epochs=12, batch_size=32, learning_rate=5e-4)
+    finetune_recipe = Recipe(
+        epochs=12,
+        batch_size=32,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        schedule="onecycle",
+        weight_decay=0.02,
+        label_smoothing=0.1,
+        keep="last",
+    )
     options = (
         Option("size", "side of the network's frame in pixels", _LEARNING, int),
         Option("channels", "1: grey, 3: colour", _LEARNING, int),
@@ -91,8 +117,8 @@ class ImagePipeline(Pipeline):
             "deepfield image train sample:digits-folder -o tiny --epochs 2 --split random:60/20/20",
         ),
         "finetune": (
-            "deepfield image finetune sample:digits-folder --from small_cnn_digits -o mine --epochs 2",
-            "deepfield image finetune sample:digits-zip --from small_cnn_mnist -o mine_too --epochs 2",
+            "deepfield image finetune sample:digits-folder --from small_cnn_digits -o mine",
+            "deepfield image finetune sample:digits-zip --from small_cnn_mnist -o my2",
         ),
         "evaluate": (
             "deepfield image evaluate digits --model small_cnn_digits",
@@ -124,6 +150,12 @@ class ImagePipeline(Pipeline):
         if not hasattr(self, "_framing"):
             self._framing = Framing(**self.state["framing"])
         return self._framing
+
+    def restored(self) -> None:
+        """A frame that a stranger's bundle may ask for ends at 4,096 pixels a side."""
+        frame_ = self.framing
+        if max(frame_.height, frame_.width, frame_.resize or 0) > 4096:
+            raise ValueError(f"a frame of {frame_.height} x {frame_.width} pixels")
 
     def encode(self, item: Any) -> tuple[Arrays, Any]:
         """A picture (path, bytes or array) to `pixels`, uint8 (height, width, channels)."""
@@ -211,6 +243,13 @@ class ImagePipeline(Pipeline):
         stream = io.BytesIO()
         image.save(stream, "PNG")
         return stream.getvalue()
+
+    @classmethod
+    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
+        """Photos and digits that ship with the dependencies, answered and explained."""
+        from deepfield.domains.image.demo import demo
+
+        return demo(cls, page, console)
 
     def explain(self, sample: Sample) -> Any:
         """Outputs of every layer for this picture, class scores, and a saliency map."""

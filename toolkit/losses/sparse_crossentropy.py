@@ -52,8 +52,12 @@ class SparseCrossentropy(keras.losses.Loss):
         if len(y_true.shape) == len(y_pred.shape):
             y_true = ops.squeeze(y_true, axis=-1)
         log_p = ops.log_softmax(y_pred, axis=-1)
-        chosen = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=log_p.dtype)
-        hit = -ops.sum(chosen * log_p, axis=-1)
+        index = ops.cast(y_true, "int32")
+        if y_pred.shape[-1] is None:  # as many classes as the batch has steps
+            hit = -ops.squeeze(ops.take_along_axis(log_p, ops.expand_dims(index, -1), -1), -1)
+        else:
+            chosen = ops.one_hot(index, y_pred.shape[-1], dtype=log_p.dtype)
+            hit = -ops.sum(chosen * log_p, axis=-1)
         if not self.label_smoothing:
             return hit
         return (1 - self.label_smoothing) * hit - self.label_smoothing * ops.mean(log_p, axis=-1)

@@ -1,0 +1,116 @@
+"""LeNet-5: an epoch through `toolkit.training.fit` against one of a plain `keras.Sequential`.
+
+Both train on the same pictures from memory, in one process, in turns; the first epoch of a turn
+(tracing) is thrown away. Ours keeps its checkpoint, log and progress; the plain one does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from measuring import report, row
+
+from deepfield.toolkit.console import silence_tensorflow
+
+silence_tensorflow()
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+from deepfield.domains.image.models import lenet5  # noqa: E402
+from deepfield.domains.image.pipeline import ImagePipeline  # noqa: E402
+from deepfield.toolkit import training  # noqa: E402
+from deepfield.toolkit.batches import Batches  # noqa: E402
+
+
+class Clock(keras.callbacks.Callback):
+    """Seconds of each epoch, from its first batch to after all other callbacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        self.seconds.append(time.perf_counter() - self.began)
+
+
+def plain(rate: float) -> keras.Model:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(6, 5, padding="same", activation="tanh"),
+            layers.AveragePooling2D(),
+            layers.Conv2D(16, 5, activation="tanh"),
+            layers.AveragePooling2D(),
+            layers.Conv2D(120, 5, activation="tanh"),
+            layers.Flatten(),
+            layers.Dense(84, activation="tanh"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    return model
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="../shared/data/image/mnist", help="an idx folder")
+    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3, help="of a turn; the first is not counted")
+    given = parser.parse_args()
+
+    pipeline = ImagePipeline("lenet5")
+    samples = [s for _, s in zip(range(given.pictures), pipeline.read(given.data), strict=False)]
+    if len(samples) < given.pictures:
+        print(f"only {len(samples)} pictures there", file=sys.stderr)
+    pixels = np.stack([np.asarray(s.data) for s in samples])[..., None]
+    labels = np.array([int(s.target) for s in samples])
+    pipeline.task.fit([s.target for s in samples])
+    inputs = [{"pixels": p} for p in pixels]
+    targets = [pipeline.task.encode(s.target) for s in samples]
+    recipe = pipeline.recipes["lenet5"].with_settings({"epochs": given.epochs})
+
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(given.turns):
+        keras.utils.set_random_seed(0)
+        clock = Clock()
+        model = lenet5((28, 28, 1), 10)
+        batches = Batches(inputs, targets, recipe.batch_size, seed=0)
+        with tempfile.TemporaryDirectory() as folder:
+            training.fit(
+                model, batches, None, recipe,
+                training.resolve_losses(pipeline.task, recipe, model),
+                training.Run(Path(folder), progress=lambda *_: None),
+                metrics=training.watched(pipeline.task, model), callbacks=[clock],
+            )  # fmt: skip
+        ours += clock.seconds[1:]
+        clock = Clock()
+        reference = plain(recipe.learning_rate)
+        reference.fit(
+            pixels, labels, epochs=given.epochs, batch_size=recipe.batch_size, verbose=0,
+            callbacks=[clock],
+        )  # fmt: skip
+        theirs += clock.seconds[1:]
+    rows = [
+        row("LeNet-5, an epoch of ours over one of plain Keras", median(ours) / median(theirs),
+            "x", "<= 1.1"),
+        row("LeNet-5, an epoch of ours", median(ours), "s"),
+        row("LeNet-5, an epoch of plain Keras", median(theirs), "s"),
+    ]  # fmt: skip
+    return report("lenet_speed", rows, pictures=len(samples), ours=ours, theirs=theirs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The image domain's part of `deepfield demo`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from deepfield.toolkit.console import Console
+from deepfield.toolkit.errors import DeepfieldError
+from deepfield.toolkit.report import Report
+
+if TYPE_CHECKING:
+    from deepfield.domains.image.pipeline import ImagePipeline
+
+_PHOTOS = ("sample:china", "sample:flower", "sample:grace_hopper")
+_DIGITS = ("small_cnn_mnist", "lenet5_mnist", "small_cnn_digits")
+
+
+def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[str, Any]]:
+    """Answer photos with the ImageNet network and a digit with each of the digit networks.
+
+    Returns:
+        A row an answer: input, model, answer, probability, milliseconds.
+    """
+    rows: list[dict[str, Any]] = []
+    for model, sources in (
+        ("efficientnet_lite0_imagenet", _PHOTOS),
+        *((name, ("sample:digit",)) for name in _DIGITS),
+    ):
+        try:
+            pipeline = cls.from_preset(model)
+        except DeepfieldError as error:
+            console.say(f"  {model}: {error.message}; {error.hint}")
+            rows.append(_row("", model, error.hint, None, None))
+            continue
+        next(pipeline.predict(sources[0]), None)  # the network is loaded with the first answer
+        for source in sources:
+            began = time.perf_counter()
+            answer = next(pipeline.predict(source))
+            spent = 1000 * (time.perf_counter() - began)
+            rows.append(_row(source, model, answer["label"], answer["probability"], spent))
+        console.say(f"  {model}: why")
+        sample = next(iter(pipeline.read(sources[0])))
+        explanation = pipeline.explain(sample)
+        page.section(f"{model}: {sources[0]}")
+        page.table([{"class": k, "probability": v} for k, v in explanation.scores.items()])
+        page.picture(explanation.saliency, "Where the network looked for its answer (Grad-CAM)")
+        page.picture(
+            explanation.layers, "The outputs of its layers, from the picture to the scores"
+        )
+    digits = cls.from_preset("small_cnn_digits")
+    figures = digits.evaluate("sample:digits-folder")
+    page.section("small_cnn_digits on the sample digits")
+    page.metrics(figures["metrics"])
+    accuracy = figures["metrics"]["accuracy"]
+    spent = 1000 * figures["seconds"] / figures["n"]
+    rows.append(_row("40 digits", "small_cnn_digits", f"accuracy {accuracy:.3f}", None, spent))
+    return rows
+
+
+def _row(
+    source: str, model: str, answer: str, probability: float | None, ms: float | None
+) -> dict[str, Any]:
+    return {
+        "input": source, "model": model, "answer": answer,
+        "probability": "" if probability is None else f"{probability:.3f}",
+        "ms": "" if ms is None else f"{ms:.1f}",
+    }  # fmt: skip

@@ -1,0 +1,78 @@
+"""A pipeline from its bundle: every value of the configuration is tried before anything answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from deepfield.toolkit.bundle import Bundle
+from deepfield.toolkit.calibration import from_config as calibrator_from_config
+from deepfield.toolkit.errors import UnusableModel, UsageError
+from deepfield.toolkit.novelty import Novelty
+
+if TYPE_CHECKING:
+    from deepfield.toolkit.pipeline import Pipeline
+
+P = TypeVar("P", bound="Pipeline")
+
+
+def restore(cls: type[P], bundle: Bundle, device: str = "cpu") -> P:
+    """Make a pipeline of what a bundle says.
+
+    The parts are whole already (see `open_bundle`); here the values must make sense as well: the
+    configuration is used on a stored output of the network, as it will be on new ones.
+
+    Raises:
+        UnusableModel: the bundle is of another domain, or its configuration makes no sense.
+    """
+    config = bundle.config
+    if config.get("domain") != cls.domain:
+        raise UnusableModel(
+            f"{str(bundle.path)!r} is a {config.get('domain')} model, not {cls.domain}",
+            f"use `deepfield {config.get('domain')}` with it",
+        )
+    try:
+        pipeline = cls(config["architecture"], **config["settings"])
+        pipeline.hyper, pipeline.state = config["hyper"], config["state"]
+        pipeline.task.state = config["task"]
+        if config.get("calibration"):
+            pipeline.calibrator = calibrator_from_config(config["calibration"])
+        if config.get("novelty"):
+            facts = {k: v for k, v in config["novelty"].items() if k != "kind"}
+            pipeline.novelty = Novelty(**facts)
+        pipeline.bundle, pipeline.name, pipeline.device = bundle, bundle.name, device
+        pipeline.restored()
+        _try_on_golden(pipeline, bundle)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise _senseless(bundle, what) from None
+    except (UsageError, MemoryError) as error:
+        raise _senseless(bundle, str(getattr(error, "message", error))) from None
+    return pipeline
+
+
+def _try_on_golden(pipeline: Pipeline, bundle: Bundle) -> None:
+    if not bundle.members or "golden.safetensors" not in bundle.files:
+        return
+    start = "output/0/"
+    golden = bundle.arrays("golden.safetensors")
+    outputs = {k.removeprefix(start): v[None] for k, v in golden.items() if k.startswith(start)}
+    if pipeline.task.output not in outputs:
+        return
+    with np.errstate(all="ignore"):
+        prediction = pipeline.calibrated(outputs)["prediction"]
+        if not np.isfinite(prediction).all():
+            raise ValueError("the calibrated answer is not a number")
+        if pipeline.novelty is not None:
+            pipeline.novelty.apply(pipeline.novelty_outputs(outputs))
+    try:
+        pipeline.task.answer(prediction[0])
+    except NotImplementedError:  # its pipeline answers by itself
+        return
+
+
+def _senseless(bundle: Bundle, what: str) -> UnusableModel:
+    return UnusableModel(
+        f"{str(bundle.path)!r}: the configuration makes no sense ({what})", "train the model again"
+    )
