@@ -57,7 +57,7 @@ results: $(FOR_DEMO)
 	$(PY) benchmarks/results.py
 
 # One file of figures a benchmark; `results` collects whatever is there.
-bench: $(FOR_DEMO)
+bench: $(FOR_TEST)
 	@mkdir -p $(BENCH)
 	$(PY) benchmarks/cold_start.py >$(BENCH)/cold_start.json
 	$(PY) benchmarks/agreement.py >$(BENCH)/agreement.json
@@ -66,6 +66,7 @@ bench: $(FOR_DEMO)
 	$(PY) benchmarks/imagenet_sample.py --data "$(DATA)/image/imagenet-sample" >$(BENCH)/imagenet_sample.json
 	$(PY) benchmarks/kill_resume.py >$(BENCH)/kill_resume.json
 	$(PY) benchmarks/gtsrb.py --data "$(DATA)/image/gtsrb" >$(BENCH)/gtsrb.json
+	$(PY) benchmarks/suite.py >$(BENCH)/suite.json
 	$(PY) benchmarks/results.py
 
 $(PY):

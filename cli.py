@@ -6,9 +6,13 @@ come at once.
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import json
 import os
 import sys
 import tomllib
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,9 +105,7 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
     if verb.argument:
         needed = not verb.argument.startswith("[")
         count = -1 if verb.several else 1
-        params.append(
-            click.Argument(["subject"], nargs=count, required=needed, metavar=verb.argument)
-        )
+        params.append(_Argument(["subject"], nargs=count, required=needed, metavar=verb.argument))
     params += [_option(flag) for flag in verbs.flags_of(name, verb.shared)]
     params += [_option(option) for option in cls.options if name in option.verbs]
 
@@ -120,6 +122,13 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
     return command
 
 
+class _Argument(click.Argument):
+    """An argument that is called in an error what the help calls it."""
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        return f"{self.metavar}..." if self.nargs == -1 else str(self.metavar)
+
+
 def _option(flag: Any) -> click.Option:
     names = ["--" + flag.name.replace("_", "-")]
     if getattr(flag, "short", ""):
@@ -129,6 +138,9 @@ def _option(flag: Any) -> click.Option:
         settings |= {"is_flag": True, "default": False}
     else:
         kind: Any = click.Choice(flag.choices) if flag.choices else flag.type
+        least = getattr(flag, "least", None)
+        if least is not None:
+            kind = click.IntRange(int(least)) if flag.type is int else click.FloatRange(least)
         settings |= {"type": kind, "default": flag.default, "multiple": flag.repeat}
         if flag.repeat:
             settings.pop("default")
@@ -146,7 +158,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) 
     if value is None:
         return
     try:
-        table = tomllib.loads(Path(value).read_text())
+        table = tomllib.loads(Path(value).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise errors.NotFound(f"no such file: {value!r}", "name a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -156,12 +168,16 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) 
     for name, given in table.items():
         key = name.replace("-", "_")
         if key not in known:
+            near = difflib.get_close_matches(key, map(str, known), n=3)
+            there = near or sorted(k for k in map(str, known) if k not in ("subject", "config"))
             raise errors.UsageError(
                 f"{value!r}: {name!r} is no flag of {ctx.command.name}",
-                f"flags: {', '.join(sorted(str(k) for k in known))}",
+                ("did you mean " if near else "flags: ") + ", ".join(there),
             )
+        if isinstance(given, dict) and key != "set":
+            raise errors.UsageError(f"{value!r}: {name!r} is a table", f"write {name} = VALUE")
         if key == "set" and isinstance(given, dict):
-            given = [f"{k}={v}" for k, v in given.items()]
+            given = [f"{k}={json.dumps(v, default=str)}" for k, v in given.items()]
         defaults[key] = given
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
 
@@ -222,17 +238,19 @@ def _above(name: str) -> click.Command:
     return group
 
 
-def _version() -> str:
+def _show_version(ctx: click.Context, param: click.Parameter, on: bool) -> None:
     from deepfield import __version__
 
-    return f"deepfield {__version__}"
+    if on:
+        click.echo(f"deepfield {__version__}")
+        ctx.exit()
 
 
 def program() -> click.Group:
     """The whole command line."""
     option = click.Option(
         ["--version"], is_flag=True, is_eager=True, expose_value=False, help="Show the version.",
-        callback=lambda ctx, param, on: (click.echo(_version()), ctx.exit()) if on else None,
+        callback=_show_version,
     )  # fmt: skip
     return _Program(
         "deepfield",
@@ -245,27 +263,37 @@ def program() -> click.Group:
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; the exit code says how it went (see `toolkit.errors.EXIT_CODES`)."""
     given = sys.argv[1:] if arguments is None else arguments
-    if "--debug" in given:
-        return int(program().main(given, "deepfield", standalone_mode=False) or 0)
-    return _guarded(lambda: program().main(given, "deepfield", standalone_mode=False))
+    return _guarded(
+        lambda: program().main(given, "deepfield", standalone_mode=False), "--debug" in given
+    )
 
 
-def _guarded(run: Callable[[], Any]) -> int:
+def _guarded(run: Callable[[], Any], debug: bool = False) -> int:
+    def shown() -> Any:
+        try:
+            return run()
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except BaseException:
+            if debug:
+                traceback.print_exc()
+            raise
+
     try:
-        code = int(run() or 0)
+        code = int(shown() or 0)
         sys.stdout.flush()
         return code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return 2
     except click.ClickException as error:
-        where = error.ctx.command_path if getattr(error, "ctx", None) else "deepfield"
-        return _fail(error.format_message(), f"see `{where} --help`", 2)
+        return _fail(*_misused(error), 2)
     except (KeyboardInterrupt, click.exceptions.Abort):
         return _fail("interrupted", "what was finished is kept; --resume goes on", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the latter is what click makes of the former
         # The reader of our output has gone; nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return errors.CLOSED_PIPE
     except errors.DeepfieldError as error:
         return _fail(error.message, error.hint, error.exit_code)
@@ -282,6 +310,31 @@ def _guarded(run: Callable[[], Any]) -> int:
             "this should not happen: --debug shows where, please report it",
             1,
         )
+
+
+def _misused(error: click.ClickException) -> tuple[str, str]:
+    """A usage error of click in our two lines, with the names that are near."""
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "deepfield"
+    hint = f"see `{where} --help`"
+    near: list[str] = list(getattr(error, "possibilities", None) or [])
+    if isinstance(error, click.NoSuchOption):
+        name = error.option_name
+        what = f"no flag {name!r} of `{where}`"
+        if context is not None:
+            names = [o for p in context.command.params for o in p.opts if o[:2] == "--"]
+            near = near or difflib.get_close_matches(name, names, n=3)
+    elif isinstance(error, getattr(click.exceptions, "NoSuchCommand", ())):
+        name = error.command_name  # type: ignore[attr-defined]
+        what = f"no {'verb' if where.count(' ') else 'domain or command'} {name!r}"
+        if context is not None and isinstance(context.command, click.Group):
+            known = context.command.list_commands(context)
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"there are {', '.join(known)}"
+    else:
+        what = error.format_message().rstrip(".")
+        what = what[:1].lower() + what[1:]
+    return what, f"did you mean {', '.join(near)}? {hint}" if near else hint
 
 
 def _fail(what: str, hint: str, code: int) -> int:

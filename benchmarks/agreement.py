@@ -68,7 +68,7 @@ def main() -> int:
                     one = pipeline.run(member, {k: v[i : i + 1] for k, v in batch.items()})
                     among = {k: v[i : i + 1] for k, v in ours.items()}
                     single_gap = max(single_gap, disagreement(one, among))
-        called = f"{name}/{preset}" if name else preset
+        called = f"{name}/{preset}" if name else pipeline.name
         rows.append(row(f"{called}, ONNX against Keras", keras_gap, "", "<= 1e-4"))
         rows.append(row(f"{called}, batch against one by one", single_gap, "", "<= 1e-5"))
     return report("agreement", rows, random_inputs=given.random)

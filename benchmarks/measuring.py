@@ -37,7 +37,9 @@ class Process:
     stderr: str
 
 
-def run(command: Sequence[str | Path], cwd: str | Path | None = None, ok: Sequence[int] = (0,)) -> Process:  # fmt: skip
+def run(
+    command: Sequence[str | Path], cwd: str | Path | None = None, ok: Sequence[int] = (0,)
+) -> Process:
     """Run a whole process, timed from outside, with its own peak of memory."""
     began = time.perf_counter()
     with (

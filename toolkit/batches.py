@@ -51,9 +51,9 @@ class Batches(keras.utils.PyDataset):
         self._order: tuple[int, list[np.ndarray]] | None = None
 
     def resized(self, batch_size: int) -> Batches:
-        """The same items, not copied, in batches of another size, at the start of epoch 0."""
+        """The same items, not copied, in batches of another size and in an order of their own."""
         twin = copy.copy(self)
-        twin.batch_size, twin.epoch, twin.skip, twin.running = batch_size, 0, 0, True
+        twin.batch_size, twin.epoch, twin.skip, twin.running = batch_size, -1, 0, True
         twin._order = None
         return twin
 
@@ -62,7 +62,7 @@ class Batches(keras.utils.PyDataset):
         if self._order is not None and (self._order[0] == epoch or self.seed is None):
             return self._order[1]
         items = np.arange(self.count)
-        rng = np.random.default_rng((self.seed or 0, epoch))
+        rng = np.random.default_rng((self.seed or 0, epoch + 1))
         if self.seed is not None:
             items = rng.permutation(items)
         if self.sizes is not None:
@@ -88,6 +88,7 @@ class Batches(keras.utils.PyDataset):
     @property
     def num_batches(self) -> int:
         """Batches of the epoch that are still to come (fewer after a resume in its middle)."""
+        # Keras asks once before it starts, and takes the answer as the length of every epoch.
         return len(self) - self.skip if self.running else len(self)
 
     def on_epoch_begin(self) -> None:
@@ -95,8 +96,9 @@ class Batches(keras.utils.PyDataset):
         self.running = True
 
     def on_epoch_end(self) -> None:
-        """Keras calls this after the last batch of an epoch."""
-        self.epoch, self.skip = self.epoch + 1, 0
+        """Keras calls this after the last batch of an epoch, and once before the first."""
+        if self.running:
+            self.epoch, self.skip, self.running = self.epoch + 1, 0, False
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         order = self.order(self.epoch)
@@ -106,7 +108,7 @@ class Batches(keras.utils.PyDataset):
             by_length = sorted(order, key=lambda b: max(self.sizes[i] for i in b))  # type: ignore
             chosen = by_length[-index]
         else:
-            chosen = order[index + (self.skip if self.running else 0)]
+            chosen = order[index + self.skip]
         inputs = _take(self.items, chosen, self.padding)
         if self.targets is None:
             return (_single(inputs),)

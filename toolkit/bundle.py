@@ -175,7 +175,8 @@ def _check_part(folder: Path, name: str, path: Path, expected: Mapping[str, Any]
 
 def _is_part(name: str, entry: Any) -> bool:
     plain = name == Path(name).name and name[:1] not in ("", ".") and not set(name) & set("\\\0")
-    return plain and name != CONFIG and isinstance(entry, dict) and {"bytes", "sha256"} <= set(entry)
+    told = isinstance(entry, dict) and {"bytes", "sha256"} <= set(entry)
+    return plain and told and name != CONFIG
 
 
 def _check_types(folder: Path, config: Mapping[str, Any]) -> None:
@@ -317,7 +318,7 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """The bytes of a safetensors file that holds these arrays."""
     from safetensors.numpy import save
 
-    return save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
+    return save({key: np.asarray(array, order="C") for key, array in arrays.items()})
 
 
 def cache_folder() -> Path:

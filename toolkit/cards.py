@@ -17,6 +17,8 @@ def card(config: Mapping[str, Any], text: str = "") -> str:
         "architecture": config["architecture"],
         "parameters": f"{config.get('parameters', 0):,}",
         "data": f"{data.get('source', '?')} ({counts})" if data else "see above",
+        "data set": config.get("data_name"),
+        "licence of the data": config.get("data_licence"),
         "seed": config.get("seed"),
         "training": _seconds(config.get("training_seconds")),
         "machine": config.get("training_machine"),

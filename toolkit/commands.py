@@ -10,12 +10,13 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from deepfield.toolkit import console as console_module
+from deepfield.toolkit import tables
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.errors import (
     REJECTED,
@@ -101,28 +102,8 @@ def inspect(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if flags.json:
         emit(result)
     else:
-        sys.stdout.write("\n".join(_outline(result)) + "\n")
+        sys.stdout.write("\n".join(tables.contents(result)) + "\n")
     return REJECTED if result["rejected"] else 0
-
-
-def _outline(value: Any, indent: str = "") -> Iterator[str]:
-    for name, inner in value.items():
-        if isinstance(inner, Mapping) and inner and set(inner) != {"count", "examples"}:
-            yield f"{indent}{name}"
-            most = 50
-            yield from _outline(dict(list(inner.items())[:most]), indent + "  ")
-            if len(inner) > most:
-                yield f"{indent}  and {len(inner) - most} more"
-        elif isinstance(inner, Mapping) and "count" in inner:
-            yield f"{indent}{name}  {inner['count']}"
-            yield from (f"{indent}  {'  '.join(map(str, e))}" for e in inner["examples"])
-        elif isinstance(inner, list) and inner and isinstance(inner[0], Mapping):
-            yield f"{indent}{name}"
-            yield from (f"{indent}  {'  '.join(map(str, row.values()))}" for row in inner)
-        elif isinstance(inner, list):
-            yield f"{indent}{name}  {', '.join(map(str, inner)) or 'none'}"
-        else:
-            yield f"{indent}{name}  {inner}"
 
 
 def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
@@ -130,7 +111,7 @@ def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if not flags.output or flags.output == "-":
         raise UsageError("train needs a name for the model", "add -o NAME")
     console_module.silence_tensorflow()
-    console = Console(bool(flags.quiet))
+    console = _console(flags)
     if flags.machines:
         _join(flags.machines)
     options = options_of(cls, "train", flags, reader=False)
@@ -142,7 +123,7 @@ def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
             lambda: cls(flags.architecture, **options), data, flags.folds, flags.output,
             format_of(flags.output, None), shared,
         )  # fmt: skip
-        emit(result) if flags.json else _figures(result["metrics"])
+        emit(result) if flags.json else _lines(tables.figures_of_evaluation(result))
         return REJECTED if result["rejected"] else 0
     pipeline = cls(flags.architecture, **options)
     fitted = pipeline.fit(data, out=flags.output, **shared)
@@ -153,9 +134,9 @@ def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     """Adapt a trained network and write a new bundle."""
     if not flags.output or flags.output == "-":
         raise UsageError("finetune needs a name for the model", "add -o NAME")
-    base = load(flags.get("from") or cls.presets[0], cls.domain)
+    base = load(_model(cls, flags.get("from")), cls.domain)
     console_module.silence_tensorflow()
-    console = Console(bool(flags.quiet))
+    console = _console(flags)
     base.settings.update(options_of(cls, "finetune", flags, reader=False))
     _, fitted = base.finetune(
         data, out=flags.output, **_learning(cls, "finetune", data, flags, console)
@@ -193,20 +174,29 @@ def _trained(fitted: Any, flags: Flags, console: Console) -> int:
                 "metrics": fitted.metrics,
                 "baseline": fitted.baseline,
                 "verdict": fitted.verdict,
-            }  # fmt: skip
+            }
         )
     else:
-        for part, figures in fitted.metrics.items():
-            _figures({f"{part} {name}": value for name, value in figures.items()})
+        _lines(tables.figures_of_training(fitted.metrics, fitted.baseline))
     console.say(f"wrote {flags.output} in {fitted.seconds:.0f} s")
     return 0
 
 
-def _figures(figures: Mapping[str, Any]) -> None:
-    width = max((len(name) for name in figures), default=0)
-    for name, value in figures.items():
-        shown = f"{value:.4f}" if isinstance(value, float) else "–" if value is None else value
-        sys.stdout.write(f"{name:<{width}}  {shown}\n")
+def _lines(lines: Iterable[str]) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.flush()
+
+
+def _console(flags: Flags) -> Console:
+    return Console(bool(flags.quiet), verbose=bool(flags.verbose))
+
+
+def _model(cls: type[Pipeline], name: str | None) -> str:
+    if name is None:
+        return cls.presets[0]
+    if not name.strip():
+        raise UsageError("--model names nothing", f"the first preset is {cls.presets[0]}")
+    return name
 
 
 # ------------------------------------------------------------------------------------ answering
@@ -216,8 +206,15 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     """Measure a network on labelled data."""
     from deepfield.toolkit import evaluation
 
-    pipeline = load(flags.model or cls.presets[0], cls.domain, flags.device or "cpu")
-    console = Console(bool(flags.quiet))
+    if flags.json and flags.output == "-":
+        raise UsageError(
+            "--json and --output - would both go to standard output", "name a file for the rows"
+        )
+    if flags.format and not flags.output:
+        raise UsageError("--format is of the rows, and there are none", "add -o FILE")
+    form = format_of(flags.output, flags.format) if flags.output else ""
+    pipeline = load(_model(cls, flags.model), cls.domain, flags.device or "cpu")
+    console = _console(flags)
     rows: list[dict[str, Any]] = []
     evaluated = evaluation.evaluate_fully(
         pipeline, data, batch_size=flags.batch_size or 64,
@@ -227,19 +224,22 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     result = evaluated.result
     first = result.pop("first_rejected")
     if flags.output:
-        writer = RowWriter(flags.output, format_of(flags.output, flags.format))
-        writer.write(rows, len(rows))
-        writer.finish()
+        writer = RowWriter(flags.output, form)
+        try:
+            writer.write(rows, len(rows))
+            writer.finish()
+        finally:
+            writer.close()
     if flags.html:
-        evaluation.report(pipeline, evaluated).write(flags.html)
+        write_whole(flags.html, evaluation.report(pipeline, evaluated).html().encode())
         console.say(f"wrote {flags.html}")
     if flags.json:
         emit(result)
     elif flags.output != "-":
-        _figures(result["metrics"])
-    for metric, (low, high) in result["intervals"].items():
-        if low is not None:
-            console.say(f"{metric}: 95 % interval {low:.4f} to {high:.4f}")
+        _lines(tables.figures_of_evaluation(result))
+    else:
+        for line in tables.figures_of_evaluation(result):
+            console.say(line)
     console.say(f"{result['n']:,} answered in {result['seconds']:.1f} s")
     if result["rejected"]:
         console.say(f"{result['rejected']:,} rejected; the first, {first}")
@@ -249,10 +249,12 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
 
 def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags) -> int:
     """Answer for every sample, one row each, in order."""
-    pipeline = load(flags.model or cls.presets[0], cls.domain, flags.device or "cpu")
-    console = Console(bool(flags.quiet))
-    output = flags.output or "-"
-    form = "jsonl" if flags.json and not flags.format else format_of(output, flags.format)
+    console = _console(flags)
+    output = "-" if flags.output is None else flags.output
+    if flags.json and flags.format not in (None, "jsonl"):
+        raise UsageError(f"--json and --format {flags.format}", "leave one of them away")
+    form = format_of(output, "jsonl" if flags.json else flags.format)
+    pipeline = load(_model(cls, flags.model), cls.domain, flags.device or "cpu")
     reader_options = options_of(cls, "predict", flags, reader=True)
     samples = (s for source in data for s in pipeline.read(source, **reader_options))
     first = next(samples, None)
@@ -273,6 +275,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
             for item, answer in done:
                 if item.fault is not None:
                     rejected[item.fault] += 1
+                    console.detail(f"rejected {item.sample.id}: {item.fault}")
                     if flags.on_error == "fail":
                         raise BadInput(f"{item.sample.id}: {item.fault}")
                     if flags.on_error == "skip":
@@ -284,10 +287,13 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
         writer.close()
     seconds = time.monotonic() - began
     number = writer.samples - start
-    line = f"{number:,} samples in {seconds:.1f} s"
+    line = f"{number:,} sample{'s' * (number != 1)} in {seconds:.1f} s"
     if number >= 100:
         line += f" ({number / max(seconds, 1e-9):,.0f}/s)"
     console.say(line + (f", wrote {output}" if output != "-" else ""))
+    if writer.left_out:
+        names = ", ".join(sorted(map(str, writer.left_out))[:5])
+        console.say(f"columns that only later rows have are left out: {names} (JSONL keeps them)")
     total = sum(rejected.values())
     if total:
         reason, times = rejected.most_common(1)[0]
@@ -315,7 +321,7 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
     suffix = Path(output).suffix.lower()
     if suffix not in (".png", ".html"):
         raise UsageError(f"cannot explain into {output!r}", "end the name in .png or .html")
-    pipeline = load(flags.model or cls.presets[0], cls.domain)
+    pipeline = load(_model(cls, flags.model), cls.domain)
     console_module.silence_tensorflow()
     one = next(iter(pipeline.read(sample)), None)
     if one is None or one.fault is not None:
@@ -325,11 +331,11 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
     except BadInput as error:
         raise DeepfieldError(f"{one.id}: {error.reason}", "name another sample") from None
     if suffix == ".html":
-        explanation.report().write(output)
+        write_whole(output, explanation.report().html().encode())
     else:
         write_whole(output, explanation.png())
-    _figures(explanation.scores)
-    Console(bool(flags.quiet)).say(f"wrote {output}")
+    _lines(tables.aligned(explanation.scores.items()))
+    _console(flags).say(f"wrote {output}")
     return 0
 
 
@@ -340,7 +346,7 @@ def export(cls: type[Pipeline], load: Load, flags: Flags) -> int:
     """Write a network in another form and measure its agreement with Keras."""
     if not flags.output:
         raise UsageError("export needs a file to write", "add -o NAME.onnx or -o NAME.tflite")
-    pipeline = load(flags.model or cls.presets[0], cls.domain)
+    pipeline = load(_model(cls, flags.model), cls.domain)
     console_module.silence_tensorflow()
     from deepfield.toolkit.exporting import export_files
 
@@ -349,7 +355,7 @@ def export(cls: type[Pipeline], load: Load, flags: Flags) -> int:
         if flags.json:
             emit(result)
         else:
-            _figures(result)
+            _lines(tables.aligned(result.items()))
     return 0
 
 

@@ -20,10 +20,14 @@ class Console:
     Args:
         quiet: say nothing but errors.
         stream: standard error by default.
+        verbose: say the details too.
     """
 
-    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, quiet: bool = False, stream: TextIO | None = None, verbose: bool = False
+    ) -> None:
         self.quiet = quiet
+        self.verbose = verbose and not quiet
         self._stream = stream
 
     @property
@@ -40,6 +44,11 @@ class Console:
         """One line, unless quiet."""
         if not self.quiet:
             print(line, file=self.stream, flush=True)
+
+    def detail(self, line: str) -> None:
+        """One line for those who asked for more."""
+        if self.verbose:
+            self.say(line)
 
     def track(self, things: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
         """Pass things through, with a count and a rate on a terminal once it takes a second."""

@@ -6,6 +6,7 @@ yields a `Sample` whose `fault` says what is wrong, and the row keeps its place 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
 import gzip
@@ -13,6 +14,7 @@ import io
 import itertools
 import json
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,12 @@ from deepfield.toolkit.errors import NotFound, UsageError
 
 #: The arrays of one item (or, with a leading axis, of a batch) by input name of the network.
 Arrays = dict[str, np.ndarray]
+
+#: What a damaged compressed file raises, wherever it is noticed.
+_BROKEN = (EOFError, OSError, zlib.error)
+
+#: Bytes of arrays that may wait for the network at one time.
+_CHUNK_BYTES = 64 << 20
 
 #: What stands in a cell that holds nothing.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
@@ -207,8 +215,15 @@ def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
     if suffixes[-1:] == [".parquet"]:
         yield from _read_parquet(source)
         return
-    with open_text(source) as stream:
-        first = stream.readline()
+    try:
+        opened = open_text(source)
+    except _BROKEN as error:
+        raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
+    with opened as stream:
+        try:
+            first = stream.readline()
+        except _BROKEN as error:
+            raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
         if not first.strip():
             raise UsageError(f"{source!r} is empty", "a table starts with a header line")
         lines = itertools.chain([first], stream)
@@ -224,16 +239,20 @@ def open_text(source: str) -> TextIO:
     buffered = io.BufferedReader(raw) if not hasattr(raw, "peek") else raw
     if buffered.peek(2)[:2] == b"\x1f\x8b":
         buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))  # type: ignore[arg-type]
-    head = buffered.peek(1 << 16)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
-    else:
-        try:  # the last three bytes may be a letter cut in two by the end of the buffer
-            head[:-3].decode("utf-8")
-            encoding = "utf-8-sig"
-        except UnicodeDecodeError:
-            encoding = "latin-1"
-    return io.TextIOWrapper(buffered, encoding=encoding, errors="replace", newline="")
+    utf_16 = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
+    encoding = "utf-16" if utf_16 else "utf-8-sig"
+    return io.TextIOWrapper(buffered, encoding, errors=_LATIN_1, newline="")
+
+
+def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
+    # Bytes that are no UTF-8 are Latin-1, wherever in the file the first of them comes.
+    if not isinstance(error, UnicodeDecodeError) or error.encoding.startswith("utf-16"):
+        return "\ufffd", getattr(error, "end", 0)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+_LATIN_1 = "deepfield-latin-1"
+codecs.register_error(_LATIN_1, _as_latin_1)
 
 
 def _read_separated(
@@ -255,6 +274,9 @@ def _read_separated(
         except csv.Error as error:  # a cell over the field limit, a stray quote
             yield dict.fromkeys(header, ""), f"line {table.line_num}: {error}"
             continue
+        except _BROKEN as error:
+            yield dict.fromkeys(header, ""), _breaks_off(table.line_num, error)
+            return
         if not cells:
             continue
         fault = None
@@ -263,8 +285,21 @@ def _read_separated(
         yield dict(itertools.zip_longest(header, cells[: len(header)], fillvalue="")), fault
 
 
+def _breaks_off(line: int, error: Exception) -> str:
+    return f"the file breaks off after line {line}: {error}"
+
+
 def _read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:
-    for number, line in enumerate(lines, start=1):
+    lines, number = iter(lines), 0
+    while True:
+        try:
+            line = next(lines)
+        except StopIteration:
+            return
+        except _BROKEN as error:
+            yield {}, _breaks_off(number, error)
+            return
+        number += 1
         if not line.strip():
             continue
         try:
@@ -374,3 +409,28 @@ def batches_by_length(
         else:
             batches.append([index])
     return batches
+
+
+def numbers_only(values: np.ndarray) -> np.ndarray:
+    """Which rows of a batch hold no NaN, (batch,) bool."""
+    values = np.asarray(values)
+    if values.dtype.kind != "f" or not values.size:
+        return np.ones(len(values), bool)
+    return ~np.isnan(values.reshape(len(values), -1)).any(axis=1)
+
+
+def in_chunks(items: Iterable[Encoded], count: int) -> Iterator[list[Encoded]]:
+    """Items in lists of up to `count`, fewer where they are large.
+
+    The first one is small, so that the first answers come at once.
+    """
+    chunk: list[Encoded] = []
+    held, limit = 0, max(1, count // 8)
+    for item in items:
+        chunk.append(item)
+        held += sum(a.nbytes for a in (item.arrays or {}).values())
+        if len(chunk) >= limit or held > _CHUNK_BYTES:
+            yield chunk
+            chunk, held, limit = [], 0, count
+    if chunk:
+        yield chunk

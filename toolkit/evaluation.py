@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import scores
-from deepfield.toolkit.data import stacked
+from deepfield.toolkit.data import Sample, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
@@ -57,7 +57,7 @@ def evaluate_fully(
     """As `evaluate`, with the arrays; `row` is called with every answered row and its target."""
     began = time.monotonic()
     task = pipeline.task
-    samples = pipeline.as_samples(data, **(reader_options or {}))
+    samples = _judged(pipeline.as_samples(data, **(reader_options or {})))
     targets, predictions, groups = [], [], []
     rejected, first = 0, ""
     for item, answer in pipeline.answers(samples, batch_size, targets=True):
@@ -74,7 +74,7 @@ def evaluate_fully(
         why = f"all {rejected} were rejected; the first, {first}" if rejected else "it is empty"
         raise UsageError(
             f"nothing to evaluate {pipeline.name!r} on in {name or data!r}: {why}",
-            "labels must be the model's own: see `models show` for them",
+            "the data needs labels, and they must be the model's own",
         )
     truth, said = stacked(targets), stacked(predictions)
     figures = task.figures(truth, said)
@@ -98,6 +98,13 @@ def evaluate_fully(
         "groups": task.groups(truth, said),
     }
     return Evaluated(result, truth, said)
+
+
+def _judged(samples: Iterable[Sample]) -> Iterator[Sample]:
+    for sample in samples:
+        if sample.fault is None and sample.target is None:
+            sample.fault = "no label"
+        yield sample
 
 
 def report(pipeline: Pipeline, evaluated: Evaluated) -> Report:

@@ -7,6 +7,7 @@ it (calibration, figures, golden outputs, the ONNX file) belongs to the network 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import inspect
 import json
 import shutil
@@ -35,7 +36,7 @@ from deepfield.toolkit.packing import (
 )
 from deepfield.toolkit.parts import Parts, Say, deal, stacked_targets
 from deepfield.toolkit.pipeline import Pipeline
-from deepfield.toolkit.recipe import Recipe
+from deepfield.toolkit.recipe import Recipe, check_setting
 from deepfield.toolkit.splits import Split
 
 _BASELINE_FEATURES = 20_000  # a shallow model on more numbers than this takes longer than the net
@@ -48,7 +49,7 @@ class Fitted:
     metrics: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
     verdict: str = ""
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     bundle: Bundle | None = None
 
@@ -127,6 +128,12 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
     return pipeline, fitted
 
 
+def known_data(pipeline: Pipeline, source: str) -> dict[str, str]:
+    """Name and licence of a public data set, by the last part of its source."""
+    name, licence = pipeline.known_data.get(Path(source).name.removeprefix("tfds:"), ("", ""))
+    return {"data_name": name, "data_licence": licence}
+
+
 def sort_settings(
     pipeline: Pipeline,
     settings: Mapping[str, Any],
@@ -141,15 +148,21 @@ def sort_settings(
     base = recipe or pipeline.recipes.get(pipeline.architecture) or pipeline.recipes[""]
     builder = pipeline.builders()[pipeline.architecture]
     # A builder's parameters without a default follow from the data; the others may be set.
-    parameters = inspect.signature(builder).parameters.values()
+    parameters = list(inspect.signature(builder).parameters.values())
     arguments = [p.name for p in parameters if p.default is not p.empty]
     recipe_fields = [f.name for f in fields(Recipe)]
     unknown = sorted(set(settings) - set(arguments) - set(recipe_fields))
     if unknown:
+        known = [*arguments, *recipe_fields]
+        near = ", ".join(difflib.get_close_matches(unknown[0], known, n=3))
         raise UsageError(
             f"{pipeline.architecture} has no setting {unknown[0]!r}",
-            f"the network's: {', '.join(arguments)}; of training: {', '.join(recipe_fields)}",
+            (f"did you mean {near}? " if near else "")
+            + f"the network's: {', '.join(arguments)}; of training: {', '.join(recipe_fields)}",
         )
+    usual = {f.name: f.default for f in fields(Recipe)} | {p.name: p.default for p in parameters}
+    for name, value in settings.items():
+        check_setting(name, value, usual[name])
     own = {k: v for k, v in settings.items() if k in arguments}
     return base.with_settings(settings), dict(hyper or {}) | own
 
@@ -191,7 +204,8 @@ class _Fit:
                 "command": self.command, "seed": self.seed, "recipe": asdict(self.recipe),
                 "finetuned_from": self.base_name, "data": parts.facts(dealt),
                 "metrics": fitted.metrics, "baseline": fitted.baseline,
-                "verdict": fitted.verdict, "training_seconds": fitted.seconds,
+                "verdict": fitted.verdict, **known_data(self.pipeline, parts.source),
+                "training_seconds": fitted.seconds,
                 "training_machine": machine(),
             }  # fmt: skip
             golden = golden_items([e.arrays or {} for e in parts.items])

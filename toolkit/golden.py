@@ -29,8 +29,10 @@ def disagreement(ours: Arrays, theirs: Arrays) -> float:
         if a.shape != b.shape:
             return float("inf")
         if a.size:
-            gap = np.abs(a.astype(np.float64) - b) / np.maximum(1.0, np.abs(b))
-            worst = max(worst, float(np.max(gap)))
+            with np.errstate(invalid="ignore"):
+                gap = np.abs(a.astype(np.float64) - b) / np.maximum(1.0, np.abs(b))
+            gap = np.where(a == b, 0.0, gap)
+            worst = max(worst, float(np.max(np.where(np.isnan(gap), np.inf, gap))))
     return worst
 
 

@@ -30,6 +30,8 @@ from deepfield.toolkit.data import (
     Sample,
     batches_by_length,
     collate,
+    in_chunks,
+    numbers_only,
     own_columns,
     read_source,
     size_of,
@@ -39,9 +41,6 @@ from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.runtime import Network
 from deepfield.toolkit.tasks import Task
-
-#: Bytes of arrays that may wait for the network at one time.
-_CHUNK_BYTES = 64 << 20
 
 
 class Pipeline:
@@ -61,6 +60,8 @@ class Pipeline:
         finetune_recipe: recipe of `finetune`.
         presets: names of the prebuilt networks; the first is the default of every verb.
         adopted: presets converted from a third party's weights: name to `module:function`.
+        known_data: public data sets by the last part of their source: full name and licence, for
+            the cards of networks trained on them.
         padding: value by input name for ragged items; 0 where none is given.
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`).
         task_class: what the outputs mean.
@@ -79,6 +80,7 @@ class Pipeline:
     finetune_recipe: ClassVar[Recipe] = Recipe(epochs=10, learning_rate=3e-4)
     presets: ClassVar[tuple[str, ...]] = ()
     adopted: ClassVar[Mapping[str, str]] = {}
+    known_data: ClassVar[Mapping[str, tuple[str, str]]] = {}
     padding: ClassVar[Mapping[str, float]] = {}
     baseline: ClassVar[str] = "svm"
     task_class: ClassVar[type[Task]] = Task
@@ -168,7 +170,8 @@ class Pipeline:
         outputs = [self.run(name, batch) for name in self.members]
         if len(outputs) == 1:
             return outputs[0]
-        return {k: np.mean([o[k] for o in outputs], axis=0, dtype=np.float64) for k in outputs[0]}
+        stacked = {k: np.stack([o[k] for o in outputs]) for k in outputs[0]}
+        return {k: np.asarray(v.mean(axis=0, dtype=np.float64)) for k, v in stacked.items()}
 
     def baseline_features(self, arrays: Arrays) -> np.ndarray:
         """One item as a vector (features,) float32 for the shallow model."""
@@ -363,7 +366,7 @@ class Pipeline:
 
         The next chunk is read and encoded while the network computes the last one.
         """
-        chunks = _chunks(self.encoded(samples, targets), 8 * batch_size)
+        chunks = in_chunks(self.encoded(samples, targets), 8 * batch_size)
         with ThreadPoolExecutor(max_workers=1) as network:
             waiting = None
             try:
@@ -388,8 +391,12 @@ class Pipeline:
                 self.forward(collate([arrays[i] for i in batch], self.padding))
             )
             inside, scores = self._novelty_of(outputs)
+            sound = numbers_only(outputs["prediction"])
             for place, index in enumerate(batch):
                 item = chunk[good[index]]
+                if not sound[place]:
+                    item.fault = self._not_a_number()
+                    continue
                 item.prediction = outputs["prediction"][place]
                 own = {name: values[place] for name, values in outputs.items()}
                 try:
@@ -406,6 +413,11 @@ class Pipeline:
         for item in chunk:
             item.arrays = None
         return list(zip(chunk, answers, strict=True))
+
+    def _not_a_number(self) -> str:
+        if self.bundle is not None and not self.check()["ok"]:
+            raise UnusableModel(f"{self.name!r} answers with no numbers", "train the model again")
+        return "the network's answer is no number"
 
     def calibrated(self, outputs: Arrays) -> Arrays:
         """Outputs of a batch with the task's calibrated `"prediction"` added."""
@@ -481,17 +493,3 @@ class Pipeline:
         from deepfield.toolkit.packing import save
 
         return save(self, Path(path))
-
-
-def _chunks(items: Iterable[Encoded], count: int) -> Iterator[list[Encoded]]:
-    # The first chunk is small, so that the first answers come at once.
-    chunk: list[Encoded] = []
-    held, limit = 0, max(1, count // 8)
-    for item in items:
-        chunk.append(item)
-        held += sum(a.nbytes for a in (item.arrays or {}).values())
-        if len(chunk) >= limit or held > _CHUNK_BYTES:
-            yield chunk
-            chunk, held, limit = [], 0, count
-    if chunk:
-        yield chunk

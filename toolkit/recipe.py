@@ -75,3 +75,23 @@ class Recipe:
         """A copy with some fields replaced; names that are no field of a recipe are passed over."""
         known = {f.name for f in fields(self)}
         return replace(self, **{k: v for k, v in settings.items() if k in known})
+
+
+def check_setting(name: str, value: Any, usual: Any) -> None:
+    """Refuse a setting of another kind than its default: a word where a number stands.
+
+    Raises:
+        UsageError: naming the setting, the value and the default.
+    """
+    if isinstance(usual, bool):
+        fits, kind = isinstance(value, bool), "true or false"
+    elif isinstance(usual, int | float):
+        fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+        if fits and name in ("epochs", "batch_size", "patience"):
+            fits, kind = value == int(value), "a whole number"
+    elif isinstance(usual, str):
+        fits, kind = isinstance(value, str), "a word"
+    else:
+        return
+    if not fits:
+        raise UsageError(f"--set {name}={value!r} is not {kind}", f"its default is {usual!r}")

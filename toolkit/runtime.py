@@ -9,6 +9,9 @@ import numpy as np
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
 
+# ONNX Runtime keeps a telemetry data base in the user's home unless told not to, before its import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def cores() -> int:
     """How many processor cores this process may use."""

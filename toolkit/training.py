@@ -191,6 +191,8 @@ class _Keeper(keras.callbacks.Callback):
         self.epoch, self.batch, self.written = 0, 0, time.monotonic()
         self.began = time.monotonic()
         self.metric_state: list[np.ndarray] | None = None
+        self.resumed = False
+        self.counters: list[tuple[Any, np.ndarray]] = []
 
     # -- Keras' events
 
@@ -209,11 +211,19 @@ class _Keeper(keras.callbacks.Callback):
         if self.run.progress is not None:
             total = len(self.train)
             self.run.progress(self.epoch, self.recipe.epochs, self.batch, total, logs or {})
+        if self.resumed and self.batch == len(self.train):
+            self.counters = [(v, keras.ops.convert_to_numpy(v)) for v in _counters(self.model)]
         due = time.monotonic() - self.written > 60 * self.run.every_minutes
         if self.run.folder is not None and due and self.batch < len(self.train):
             self.save(self.epoch, self.batch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        # Keras learns that a resumed epoch is shorter by asking for a batch too many. The step
+        # fails, but what does not wait for the batch has been done: random generators and the
+        # count of steps have moved on.
+        for variable, value in self.counters:
+            variable.assign(value)
+        self.resumed, self.counters = False, []
         row = {"epoch": epoch + 1} | {k: float(v) for k, v in (logs or {}).items()}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row["seconds"] = round(time.monotonic() - self.began, 3)
@@ -284,10 +294,12 @@ class _Keeper(keras.callbacks.Callback):
         self.history, self.finished = facts["history"], facts["finished"]
         self.best_value, self.best_epoch = facts["best_value"], facts["best_epoch"]
         self.best = {k[5:]: v for k, v in state.items() if k.startswith("best/")}
+        if facts["batch"]:  # Keras makes the metrics' variables at the first batch
+            model._symbolic_build(data_batch=self.train[0])
         metrics = _assign_state(model, state, path)
         self.train.epoch, self.train.skip = facts["epoch"], facts["batch"]
         if facts["batch"]:
-            self.metric_state = metrics
+            self.metric_state, self.resumed = metrics, True
         return int(facts["epoch"])
 
     def _write_log(self, path: Path) -> None:
@@ -306,6 +318,13 @@ def _own_variables(model: Any) -> list[Any]:
     # Weights and the states of random generators; Keras counts metrics among the variables too.
     metrics = {id(v) for v in model.metrics_variables}
     return [v for v in model.variables if id(v) not in metrics]
+
+
+def _counters(model: Any) -> list[Any]:
+    """States of random generators, and the optimiser's count of steps."""
+    weights = {id(v) for v in model.weights}
+    random = [v for v in _own_variables(model) if id(v) not in weights]
+    return [*random, model.optimizer.iterations]
 
 
 def _state(model: Any) -> dict[str, np.ndarray]:
@@ -403,6 +422,13 @@ def devices(names: str | None) -> Any:
     import tensorflow as tf
 
     wanted = [name.strip().upper() for name in names.split(",")]
+    halves = sum(name.startswith("CPU:") for name in wanted)
+    if halves > 1:  # `cpu:0,cpu:1`: one processor as several, as long as TensorFlow is not at work
+        with contextlib.suppress(RuntimeError):
+            processor = tf.config.list_physical_devices("CPU")[0]
+            tf.config.set_logical_device_configuration(
+                processor, [tf.config.LogicalDeviceConfiguration()] * halves
+            )
     there = [d.name.removeprefix("/device:") for d in tf.config.list_logical_devices()]
     for name in wanted:
         if not any(d == name or d.split(":")[0] == name for d in there):

@@ -71,6 +71,7 @@ class Flag:
         choices: allowed values.
         repeat: may be given several times.
         metavar: what the help calls the value.
+        least: of a number.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Flag:
     choices: tuple[str, ...] = ()
     repeat: bool = False
     metavar: str = ""
+    least: float | None = None
 
 
 FLAGS: tuple[Flag, ...] = (
@@ -100,15 +102,17 @@ FLAGS: tuple[Flag, ...] = (
     Flag("on_error", "what becomes of a row that cannot be answered", ("predict",),
          default="null", choices=("null", "skip", "fail")),
     Flag("batch_size", "samples the network sees at once",
-         (*_LEARN, "evaluate", "predict"), int, metavar="N"),
+         (*_LEARN, "evaluate", "predict"), int, metavar="N", least=1),
     Flag("split", "KIND:TRAIN/VALID/TEST, as group:80/10/10",
          (*_LEARN, "inspect"), metavar="SPLIT"),
     Flag("folds", "cross-validate: K networks, rows out of fold written to the output",
-         ("train",), int, metavar="K"),
-    Flag("epochs", "passes over the training part", (*_LEARN, "inspect"), int, metavar="N"),
+         ("train",), int, metavar="K", least=2),
+    Flag("epochs", "passes over the training part", (*_LEARN, "inspect"), int, metavar="N",
+         least=1),
     Flag("set", "NAME=VALUE of the network's or of the training's settings",
          (*_LEARN, "inspect"), repeat=True, metavar="NAME=VALUE"),
-    Flag("seed", "of everything that is random", (*_LEARN, "inspect"), int, 0, metavar="N"),
+    Flag("seed", "of everything that is random", (*_LEARN, "inspect"), int, 0, metavar="N",
+         least=0),
     Flag("resume", "go on with an interrupted run", (*_LEARN, "predict"), bool, False),
     Flag("device", "cpu, gpu, or several as gpu:0,gpu:1", (*_LEARN, "evaluate", "predict"),
          metavar="NAME"),
@@ -117,7 +121,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("machines", "train on several: HOST:PORT,INDEX,COUNT (Keras on JAX)", ("train",),
          metavar="SPEC"),
     Flag("checkpoint_minutes", "how often a checkpoint is written inside an epoch", _LEARN,
-         float, 5.0, metavar="MIN"),
+         float, 5.0, metavar="MIN", least=0.0),
     Flag("no_timing", "do not time training steps", ("inspect",), bool, False),
     Flag("all", "also layers without parameters", ("describe",), bool, False),
     Flag("config", "TOML file with values for these flags; the command line wins", _ALL,

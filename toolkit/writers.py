@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,15 +26,22 @@ def format_of(output: str, given: str | None) -> str:
     """The format of an output: the one given, else by its suffix; CSV for standard output.
 
     Raises:
-        UsageError: an unknown format or suffix.
+        UsageError: an unknown format or suffix, or a format that the suffix contradicts.
     """
+    suffix = "" if output == "-" else Path(output).suffix.lower()
+    if output != "-" and Path(output).is_dir():
+        raise UsageError(f"{output!r} is a folder", "name a file")
     if given is not None:
         if given not in FORMATS:
             raise UsageError(f"no format {given!r}", f"known: {', '.join(FORMATS)}")
+        if suffix != ".txt" and _SUFFIXES.get(suffix, given) != given:
+            raise UsageError(
+                f"the format is to be {given}, but {output!r} ends in {suffix}",
+                "leave one of them away",
+            )
         return given
     if output == "-":
         return "csv"
-    suffix = Path(output).suffix.lower()
     if suffix not in _SUFFIXES:
         raise UsageError(
             f"cannot tell the format of {output!r} from its suffix",
@@ -64,28 +74,38 @@ class RowWriter:
         self.output, self.format = output, format
         self.identity = json.loads(json.dumps(dict(identity or {})))
         self.columns: list[str] = []
+        self.left_out: set[str] = set()
         self.samples = 0
         self.rows = 0
         self.to_stdout = output == "-"
+        self.stream: BinaryIO
         if self.to_stdout:
+            if resume:
+                raise UsageError("--resume needs a file to go on with", "add -o FILE")
             if format == "parquet":
                 raise UsageError("Parquet does not go to standard output", "add -o FILE.parquet")
-            self.stream: BinaryIO = sys.stdout.buffer
+            self.stream = sys.stdout.buffer
             return
-        self.target = Path(output)
+        self.target = real_target(output)
         self.part = self.target.with_name(self.target.name + ".part")
         self.journal = self.target.with_name(self.target.name + ".part.journal")
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
             if self.target.is_dir():
                 raise UsageError(f"{output!r} is a folder", "name a file")
+            if is_special(self.target):  # /dev/null, a named pipe: written to, never replaced
+                if format == "parquet":
+                    raise UsageError(f"Parquet does not go to {output!r}", "name a file")
+                self.to_stdout = True
+                self.stream = self.target.open("wb")
+                return
             self._open(resume)
         except OSError as error:
             raise _unwritable(output, error) from None
 
     def _open(self, resume: bool) -> None:
         if resume and self.part.is_file() and self.journal.is_file():
-            state = json.loads(self.journal.read_text())
+            state = _read_journal(self.journal, self.part)
             if state["identity"] != self.identity:
                 different = [k for k, v in self.identity.items() if state["identity"].get(k) != v]
                 raise UsageError(
@@ -118,23 +138,34 @@ class RowWriter:
 
     def _add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if not self.columns:
-            self.columns = list(rows[0])
+            # Of all rows at hand: the first may be a bad one, which has fewer.
+            self.columns = _all_columns(rows)
             if self.format in ("csv", "tsv"):
                 self.stream.write(self._line(self.columns))
         if self.format in ("csv", "tsv"):
+            known = set(self.columns)
             for row in rows:
+                if not row.keys() <= known:
+                    self.left_out |= row.keys() - known
                 self.stream.write(self._line([_cell(row.get(c)) for c in self.columns]))
         else:
             for row in rows:
-                text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
-                self.stream.write(text.encode("utf-8", "surrogatepass") + b"\n")
+                try:
+                    text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
+                except ValueError:  # a NaN among the columns that it came with
+                    text = json.dumps(_finite(row), ensure_ascii=False, default=str)
+                # Half a surrogate pair (a file name that is no UTF-8) becomes a JSON escape.
+                self.stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
         self.rows += len(rows)
 
     def _line(self, cells: Sequence[str]) -> bytes:
         text = io.StringIO()
         delimiter = "\t" if self.format == "tsv" else ","
         csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
-        return text.getvalue().encode("utf-8", "surrogateescape")
+        try:
+            return text.getvalue().encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            return text.getvalue().encode("utf-8", "backslashreplace")
 
     def _note(self) -> None:
         state = {
@@ -162,7 +193,8 @@ class RowWriter:
     def close(self) -> None:
         """Leave the unfinished file for a resume."""
         if not self.to_stdout and not self.stream.closed:
-            self.stream.close()
+            with contextlib.suppress(OSError):  # a full disk was told already
+                self.stream.close()
 
 
 def _cell(value: Any) -> str:
@@ -180,36 +212,87 @@ def _to_parquet(part: Path) -> None:
     import pyarrow
     import pyarrow.parquet as parquet
 
-    def batches() -> Iterator[list[dict[str, Any]]]:
-        with part.open(encoding="utf-8") as lines:
-            batch: list[dict[str, Any]] = []
-            for line in lines:
-                row = json.loads(line)
-                flat = {k: _cell(v) if isinstance(v, dict | list) else v for k, v in row.items()}
-                batch.append(flat)
-                if len(batch) == 8192:
-                    yield batch
-                    batch = []
-            if batch:
-                yield batch
-
+    kinds: dict[str, set[type]] = {}
+    for row in _json_rows(part):
+        for name, value in row.items():
+            kinds.setdefault(name, set()).add(_kind(value))
+    types = {name: _arrow_type(found - {type(None)}, pyarrow) for name, found in kinds.items()}
+    schema = pyarrow.schema([pyarrow.field(name, kind) for name, kind in types.items()])
+    texts = {name for name, kind in types.items() if kind == pyarrow.string()}
     whole = part.with_name(part.name + ".parquet")
-    writer = None
+    rows = _json_rows(part)
     try:
-        for batch in batches():
-            table = pyarrow.Table.from_pylist(batch, schema=writer.schema if writer else None)
-            if writer is None:
-                fields = [
-                    pyarrow.field(f.name, pyarrow.string() if f.type == pyarrow.null() else f.type)
-                    for f in table.schema
+        with parquet.ParquetWriter(whole, schema) as writer:
+            while batch := list(islice(rows, 8192)):
+                flat = [
+                    {k: _text(v) if k in texts and v is not None else v for k, v in row.items()}
+                    for row in batch
                 ]
-                table = table.cast(pyarrow.schema(fields))
-                writer = parquet.ParquetWriter(whole, table.schema)
-            writer.write_table(table)
+                writer.write_table(pyarrow.Table.from_pylist(flat, schema=schema))
+        whole.replace(part)
     finally:
-        if writer is not None:
-            writer.close()
-    whole.replace(part)
+        whole.unlink(missing_ok=True)
+
+
+def _json_rows(part: Path) -> Iterator[dict[str, Any]]:
+    with part.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _kind(value: Any) -> type:
+    return str if isinstance(value, int) and abs(value) >= 1 << 63 else type(value)
+
+
+def _arrow_type(kinds: set[type], pyarrow: Any) -> Any:
+    if kinds == {bool}:
+        return pyarrow.bool_()
+    if kinds == {int}:
+        return pyarrow.int64()
+    if kinds and kinds <= {int, float}:
+        return pyarrow.float64()
+    return pyarrow.string()  # texts, lists and mixtures
+
+
+def _text(value: Any) -> str:
+    return _cell(value).encode("utf-8", "backslashreplace").decode()
+
+
+def real_target(output: str | Path) -> Path:
+    """Where a file is written: behind a link, so that the link stays one."""
+    path = Path(output)
+    return path.resolve() if path.is_symlink() else path
+
+
+def is_special(path: Path) -> bool:
+    """Whether something lies there that is neither file nor folder: a device, a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _read_journal(journal: Path, part: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(journal.read_text())
+        whole = part.stat().st_size >= state["bytes"] and state["samples"] >= 0
+        if whole and isinstance(state["identity"], dict) and isinstance(state["columns"], list):
+            return dict(state)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UsageError(
+        f"{str(part)!r} and its journal do not belong together", "start anew without --resume"
+    )
+
+
+def _all_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    longest = list(max(rows, key=len))
+    return [*dict.fromkeys(c for row in rows for c in row if c not in set(longest)), *longest]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _unwritable(output: str, error: OSError) -> DeepfieldError:
@@ -229,12 +312,15 @@ def write_whole(output: str | Path, content: bytes) -> None:
     Raises:
         DeepfieldError: it cannot be written.
     """
-    path = Path(output)
+    path = real_target(output)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise UsageError(f"{str(output)!r} is a folder", "name a file")
-        replace_file(path, content)
+        if is_special(path):
+            path.write_bytes(content)
+        else:
+            replace_file(path, content)
     except OSError as error:
         raise _unwritable(str(output), error) from None
 

@@ -44,7 +44,7 @@ def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[
         explanation = pipeline.explain(sample)
         page.section(f"{model}: {sources[0]}")
         page.table([{"class": k, "probability": v} for k, v in explanation.scores.items()])
-        page.picture(explanation.saliency, "Where the network looked for its answer (Grad-CAM)")
+        page.picture(explanation.saliency, f"What spoke for its answer ({explanation.method})")
         page.picture(
             explanation.layers, "The outputs of its layers, from the picture to the scores"
         )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from deepfield.domains.image.pipeline import ImagePipeline
 
 _LAYERS = 8
+# The last maps of a network for small pictures have a few cells: too coarse to point with.
+_SMALL = 64
 
 
 @dataclass(slots=True)
@@ -28,12 +30,14 @@ class Explanation:
         scores: probability by class, best first.
         layers: the picture of LeCun, Bengio & Hinton 2015, figure 2: PNG.
         saliency: where the network looked: PNG.
+        method: how that was found.
     """
 
     name: str
     scores: dict[str, float]
     layers: bytes
     saliency: bytes
+    method: str
 
     def png(self) -> bytes:
         """Both pictures in one, the layers on the left."""
@@ -57,7 +61,7 @@ class Explanation:
         """A page with both pictures and the scores."""
         page = Report(f"Why: {self.name}")
         page.table([{"class": k, "probability": v} for k, v in self.scores.items()])
-        page.picture(self.saliency, "Where the network looked for its answer (Grad-CAM)")
+        page.picture(self.saliency, f"What spoke for its answer ({self.method})")
         page.picture(self.layers, "The outputs of every layer, from the picture to the scores")
         return page
 
@@ -77,7 +81,11 @@ def explain(pipeline: ImagePipeline, sample: Sample) -> Explanation:
     scores = {pipeline.labels[i]: float(prediction[i]) for i in best}
     arrays = {"pixels": batch["pixels"].astype(np.float32)}
     layers = [(n, a[0]) for n, a in explaining.layer_outputs(model, arrays, most=_LAYERS)]
-    seen = explaining.grad_cam(model, arrays, int(best[0]))[0]
+    if max(pixels.shape[:2]) <= _SMALL:
+        gradients = explaining.integrated_gradients(model, arrays, int(best[0]))[0]
+        seen, method = gradients.sum(axis=-1), "integrated gradients: blue speaks against it"
+    else:
+        seen, method = explaining.grad_cam(model, arrays, int(best[0]))[0], "Grad-CAM"
     shown = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     answer = f"{pipeline.labels[best[0]]}, {prediction[best[0]]:.1%}"
     return Explanation(
@@ -85,4 +93,5 @@ def explain(pipeline: ImagePipeline, sample: Sample) -> Explanation:
         scores,
         plots.layers_plot(layers, shown, list(scores.items())),
         plots.saliency_plot(shown, seen, answer),
+        method,
     )

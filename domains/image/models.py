@@ -19,6 +19,7 @@ from deepfield.toolkit.layers import (
     EuclideanRBF,
     InvertedResidual2D,
     MappedConv2D,
+    RandomLight2D,
     RandomWarp2D,
     ResidualBlock2D,
     ScaledTanh,
@@ -59,7 +60,7 @@ def _augmented(x: Any, strength: float) -> Any:
         rotate_deg=12.0 * strength,
         scale=0.12 * strength,
         shear_deg=8.0 * strength,
-        elastic=0.025 * strength,
+        elastic=0.035 * strength,
         name="augment",
     )(x)
 
@@ -390,7 +391,11 @@ LITE0_STAGES = (
 
 @ARCHITECTURES.register()
 def efficientnet_lite0(
-    input_shape: Shape, classes: int, dropout: float = 0.2, augment: float = 0.0
+    input_shape: Shape,
+    classes: int,
+    dropout: float = 0.2,
+    augment: float = 0.0,
+    light: float = 0.0,
 ) -> keras.Model:
     """EfficientNet-Lite0: sixteen inverted residual blocks, for phones and plain processors.
 
@@ -404,6 +409,7 @@ def efficientnet_lite0(
         classes: how many; published with 1000.
         dropout: the fraction of features left out in training, before the last layer.
         augment: strength of random warping in training; 0 is none.
+        light: strength of random brightness and contrast in training; 0 is none, 1 is much.
 
     Returns:
         A model from `pixels` (RGB) to `logits`; it computes (pixels - 127) / 128 itself.
@@ -423,6 +429,8 @@ def efficientnet_lite0(
     """
     pixels = x = _pixels(input_shape, classes, 32, "efficientnet_lite0")
     x = _augmented(x, augment)
+    if light:
+        x = RandomLight2D(0.2 * light, contrast=light, name="light")(x)
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="normalize")(x)
 
     def convolve(x: Any, filters: int, kernel_size: int, strides: int, names: tuple) -> Any:

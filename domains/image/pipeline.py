@@ -57,6 +57,11 @@ class ImagePipeline(Pipeline):
     adopted: ClassVar = {
         "efficientnet_lite0_imagenet": "deepfield.domains.image.conversion:adopt_efficientnet"
     }
+    known_data: ClassVar = {
+        "mnist": ("MNIST (LeCun, Cortes, Burges)", "CC BY-SA 3.0"),
+        "digits": ("Optical Recognition of Handwritten Digits (UCI; scikit-learn's)", "CC BY 4.0"),
+        "gtsrb": ("German Traffic Sign Recognition Benchmark (INI Bochum)", "research use"),
+    }
     recipes: ClassVar = {
         "": Recipe(
             epochs=40,
@@ -79,14 +84,15 @@ class ImagePipeline(Pipeline):
         ),
     }
     finetune_recipe = Recipe(
-        epochs=12,
+        epochs=16,
         batch_size=32,
         optimizer="adamw",
-        learning_rate=1e-3,
+        learning_rate=5e-4,
         schedule="onecycle",
         weight_decay=0.02,
         label_smoothing=0.1,
         keep="last",
+        recalibrate_bn=True,
     )
     options = (
         Option("size", "side of the network's frame in pixels", _LEARNING, int),

@@ -119,6 +119,9 @@ class Pointing(Classification):
     def encode(self, target):
         return {"logits": np.int32(target)}
 
+    def answer(self, prediction):
+        raise NotImplementedError  # the pipeline answers: it knows the sentences
+
     def groups(self, targets, predictions):
         return {}
 
@@ -218,7 +221,10 @@ class Measured(Toy):
     def make(rng, index):
         x = rng.normal(size=5).astype("float32")
         values = {"mass": 100 + 20 * x[0] - 10 * x[1], "heat": 0.01 * (x[2] + 0.5 * x[3])}
-        noisy = {k: float(v + rng.normal(0, 0.1) * (20 if k == "mass" else 0.01)) for k, v in values.items()}
+        noisy = {
+            k: float(v + rng.normal(0, 0.1) * (20 if k == "mass" else 0.01))
+            for k, v in values.items()
+        }
         missing = rng.random()
         if missing < 0.6:
             noisy["mass" if missing < 0.3 else "heat"] = None

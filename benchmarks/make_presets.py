@@ -1,0 +1,50 @@
+"""Name and run the command of every shipped preset, as its config.json records it.
+
+Run from the root of the repository. Where the record starts with `../shared/data`, `--data` says
+where that folder lies here. `--list` only names the commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+
+from measuring import PROGRAM, ROOT
+
+RECORDED = "../shared/data"
+
+
+def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
+    """Pairs of a preset and its command without the program's name."""
+    found = []
+    for config in sorted(ROOT.glob("domains/*/presets/*/config.json")):
+        folder = config.parent
+        if names and folder.name not in names:
+            continue
+        words = shlex.split(json.loads(config.read_text())["command"])[1:]
+        words = [data + w.removeprefix(RECORDED) if w.startswith(RECORDED) else w for w in words]
+        for flag in ("--output", "-o"):
+            if flag in words:
+                words[words.index(flag) + 1] = str(folder.relative_to(ROOT))
+        found.append((f"{folder.parents[1].name}/{folder.name}", words))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=RECORDED)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("names", nargs="*", help="presets; all without one")
+    given = parser.parse_args()
+    for name, words in commands(given.data, given.names):
+        print(f"# {name}\ndeepfield {shlex.join(words)}", flush=True)
+        if not given.list:
+            subprocess.run([*PROGRAM, *words], cwd=ROOT, check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""Collect what was measured and write the tables of README.md and docs/results.md.
+
+Figures come from `build/bench/*.json` (made by `make bench`), which are kept in
+`benchmarks/results.json`, and from the config.json of the shipped presets. Nothing is typed in:
+what has no figure says "not measured yet".
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from measuring import ROOT
+
+KEPT = ROOT / "benchmarks" / "results.json"
+NEW = ROOT / "build" / "bench"
+MISSING = "not measured yet"
+
+Figures = Mapping[str, Any]
+
+
+def collect() -> dict[str, Any]:
+    """Kept figures, with new ones in the place of old ones."""
+    kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
+    for file in sorted(NEW.glob("*.json")):
+        text = file.read_text().strip()
+        if text:
+            result = json.loads(text.splitlines()[-1])
+            kept[result["benchmark"]] = result
+    if kept:
+        KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    return kept
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """The configs of the shipped presets, by `domain/name`."""
+    found = {}
+    for file in sorted(ROOT.glob("domains/*/presets/*/config.json")):
+        config = json.loads(file.read_text())
+        config["megabytes"] = sum(p.stat().st_size for p in file.parent.iterdir()) / 1e6
+        found[f"{config['domain']}/{file.parent.name}"] = config
+    return found
+
+
+def part_of(config: Figures) -> str:
+    """The part that a preset is judged on: test where there is one."""
+    parts = config.get("metrics") or {}
+    return "test" if "test" in parts else "valid"
+
+
+def percent(share: float, digits: int = 2) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def interval(config: Figures, metric: str) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, from the counts on record."""
+    figures = config["metrics"][part_of(config)]
+    n, p, z = figures["n"], figures[metric], 1.96
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    return middle - half, middle + half
+
+
+# ------------------------------------------------------------------------------------ the bars
+
+
+def error_of(name: str) -> Callable[[Figures, Figures], tuple[str, float] | None]:
+    def find(bench: Figures, shipped: Figures) -> tuple[str, float] | None:
+        config = shipped.get(name)
+        if config is None:
+            return None
+        figures = config["metrics"][part_of(config)]
+        low, high = interval(config, "accuracy")
+        shown = (
+            f"{percent(1 - figures['accuracy'])} ({percent(1 - high)} to {percent(1 - low)}), "
+            f"{part_of(config)} part, n = {figures['n']:,}"
+        )
+        return shown, 1 - figures["accuracy"]
+
+    return find
+
+
+def seconds_of(name: str, unit: str) -> Callable[[Figures, Figures], tuple[str, float] | None]:
+    def find(bench: Figures, shipped: Figures) -> tuple[str, float] | None:
+        config = shipped.get(name)
+        if config is None or "training_seconds" not in config:
+            return None
+        value = config["training_seconds"] / (60 if unit == "min" else 1)
+        return f"{value:.0f} {unit} ({config.get('training_machine', '')})", value
+
+    return find
+
+
+def row_of(
+    benchmark: str, what: str, shown: Callable[[float], str], worst: Callable[..., float] = max
+) -> Callable[[Figures, Figures], tuple[str, float] | None]:
+    """The figure of a benchmark's rows whose name starts (or ends) so; of several, the worst."""
+
+    def find(bench: Figures, shipped: Figures) -> tuple[str, float] | None:
+        rows = bench.get(benchmark, {}).get("rows", [])
+        values = [
+            r["value"] for r in rows if r["what"].startswith(what) or r["what"].endswith(what)
+        ]
+        if not values:
+            return None
+        return shown(worst(values)), worst(values)
+
+    return find
+
+
+def times(value: float) -> str:
+    return f"{value:.2f}x"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.2f} s"
+
+
+def gap(value: float) -> str:
+    return f"{value:.1e}"
+
+
+#: What, bar in words, its sign and limit, where the figure is, protocol, command.
+BARS: Sequence[tuple[str, str, str, float, Any, str, str]] = (
+    ("LeNet-5 (1998) on MNIST, error", "≤ 0.95 %", "<=", 0.0095, error_of("image/lenet5_mnist"),
+     "part of the 60,000 training pictures, split off before training", "make presets"),
+    ("small_cnn on MNIST, one network, error", "≤ 0.30 %", "<=", 0.003,
+     error_of("image/small_cnn_mnist"), "as above", "make presets"),
+    ("small_cnn on MNIST, training time", "≤ 60 min", "<=", 60,
+     seconds_of("image/small_cnn_mnist", "min"), "two cores", "make presets"),
+    ("digits, test error", "≤ 1 %", "<=", 0.01, error_of("image/small_cnn_digits"),
+     "split 80/10/10 by the seed", "deepfield image train digits -o m"),
+    ("digits, training time", "≤ 60 s", "<=", 60, seconds_of("image/small_cnn_digits", "s"),
+     "two cores", "deepfield image train digits -o m"),
+    ("EfficientNet-Lite0, 300 ImageNet photos, top-1", "≥ 86 %", ">=", 0.86,
+     row_of("imagenet_sample", "EfficientNet-Lite0, photos of the ImageNet sample, top-1", percent),
+     "a regression test: most likely training pictures; its accuracy is 75.1 %",
+     "python benchmarks/imagenet_sample.py"),
+    ("GTSRB, fine-tuned on 60 pictures a class, accuracy", "≥ 97 %", ">=", 0.97,
+     row_of("gtsrb", "GTSRB, tracks set aside, accuracy", percent),
+     "a fifth of the tracks of every class set aside, so fewer than 60 train; evaluated on those",
+     "python benchmarks/gtsrb.py"),
+    ("LeNet-5, epoch of ours over plain `keras.Sequential`", "≤ 1.1x", "<=", 1.1,
+     row_of("lenet_speed", "LeNet-5, an epoch of ours over", times),
+     "one process, in turns, median", "python benchmarks/lenet_speed.py"),
+    ("prediction of 10,000 PNG files, over `model.predict`", "≥ 5x", ">=", 5,
+     row_of("predict_mnist", "prediction from a folder, ours over", times),
+     "whole processes, the same network, median of 3", "python benchmarks/predict_mnist.py"),
+    ("our own Python between decoder and network", "≤ 20 %", "<=", 0.2,
+     row_of("predict_mnist", "our own Python between", percent), "time of each thread",
+     "python benchmarks/predict_mnist.py"),
+    ("peak memory, 10,000 pictures over 2,000", "≤ 1.1x", "<=", 1.1,
+     row_of("predict_mnist", "memory for all", times), "whole processes",
+     "python benchmarks/predict_mnist.py"),
+    ("`deepfield --help` and of a domain", "≤ 0.4 s", "<=", 0.4,
+     row_of("cold_start", "--help", seconds), "the slower, median of 5 processes",
+     "python benchmarks/cold_start.py"),
+    ("first answer of the slowest preset", "≤ 1.5 s", "<=", 1.5,
+     row_of("cold_start", "first answer of", seconds), "cold process, warm disk, median of 5",
+     "python benchmarks/cold_start.py"),
+    ("ONNX against Keras, worst preset", "≤ 1e-4", "<=", 1e-4,
+     row_of("agreement", ", ONNX against Keras", gap), "golden and random inputs",
+     "python benchmarks/agreement.py"),
+    ("batch against one by one, worst preset", "≤ 1e-5", "<=", 1e-5,
+     row_of("agreement", ", batch against one by one", gap), "golden and random inputs",
+     "python benchmarks/agreement.py"),
+    ("kill -9 and `--resume`: runs that end in the same bits", "all", ">=", 1,
+     row_of("kill_resume", "train, killed", lambda v: percent(v, 0)),
+     "SIGKILL at random moments of train", "python benchmarks/kill_resume.py"),
+    ("the same for predict", "all", ">=", 1,
+     row_of("kill_resume", "predict, killed", lambda v: percent(v, 0)),
+     "SIGKILL at random moments of predict", "python benchmarks/kill_resume.py"),
+    ("default test suite", "≤ 10 min", "<=", 10,
+     row_of("suite", "default test suite", lambda v: f"{v:.1f} min"), "two processes",
+     "python benchmarks/suite.py"),
+)  # fmt: skip
+
+
+def bars_table(bench: Figures, shipped: Figures, full: bool) -> str:
+    heads = ["what", "bar", "measured", *(["protocol", "command"] if full else [])]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for what, bar, sign, limit, find, protocol, command in BARS:
+        found = find(bench, shipped)
+        measured = MISSING
+        if found is not None:
+            shown, value = found
+            met = value <= limit if sign == "<=" else value >= limit
+            measured = shown if met else f"{shown}, **missed**"
+        cells = [what, bar, measured, *([protocol, f"`{command}`"] if full else [])]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def presets_table(shipped: Figures) -> str:
+    heads = ("preset", "parameters", "MB", "data", "accuracy", "baseline", "ECE before", "ECE")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for name, config in shipped.items():
+        part = part_of(config)
+        figures = (config.get("metrics") or {}).get(part, {})
+        baseline = (config.get("baseline") or {}).get(part, {})
+        data = config.get("data") or {}
+        cells = [
+            f"`{name}`", f"{config['parameters']:,}", f"{config['megabytes']:.1f}",
+            Path(str(data.get("source", ""))).name + f", {part} {figures.get('n', 0):,}",
+            _share(figures.get("accuracy")), _share(baseline.get("accuracy")),
+            _small(figures.get("ece_uncalibrated")), _small(figures.get("ece")),
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) if shipped else f"No preset is shipped yet: {MISSING}."
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else percent(value)
+
+
+def _small(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def conditions(bench: Figures) -> str:
+    lines = []
+    for name, result in sorted(bench.items()):
+        m = result["machine"]
+        lines.append(
+            f"- `{name}`: {result['date']}, {m['system']} {m['processor']}, {m['cores']} cores, "
+            f"Python {m['python']}, load {m['load']}"
+        )
+    return "\n".join(lines) or MISSING
+
+
+def between(path: Path, name: str, text: str) -> None:
+    """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->`."""
+    page = path.read_text()
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    head, found, rest = page.partition(start)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f"{path.name} has no {start} … {end}")
+    path.write_text(f"{head}{start}\n{text}\n{end}{tail}")
+
+
+def main() -> int:
+    bench, shipped = collect(), presets()
+    between(ROOT / "README.md", "results", bars_table(bench, shipped, full=False))
+    page = ROOT / "docs" / "results.md"
+    between(page, "results", bars_table(bench, shipped, full=True))
+    between(page, "presets", presets_table(shipped))
+    between(page, "conditions", conditions(bench))
+    print(f"{len(bench)} benchmarks, {len(shipped)} presets: README.md, docs/results.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

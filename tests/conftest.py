@@ -1,0 +1,31 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+# With --import-mode=importlib the tests' own module is found by nobody: it is loaded here, once.
+_spec = importlib.util.spec_from_file_location("program", Path(__file__).with_name("program.py"))
+_module = importlib.util.module_from_spec(_spec)
+sys.modules.setdefault("program", _module)
+_spec.loader.exec_module(sys.modules["program"])
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, worker_id):
+    """A bundle of the image domain: `small_cnn` with four filters, two epochs on `digits`."""
+    from program import once, typed
+
+    root = tmp_path_factory.getbasetemp()
+    root = root if worker_id == "master" else root.parent
+
+    def make(folder: Path) -> None:
+        arguments = ("--epochs", "2", "--set", "filters=4", "-q")
+        run = typed("image", "train", "digits", "-o", str(folder), *arguments)
+        assert run.code == 0, run.err
+
+    return once(root / "shared" / "tiny", make)

@@ -1,0 +1,94 @@
+"""Losses against NumPy; what is missing counts for nothing."""
+
+import keras
+import numpy as np
+import pytest
+
+from deepfield.toolkit import losses
+from deepfield.toolkit.errors import UsageError
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(size=(6, 4)).astype("float32") * 3
+CLASSES = RNG.integers(0, 4, 6)
+
+
+def log_softmax(z):
+    z = z.astype("float64") - z.max(-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_label_smoothing_mixes_the_label_with_the_uniform_distribution(smoothing):
+    q = (1 - smoothing) * np.eye(4)[CLASSES] + smoothing / 4
+    expected = -(q * log_softmax(LOGITS)).sum(-1)
+    loss = losses.SparseCrossentropy(smoothing, reduction="none")
+    np.testing.assert_allclose(loss(CLASSES, LOGITS), expected, rtol=1e-5)
+    np.testing.assert_allclose(loss(CLASSES[:, None], LOGITS), expected, rtol=1e-5)
+    mean = losses.SparseCrossentropy(smoothing)(CLASSES, LOGITS)
+    np.testing.assert_allclose(mean, expected.mean(), rtol=1e-5)
+
+
+def test_as_many_classes_as_the_batch_has_steps():
+    x = keras.Input((None,))
+    model = keras.Model(x, keras.layers.Rescaling(1.0)(x))
+    model.compile("sgd", losses.SparseCrossentropy())
+    expected = -log_softmax(LOGITS)[np.arange(6), CLASSES].mean()
+    for width in (4, 5):
+        wide = np.full((6, width), -1e9, "float32")
+        wide[:, :4] = LOGITS
+        np.testing.assert_allclose(model.evaluate(wide, CLASSES, verbose=0), expected, rtol=1e-5)
+
+
+def test_smoothing_outside_its_range_is_refused():
+    with pytest.raises(ValueError, match="label_smoothing"):
+        losses.SparseCrossentropy(1.0)
+
+
+def missing(values):
+    values = values.astype("float32").copy()
+    values[0, 1:] = np.nan
+    values[3] = np.nan
+    return values
+
+
+def test_missing_targets_count_for_nothing_in_the_squared_error():
+    targets = missing(RNG.normal(size=(6, 4)))
+    squares = (targets - LOGITS) ** 2
+    expected = np.nan_to_num(np.nansum(squares, -1) / np.maximum(1, np.isfinite(targets).sum(-1)))
+    loss = losses.MaskedMeanSquaredError(reduction="none")
+    np.testing.assert_allclose(loss(targets, LOGITS), expected, rtol=1e-5)
+
+
+def test_missing_targets_count_for_nothing_in_the_binary_crossentropy():
+    targets = missing(RNG.integers(0, 2, (6, 4)))
+    p = 1 / (1 + np.exp(-LOGITS.astype("float64")))
+    each = -np.where(targets == 1, np.log(p), np.log(1 - p)) * np.isfinite(targets)
+    expected = each.sum(-1) / np.maximum(1, np.isfinite(targets).sum(-1))
+    loss = losses.MaskedBinaryCrossentropy(reduction="none")
+    np.testing.assert_allclose(loss(targets, LOGITS), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["masked_mean_squared_error", "masked_binary_crossentropy"])
+def test_missing_targets_leave_no_gradient(name):
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.layers.Dense(4, use_bias=False, kernel_initializer="identity")(x))
+    model.compile(keras.optimizers.SGD(1.0), losses.get(name))
+    targets = np.zeros((6, 4), "float32")
+    targets[:, 2] = np.nan
+    model.train_on_batch(LOGITS, targets)
+    kernel = np.array(model.weights[0])
+    assert np.isfinite(kernel).all()
+    np.testing.assert_array_equal(kernel[:, 2], np.eye(4)[:, 2])
+    assert (kernel[:, 0] != np.eye(4)[:, 0]).any()
+
+
+def test_losses_survive_their_config():
+    for name in losses.LOSSES:
+        made = losses.get(name, label_smoothing=0.2)
+        twin = keras.losses.deserialize(keras.losses.serialize(made))
+        assert twin.get_config() == made.get_config()
+
+
+def test_an_unknown_loss_is_named():
+    with pytest.raises(UsageError, match="loss"):
+        losses.get("categorical_crosentropy")

@@ -1,0 +1,52 @@
+"""Talk goes to standard error, and only as much as was asked for."""
+
+import io
+
+import pytest
+
+from deepfield.toolkit.console import Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_quiet_is_quiet():
+    stream = Terminal()
+    console = Console(quiet=True, stream=stream, verbose=True)
+    console.say("a")
+    console.detail("b")
+    assert list(console.track(range(3), "x")) == [0, 1, 2] and console.training() is None
+    assert stream.getvalue() == ""
+
+
+def test_details_are_for_those_who_ask():
+    stream = io.StringIO()
+    Console(stream=stream).detail("a")
+    Console(stream=stream, verbose=True).detail("b")
+    assert stream.getvalue() == "b\n"
+
+
+def test_no_bar_is_drawn_outside_a_terminal():
+    stream = io.StringIO()
+    assert list(Console(stream=stream).track(range(3), "x")) == [0, 1, 2]
+    show = Console(stream=stream).training()
+    for batch in (1, 2):
+        show(0, 1, batch, 2, {"loss": 0.5})
+    assert stream.getvalue() == "epoch 1/1, loss 0.5000, 0 s left\n"
+
+
+def test_progress_is_shown_on_a_terminal_once_it_takes_a_second(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    stream = Terminal()
+    assert len(list(Console(stream=stream).track(range(5), "image", total=5))) == 5
+    assert "image: 3 of 5" in stream.getvalue() and stream.getvalue().endswith("\r\x1b[2K")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65, "1 min 5 s"), (7300, "2 h 1 min")])
+def test_times_are_in_words(seconds, text):
+    from deepfield.toolkit.console import _clock
+
+    assert _clock(seconds) == text

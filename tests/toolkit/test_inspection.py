@@ -1,0 +1,66 @@
+"""What a data set holds is found and told."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from program import here, typed
+
+from deepfield.domains.image.data import SAMPLES
+from deepfield.toolkit import tables
+
+
+@pytest.fixture
+def messy(tmp_path):
+    root = Path(shutil.copytree(SAMPLES["digits-folder"](), tmp_path / "d"))
+    first = sorted((root / "0").iterdir())[0]
+    shutil.copy(first, root / "0" / "copy.png")
+    shutil.copy(first, root / "1" / "wrong.png")
+    (root / "2" / "broken.png").write_bytes(b"\x89PNG no")
+    return root
+
+
+def test_everything_is_counted(messy):
+    run = here("image", "inspect", str(messy), "--no-timing", "--json")
+    found = json.loads(run.out)
+    assert run.code == 3 and found["n"] == 43 and found["rejected"] == 1
+    assert found["rejects"][0]["id"] == "2/broken.png" and found["duplicates"]["count"] == 1
+    assert found["contradicting_labels"]["count"] == 1 and found["targets"]["0"] == 5
+    assert sum(found["parts"].values()) == 42
+
+
+def test_the_outline_is_for_a_person(messy):
+    run = here("image", "inspect", str(messy), "--no-timing")
+    assert run.code == 3 and "{" not in run.out and "[" not in run.out
+    assert "contradicting labels" in run.out and "2/broken.png: " in run.out
+    assert max(map(len, run.out.splitlines())) <= 120
+
+
+def test_copies_across_the_parts_of_a_table_are_leakage(tmp_path):
+    with (tmp_path / "t.csv").open("w", newline="") as stream:
+        digits = sorted(Path(SAMPLES["digits-folder"]()).rglob("*.png"))
+        rows = [["path", "label", "split"], *([p, p.parent.name, "train"] for p in digits)]
+        csv.writer(stream).writerows([*rows, [digits[0], digits[0].parent.name, "test"]])
+    run = here("image", "inspect", str(tmp_path / "t.csv"), "--no-timing", "--json")
+    assert json.loads(run.out)["leakage"]["exact"]["count"] == 1
+
+
+def test_long_lists_of_classes_are_cut():
+    found = {
+        "n": 900, "rejected": 0, "unlabelled": 0, "columns": ["a"], "shapes": {}, "rejects": [],
+        "targets": {f"class {i}": 30 - i for i in range(30)},
+        **{k: {"count": 0, "examples": []} for k in
+           ("duplicates", "near_duplicates", "contradicting_labels")},
+    }  # fmt: skip
+    text = "\n".join(tables.contents(found))
+    assert "and 10 more, down to class 29 with 1" in text
+    assert "target    mean 1.5000" in "\n".join(tables.contents(found | {"targets": {"mean": 1.5}}))
+
+
+@pytest.mark.slow
+def test_the_time_of_a_training_is_measured():
+    run = typed("image", "inspect", "digits", "--epochs", "2", "--set", "filters=4", "--json")
+    timing = json.loads(run.out)["training"]
+    assert run.code == 0 and timing["epochs"] == 2 and 0 < timing["seconds_per_epoch"] < 60

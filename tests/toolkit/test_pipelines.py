@@ -1,0 +1,102 @@
+"""Every pipeline keeps the contract: the toys, which use all of it, and the domains."""
+
+import itertools
+
+import numpy as np
+import pytest
+import toys
+
+from deepfield.domains import DOMAINS, domain
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.testing_pipelines import check_pipeline
+
+#: What the domains are asked: source, a bad sample, and arguments of `check_pipeline`.
+DOMAIN_CHECKS = {
+    "image": (
+        "digits",
+        Sample("broken.png", b"\x89PNG no picture", row={"id": "broken.png"}),
+        {"settings": {"epochs": 2}, "learnt": ("accuracy", 0.9)},
+    ),
+}
+
+
+@pytest.mark.parametrize("toy", toys.TOYS, ids=lambda t: t.__name__)
+def test_a_toy_pipeline_keeps_the_contract(toy, tmp_path):
+    # Fine-tuning converts a second network: one toy of each kind of bundle is enough.
+    slow = () if toy in (toys.Bumps, toys.Windows) else ("finetune",)
+    verbs = [v for v in ("inspect", "finetune", "evaluate", "predict", "explain", "export",
+                         "describe") if v not in slow]  # fmt: skip
+    check_pipeline(toy, "toy", toys.BAD, tmp_path, learnt=toy.learnt, verbs=verbs)
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_a_domain_keeps_the_contract(name, tmp_path):
+    source, bad, arguments = DOMAIN_CHECKS[name]
+    check_pipeline(domain(name), source, bad, tmp_path, **arguments)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Toys trained once, by class."""
+    made = {}
+
+    def get(toy):
+        if toy not in made:
+            made[toy] = toy()
+            made[toy].fit("toy", split="random:60/40/0")
+        return made[toy]
+
+    return get
+
+
+def test_windows_of_an_endless_series_are_answered_as_they_come(trained):
+    endless = Sample("endless", itertools.cycle([1.0, 2.0, 3.0, 4.0]))
+    rows = trained(toys.Windows).predict([endless])
+    assert [next(rows)["start"] for _ in range(3)] == [0, 8, 16]
+    rows.close()
+
+
+def test_one_bad_window_costs_its_own_row(trained):
+    series = np.arange(24.0)
+    series[9] = np.nan
+    rows = list(trained(toys.Windows).predict([Sample("s", series)]))
+    assert [r["status"] for r in rows] == ["ok", "rejected", "ok"]
+    assert rows[1]["reason"] == "not a number at 8"
+
+
+def test_an_answer_is_a_sentence_of_the_input(trained):
+    story = [["ann", "is", "in", "the", "attic"], ["bob", "is", "in", "the", "barn"]]
+    rows = list(trained(toys.Story).predict([Sample("s", (story, ["where", "is", "bob"]))]))
+    assert rows[0]["sentence"] == "bob is in the barn"
+
+
+def test_two_networks_answer_together(trained):
+    pipeline = trained(toys.Bumps)
+    assert pipeline.members == ["detector", "scorer"]
+    assert pipeline.models["detector"].output_names == ["place"]
+    samples = list(itertools.islice(pipeline.read("toy"), 50))
+    rows = list(pipeline.predict(samples))
+    right = [r["place"] == s.target[1] for r, s in zip(rows, samples, strict=True)]
+    assert np.mean(right) >= 0.9
+
+
+def test_members_of_an_ensemble_differ_and_their_mean_answers(trained):
+    pipeline = trained(toys.Ensemble)
+    batch = {"steps": np.random.default_rng(0).normal(size=(2, 5, 2)).astype("float32")}
+    one, two = (pipeline.run(name, batch)["logits"] for name in ("one", "two"))
+    assert np.abs(one - two).max() > 1e-3
+    np.testing.assert_allclose(pipeline.forward(batch)["logits"], (one + two) / 2, rtol=1e-6)
+
+
+def test_intervals_hold_the_truth_at_the_promised_rate(trained):
+    pipeline = trained(toys.Measured)
+    rng = np.random.default_rng(9)
+    fresh = [Sample(str(i), *toys.Measured.make(rng, i)) for i in range(600)]
+    inside = []
+    for row, sample in zip(pipeline.predict(fresh), fresh, strict=True):
+        for name, value in sample.target.items():
+            if value is not None:
+                assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+                inside.append(row[f"{name}_low"] <= value <= row[f"{name}_high"])
+    assert 0.84 <= np.mean(inside) <= 0.97
+    assert set(pipeline.evaluate(fresh)["groups"]) == {"mass", "heat"}

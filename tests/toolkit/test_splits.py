@@ -1,0 +1,116 @@
+"""Every sample lies in one part, groups stay whole, and copies are found."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.splits import (
+    PARTS,
+    Split,
+    across_parts,
+    exact_duplicates,
+    fingerprint,
+    folds,
+    near_duplicates,
+)  # fmt: skip
+
+SAMPLES = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "c", 1.5, None]),
+        st.sampled_from([None, "g", "h", "i", "j", ""]),
+        st.sampled_from([None, "train", "valid", "test"]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+def samples_of(facts):
+    return [Sample(str(i), i, target=t, group=g, part=p) for i, (t, g, p) in enumerate(facts)]
+
+
+@settings(deadline=None)
+@given(facts=SAMPLES, kind=st.sampled_from(["auto", "random", "group", "source"]),
+       seed=st.integers(0, 9))  # fmt: skip
+def test_every_index_is_dealt_once_and_groups_stay_whole(facts, kind, seed):
+    samples = samples_of(facts)
+    try:
+        dealt = Split(kind, seed=seed).deal(samples)
+    except UsageError:
+        return
+    assert sorted(i for part in PARTS for i in dealt[part]) == list(range(len(samples)))
+    again = Split(kind, seed=seed).deal(samples)
+    assert all((dealt[p] == again[p]).all() for p in PARTS)
+    if kind == "group":
+        where = {}
+        for part in PARTS:
+            for i in dealt[part]:
+                if samples[i].group:
+                    where.setdefault(samples[i].group, set()).add(part)
+        assert all(len(parts) == 1 for parts in where.values())
+    if kind == "source":
+        assert all(samples[i].part == "test" for i in dealt["test"])
+
+
+@given(facts=SAMPLES, count=st.integers(2, 5))
+def test_folds_hold_every_index_once_and_whole_groups(facts, count):
+    samples = samples_of(facts)
+    try:
+        dealt = folds(samples, count)
+    except UsageError:
+        return
+    assert sorted(i for fold in dealt for i in fold) == list(range(len(samples)))
+    for group in {s.group for s in samples} - {None}:
+        holding = [f for f in dealt if any(samples[i].group == group for i in f)]
+        assert len(holding) == 1
+
+
+def test_a_random_split_is_stratified():
+    samples = [Sample(str(i), i, target="ab"[i % 10 == 0]) for i in range(1000)]
+    dealt = Split("random").deal(samples)
+    assert [len(dealt[p]) for p in PARTS] == [800, 100, 100]
+    assert sum(samples[i].target == "b" for i in dealt["test"]) == 10
+
+
+@pytest.mark.parametrize("text", ["1/2", "a/b/c", "0/1/1", "-1/1/1", "group:1/1", "x/"])
+def test_a_split_that_makes_no_sense_is_refused(text):
+    with pytest.raises(UsageError, match="KIND"):
+        Split.parse(text)
+
+
+def test_splits_are_read_in_fractions_or_percent():
+    assert Split.parse("group:70/15/15").fractions == Split.parse("group:.7/.15/.15").fractions
+    assert Split.parse(None).kind == "auto" and Split.parse("source").kind == "source"
+    with pytest.raises(UsageError, match="no split of kind"):
+        Split.parse("foo").deal([Sample("1", 1)])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 2**64 - 1), max_size=12),
+    st.lists(st.tuples(st.integers(0, 11), st.lists(st.integers(0, 63), max_size=5)), max_size=20),
+    st.integers(0, 3),
+)
+def test_near_duplicates_are_those_of_brute_force(hashes, flips, distance):
+    for index, bits in flips:
+        if hashes:
+            value = hashes[index % len(hashes)]
+            for bit in bits:
+                value ^= 1 << bit
+            hashes = [*hashes, value]
+    pairs = itertools.combinations(range(len(hashes)), 2)
+    expected = [(i, j) for i, j in pairs if (hashes[i] ^ hashes[j]).bit_count() <= distance]
+    assert near_duplicates(hashes, distance) == expected
+
+
+def test_copies_are_told_by_content_type_and_shape():
+    zeros = [np.zeros(4, np.uint8), np.zeros((2, 2), np.uint8), np.zeros(4, np.int8)]
+    prints = [fingerprint({"x": a}) for a in [*zeros, np.zeros(4, np.uint8)]]
+    assert exact_duplicates(prints) == [[0, 3]]
+    parts = {"train": np.array([0, 1]), "test": np.array([3])}
+    assert across_parts([[0, 3], [0, 1]], parts) == [[0, 3]]

@@ -1,0 +1,140 @@
+"""What the verbs print for a person: short aligned tables of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+_MOST_CLASSES = 20
+
+
+def aligned(rows: Iterable[Sequence[Any]], left: int = 1) -> Iterator[str]:
+    """Rows of cells as lines; the first `left` columns to the left, the others to the right.
+
+    Example:
+        >>> list(aligned([("name", "n"), ("train", 1438)]))
+        ['name      n', 'train  1438']
+    """
+    shown = [[show(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        cells = (
+            f"{cell:<{width}}" if place < left else f"{cell:>{width}}"
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def show(value: Any) -> str:
+    """A cell: four decimals, thousands, a dash for nothing."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}" if value == 0 or abs(value) >= 1e-4 else f"{value:.1e}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def figures_of_training(
+    metrics: Mapping[str, Mapping[str, Any]], baseline: Mapping[str, Any]
+) -> Iterator[str]:
+    """A line a figure, a column a part, the baseline beside the network."""
+    columns: dict[str, Mapping[str, Any]] = {}
+    for part, own in metrics.items():
+        columns[part] = own
+        if isinstance(baseline.get(part), Mapping):
+            columns[f"{part}, {baseline.get('kind', 'baseline')}"] = baseline[part]
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    if names:
+        rows = [[name, *(column.get(name, "") for column in columns.values())] for name in names]
+        yield from aligned([["", *columns], *rows])
+
+
+def figures_of_evaluation(result: Mapping[str, Any]) -> Iterator[str]:
+    """A line a metric: its value, its interval, and what the baseline reached in training."""
+    baseline = result["baseline"]
+    part = next((p for p in ("test", "valid") if isinstance(baseline.get(p), Mapping)), "")
+    head = ["", "value"]
+    if result["intervals"]:
+        head.append("95 % interval")
+    if part:
+        head.append(f"{baseline.get('kind', 'baseline')}, {part} part")
+    rows: list[list[Any]] = [head]
+    for name, value in result["metrics"].items():
+        row = [name, value]
+        if result["intervals"]:
+            low, high = result["intervals"].get(name) or (None, None)
+            row.append("" if low is None else f"{low:.4f} to {high:.4f}")
+        if part:
+            row.append(baseline[part].get(name, ""))
+        rows.append(row)
+    yield from aligned(rows)
+
+
+def contents(found: Mapping[str, Any]) -> Iterator[str]:
+    """What `inspect` found, most important first."""
+    facts: list[tuple[str, str]] = []
+    labelled = found["n"] - found["rejected"] - found["unlabelled"]
+    facts.append(("samples", f"{found['n']:,}, {labelled:,} of them labelled"))
+    facts.append(("columns", ", ".join(map(str, found["columns"]))))
+    facts.append(("sizes", "; ".join(f"{n:,} {s}" for s, n in found["shapes"].items())))
+    if found.get("parts"):
+        facts.append(("split", ", ".join(f"{n:,} {part}" for part, n in found["parts"].items())))
+    facts.append(("rejected", _count(found["rejected"])))
+    for name in ("duplicates", "near_duplicates", "contradicting_labels"):
+        facts.append((name.replace("_", " "), _count(found[name]["count"])))
+    for kind, pairs in found.get("leakage", {}).items():
+        facts.append((f"{kind} copies across parts", _count(pairs["count"])))
+    timing = found.get("training")
+    if timing:
+        facts.append(("training", timing.get("problem") or _timing(timing)))
+    width = max(len(name) for name, _ in facts)
+    yield from (f"{name:<{width}}  {value}".rstrip() for name, value in facts)
+    yield from _targets(found["targets"])
+    yield from _examples(found)
+
+
+def _count(count: int) -> str:
+    return f"{count:,}" if count else "none"
+
+
+def _timing(timing: Mapping[str, Any]) -> str:
+    minutes = timing["minutes"]
+    whole = f"about {minutes:g} minutes" if minutes >= 1 else "less than a minute"
+    epoch = f"{timing['epochs']} epochs of {timing['seconds_per_epoch']:g} s"
+    return f"{timing['architecture']}: {whole} ({epoch})"
+
+
+def _targets(targets: Mapping[str, Any]) -> Iterator[str]:
+    if not targets:
+        return
+    if not all(isinstance(n, int) for n in targets.values()):
+        yield "target    " + ", ".join(f"{name} {show(n)}" for name, n in targets.items())
+        return
+    yield ""
+    items = list(targets.items())
+    rows = [("label", "samples"), *items[:_MOST_CLASSES]]
+    yield from aligned(rows)
+    if len(items) > _MOST_CLASSES:
+        least, count = items[-1]
+        yield f"and {len(items) - _MOST_CLASSES:,} more, down to {least} with {count:,}"
+
+
+def _examples(found: Mapping[str, Any]) -> Iterator[str]:
+    if found["rejects"]:
+        yield from ("", "rejected")
+        yield from (f"  {one['id']}: {one['reason']}" for one in found["rejects"])
+        yield from _more(found["rejected"], len(found["rejects"]))
+    leaks = {f"{kind} copies across parts": p for kind, p in found.get("leakage", {}).items()}
+    names = ("contradicting_labels", "duplicates", "near_duplicates")
+    for name, pairs in {**{n.replace("_", " "): found[n] for n in names}, **leaks}.items():
+        if pairs["count"]:
+            yield from ("", name)
+            yield from (f"  {'  '.join(map(str, group))}" for group in pairs["examples"])
+            yield from _more(pairs["count"], len(pairs["examples"]))
+
+
+def _more(count: int, shown: int) -> Iterator[str]:
+    if count > shown:
+        yield f"  and {count - shown:,} more"
