@@ -211,30 +211,23 @@ def _above(name: str) -> click.Command:
     group = click.Group(name, help=text, context_settings=_CONTEXT)
     model = click.Argument(["model"], metavar="MODEL")
     maybe = click.Argument(["model"], metavar="[MODEL]", required=False)
-    group.add_command(
+    for command in (
         click.Command(
-            "list",
-            help="Every prebuilt network.",
-            params=[as_json, debug],
+            "list", help="Every prebuilt network.", params=[as_json, debug],
             callback=lambda as_json: above.models_list(classes(), as_json),
-        )  # fmt: skip
-    )
-    group.add_command(
+        ),
         click.Command(
-            "show",
-            help="The card of one.",
-            params=[model, debug],
+            "show", help="The card of one: data, licence, figures.", params=[model, debug],
             callback=lambda model: above.models_show(classes(), model),
-        )  # fmt: skip
-    )
-    group.add_command(
+        ),
         click.Command(
-            "check",
-            help="Compare with the stored golden outputs.",
+            "check", help="Whether one (or all) answers here as when it was made.",
             params=[maybe, as_json, debug],
             callback=lambda model, as_json: above.models_check(classes(), model, as_json),
-        )  # fmt: skip
-    )
+        ),
+    ):  # fmt: skip
+        command.context_settings = _CONTEXT
+        group.add_command(command)
     return group
 
 

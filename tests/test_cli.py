@@ -105,6 +105,9 @@ def test_every_verb_has_help_that_starts_with_its_examples():
         ("image finetune digits", 2, "add -o"),
         ("image explain sample:digit -m MODEL -o why.txt", 2, ".png or .html"),
         ("image export -m MODEL", 2, "add -o"),
+        ("image describe lenet6", 4, "did you mean lenet5"),
+        ("image describe ''", 4, "there are lenet5, small_cnn"),
+        ("image describe EMPTY", 4, "config.json"),
     ],
 )
 def test_an_error_is_two_lines_and_a_listed_code(
@@ -128,10 +131,17 @@ def test_values_of_a_toml_file_are_defaults_and_the_command_line_wins(tiny, tmp_
     run = here("image", "predict", "sample:digit", "--config", str(config), "-m", "nosuch")
     assert run.code == 4
     for text, said in (("modle = 1", "did you mean model"), ("x = ", "not TOML"),
-                       ("on_error = 3", "'--on-error': 3"), ("[model]\na = 1", "table")):  # fmt: skip
+                       ("on_error = 3", "'--on-error': 3"),
+                       ("[model]\na = 1", "table")):  # fmt: skip
         config.write_text(text)
         run = here("image", "predict", "sample:digit", "--config", str(config))
         assert run.code == 2 and run.two_lines and said in run.err, run.err
+
+
+def test_describe_without_a_name_says_what_it_describes():
+    run = here("image", "describe")
+    assert run.code == 0 and run.out.splitlines()[-1].startswith("total")
+    assert run.err.startswith("small_cnn, the default. Others: lenet5, ")
 
 
 def test_quiet_says_nothing_and_verbose_names_every_rejected_row(tiny, tmp_path):

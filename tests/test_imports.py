@@ -24,7 +24,7 @@ FILES = sorted(
 DEEP_LEARNING = {"tensorflow", "keras"}
 MAY_USE_KERAS = (
     r"toolkit/(layers|losses|metrics)/.*"
-    r"|toolkit/(training|batches|normalisation|structure|explain|export|testing(_pipelines)?)\.py"
+    r"|toolkit/(training|machines|batches|normalisation|structure|explain|export|testing(_pipelines)?)\.py"
     r"|domains/[^/]+/(models|adopt|conversion)\.py"
 )
 HEAVY = {"tensorflow", "keras", "scipy", "sklearn", "pandas", "librosa", "matplotlib"}

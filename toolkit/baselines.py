@@ -314,9 +314,10 @@ def _number(value: Any) -> float:
 
 
 def _two_numbers(a: float, b: float) -> tuple[str, str]:
-    # As few digits as tell the two apart; equal where four do not.
+    # As few digits as show the gap to a tenth; equal where four do not tell them apart.
     for digits in (2, 3, 4):
         first, second = f"{a:.{digits}g}", f"{b:.{digits}g}"
-        if first != second:
+        lost = abs(float(first) - a) + abs(float(second) - b)
+        if first != second and lost <= 0.1 * abs(a - b):
             break
     return first, second

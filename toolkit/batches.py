@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from deepfield.toolkit.data import Arrays, collate, size_of
+
+
+class Share(NamedTuple):
+    """Which part of every batch this machine takes, where several train together."""
+
+    place: int = 0  #: of this machine among all
+    machines: int = 1
+    devices: int = 1  #: of all machines together
 
 
 class Batches(keras.utils.PyDataset):
@@ -24,6 +32,9 @@ class Batches(keras.utils.PyDataset):
         seed: of the order; None keeps the order of the items.
         padding: value by input name for ragged items.
         weights: of each item in the loss.
+        share: this machine's part of every batch. So that all devices get equal parts, a batch is
+            filled up with its own first items where needed, as PyTorch's `DistributedSampler`
+            does.
     """
 
     def __init__(
@@ -34,10 +45,12 @@ class Batches(keras.utils.PyDataset):
         seed: int | None = None,
         padding: Mapping[str, float] | None = None,
         weights: np.ndarray | None = None,
+        share: Share | None = None,
     ) -> None:
         super().__init__()
         self.padding = dict(padding or {})
         self.batch_size, self.seed, self.weights = batch_size, seed, weights
+        self.share = share or Share()
         self.epoch, self.skip, self.running = 0, 0, False
         self.count = len(inputs)
         shapes = {tuple((n, a.shape) for n, a in item.items()) for item in inputs}
@@ -109,17 +122,28 @@ class Batches(keras.utils.PyDataset):
             chosen = by_length[-index]
         else:
             chosen = order[index + self.skip]
-        inputs = _take(self.items, chosen, self.padding)
+        own = self._own(len(chosen))
+        # Ragged items are padded before they are dealt out, so that all parts have one shape.
+        inputs = _take(self.items, chosen, self.padding, own)
         if self.targets is None:
             return (_single(inputs),)
-        batch = (_single(inputs), _single(_take(self.targets, chosen, {})))
-        return batch if self.weights is None else (*batch, self.weights[chosen])
+        batch = (_single(inputs), _single(_take(self.targets, chosen, {}, own)))
+        return batch if self.weights is None else (*batch, self.weights[chosen[own]])
+
+    def _own(self, count: int) -> Any:
+        """Places in a batch of `count` items that are this machine's."""
+        place, machines, devices = self.share
+        if devices == 1:
+            return slice(None)
+        filled = np.resize(np.arange(count), -(-count // devices) * devices)
+        return np.split(filled, machines)[place]
 
 
-def _take(items: Any, chosen: np.ndarray, padding: Mapping[str, float]) -> Arrays:
+def _take(items: Any, chosen: np.ndarray, padding: Mapping[str, float], own: Any) -> Arrays:
     if isinstance(items, dict):
-        return {name: array[chosen] for name, array in items.items()}
-    return collate([items[i] for i in chosen], padding)
+        return {name: array[chosen[own]] for name, array in items.items()}
+    together = collate([items[i] for i in chosen], padding)
+    return {name: array[own] for name, array in together.items()}
 
 
 def _single(arrays: Arrays) -> Any:

@@ -5,8 +5,13 @@ Results go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 import json
+import os
+import re
 import shlex
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -110,10 +115,9 @@ def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     """Train and write a bundle, or cross-validate."""
     if not flags.output or flags.output == "-":
         raise UsageError("train needs a name for the model", "add -o NAME")
+    together = _machines(flags) if flags.machines else None
     console_module.silence_tensorflow()
     console = _console(flags)
-    if flags.machines:
-        _join(flags.machines)
     options = options_of(cls, "train", flags, reader=False)
     shared = _learning(cls, "train", data, flags, console)
     if flags.folds:
@@ -126,6 +130,12 @@ def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         emit(result) if flags.json else _lines(tables.figures_of_evaluation(result))
         return REJECTED if result["rejected"] else 0
     pipeline = cls(flags.architecture, **options)
+    if together is not None:
+        from deepfield.toolkit.machines import several_machines
+
+        with console_module.stdout_away(), several_machines(*together):
+            pipeline.fit(data, out=flags.output, **shared)
+        return 0 if together[1] else _finish(cls, data, flags)
     fitted = pipeline.fit(data, out=flags.output, **shared)
     return _trained(fitted, flags, console)
 
@@ -156,13 +166,37 @@ def _learning(
     }  # fmt: skip
 
 
-def _join(machines: str) -> None:
-    from deepfield.toolkit.training import join_machines
+def _machines(flags: Flags) -> tuple[str, int, int]:
+    """The parts of `--machines`, with Keras told to run on JAX, which it is asked once only."""
+    form = re.fullmatch(r"(\S+:\d+),(\d+),(\d+)", flags.machines)
+    if form is None:
+        raise UsageError(
+            f"--machines {flags.machines!r} is not HOST:PORT,INDEX,COUNT", "as a:1234,0,2"
+        )
+    if int(form[2]) >= int(form[3]):
+        raise UsageError(f"machine {form[2]} of {form[3]}", "machines are counted from 0")
+    for name in ("resume", "folds", "device"):
+        if flags.get(name):
+            raise UsageError(f"--{name} does not go with --machines", "leave one of them away")
+    if importlib.util.find_spec("jax") is None:
+        raise UsageError("--machines needs JAX, which is not here", 'pip install "deepfield[jax]"')
+    os.environ["KERAS_BACKEND"] = "jax"
+    return form[1], int(form[2]), int(form[3])
 
-    parts = machines.split(",")
-    if len(parts) != 3 or not parts[1].isdigit() or not parts[2].isdigit():
-        raise UsageError(f"--machines {machines!r} is not HOST:PORT,INDEX,COUNT", "as a:1234,0,2")
-    join_machines(parts[0], int(parts[1]), int(parts[2]))
+
+def _finish(cls: type[Pipeline], data: str, flags: Flags) -> int:
+    """Machine 0 makes the bundle of the trained weights: ONNX needs TensorFlow, so another process
+    resumes the run, whose epochs are all done.
+    """
+    again = Flags({k: v for k, v in flags.items() if k != "machines"})
+    command = shlex.split(command_line(cls, "train", data, again))[1:]
+    command += [f"--{n}" for n in ("json", "quiet", "verbose", "debug") if flags.get(n)]
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+    sys.stdout.flush()
+    return subprocess.run(
+        [sys.executable, "-m", "deepfield.cli", *command, "--resume"],
+        env=environment, stderr=sys.stderr, check=False,
+    ).returncode  # fmt: skip
 
 
 def _trained(fitted: Any, flags: Flags, console: Console) -> int:
@@ -231,6 +265,7 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         finally:
             writer.close()
     if flags.html:
+        console_module.keep_out_of_home()
         write_whole(flags.html, evaluation.report(pipeline, evaluated).html().encode())
         console.say(f"wrote {flags.html}")
     if flags.json:
@@ -364,7 +399,18 @@ def describe(cls: type[Pipeline], load: Load, name: str | None, flags: Flags) ->
     console_module.silence_tensorflow()
     from deepfield.toolkit.structure import layer_table
 
-    model = cls.described(name or cls.default_architecture, load)
+    if name is None:
+        others = ", ".join(n for n in cls.builders().names() if n != cls.default_architecture)
+        _console(flags).say(
+            f"{cls.default_architecture}, the default. Others: {others}; a preset; "
+            "the folder of a trained model"
+        )
+    try:
+        model = cls.described(cls.default_architecture if name is None else name, load)
+    except NotFound as error:
+        if name is None or (name and Path(name).exists()):
+            raise
+        raise _undescribed(cls, name) from error
     table = layer_table(model, all=bool(flags.all))
     if flags.json:
         emit(table)
@@ -383,6 +429,15 @@ def describe(cls: type[Pipeline], load: Load, name: str | None, flags: Flags) ->
         right = "  ".join(f"{cell:>{w}}" for cell, w in zip(row[3:], widths[3:], strict=True))
         sys.stdout.write(f"{left}  {right}\n")
     return 0
+
+
+def _undescribed(cls: type[Pipeline], name: str) -> NotFound:
+    known = [*cls.builders().names(), *cls.presets]
+    near = difflib.get_close_matches(name.rpartition("/")[2], known, n=3)
+    return NotFound(
+        f"no architecture, preset or model's folder is called {name!r}",
+        (f"did you mean {', '.join(near)}? " if near else "") + f"there are {', '.join(known)}",
+    )
 
 
 def _count(number: int | None) -> str:

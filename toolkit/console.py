@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, TextIO, TypeVar
+
+from deepfield.toolkit.bundle import cache_folder
 
 T = TypeVar("T")
 
@@ -122,6 +128,7 @@ def silence_tensorflow() -> None:
     Its C++ parts write to file descriptor 2 before any setting of theirs is read, so the
     descriptor itself is turned away, and Python's standard error keeps a copy of the old one.
     """
+    keep_out_of_home()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     warnings.simplefilter("ignore")
@@ -136,3 +143,48 @@ def silence_tensorflow() -> None:
         os.dup2(nowhere, 2)
         os.close(nowhere)
         sys.stderr = os.fdopen(kept, "w", buffering=1, errors="backslashreplace")
+
+
+#: Variables by which libraries are told where their own files go: fonts, and a settings file.
+_FOLDERS = {"MPLCONFIGDIR": "matplotlib", "KERAS_HOME": "keras"}
+
+
+def keep_out_of_home() -> None:
+    """Send what matplotlib and Keras write into our cache; call it before they are imported.
+
+    Where the cache cannot be written, they get a temporary folder that goes with the process. A
+    variable that the user has set is left as it is.
+    """
+    wanted = {k: name for k, name in _FOLDERS.items() if k not in os.environ}
+    if not wanted:
+        return
+    folders = {k: cache_folder() / name for k, name in wanted.items()}
+    try:
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(folder)
+    except OSError:
+        try:
+            temporary = Path(tempfile.mkdtemp(prefix="deepfield."))
+        except OSError:
+            return  # nothing can be written anywhere: they cope
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        folders = {k: temporary / name for k, name in wanted.items()}
+    os.environ.update({k: str(folder.absolute()) for k, folder in folders.items()})
+
+
+@contextlib.contextmanager
+def stdout_away() -> Iterator[None]:
+    """Keep what C++ parts write to file descriptor 1 (as JAX's Gloo does) out of the results."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(nowhere)
+        os.close(kept)

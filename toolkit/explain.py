@@ -18,8 +18,9 @@ from deepfield.toolkit.errors import DeepfieldError, UsageError
 #: Layers that only pass on, move or prepare values: nothing to see in their outputs.
 _QUIET = frozenset({
     "Cropping1D", "Cropping2D", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise",
-    "Identity", "InputLayer", "Masking", "Normalization", "Permute", "RandomLight2D", "RandomWarp2D",
-    "Rescaling",    "Reshape", "SpatialDropout1D", "SpatialDropout2D", "ZeroPadding1D", "ZeroPadding2D",
+    "Identity", "InputLayer", "Masking", "Normalization", "Permute", "RandomLight2D",
+    "RandomWarp2D", "Rescaling", "Reshape", "SpatialDropout1D", "SpatialDropout2D",
+    "ZeroPadding1D", "ZeroPadding2D",
 })  # fmt: skip
 
 #: Layers whose output stands for the layer before them, as a ReLU's does for its convolution.

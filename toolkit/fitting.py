@@ -39,6 +39,8 @@ from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe, check_setting
 from deepfield.toolkit.splits import Split
 
+#: Labelled validation samples below which nothing is calibrated but intervals.
+LEAST_TO_CALIBRATE = 30
 _BASELINE_FEATURES = 20_000  # a shallow model on more numbers than this takes longer than the net
 
 
@@ -88,6 +90,10 @@ def fit(
         name: the bundle's own name.
         reader_options: handed to the reader.
         checkpoint_minutes: how often a checkpoint is written inside an epoch.
+
+    On several machines (see `toolkit.machines.several_machines`) it ends with the finished
+    checkpoints in `OUT.part` on machine 0; what is left (calibration, figures, the files of the
+    bundle) a process on TensorFlow does that calls `fit` with `resume=True`.
 
     Raises:
         UsageError: unknown settings, too little data, one class only.
@@ -187,18 +193,29 @@ class _Fit:
         self.stages: list[str] = []
 
     def on(self, data: Any, split: str | Split | None, reader_options: Mapping[str, Any]) -> Fitted:
+        from deepfield.toolkit.machines import share
+
         began = time.monotonic()
+        self.share = share()
+        if self.share.place > 0:  # machine 0 alone writes
+            self.out = self.folder = None
         if self.out is not None:
             refuse_foreign(self.out)
         dealt = split if isinstance(split, Split) else Split.parse(split, self.seed)
         parts = deal(self.pipeline, data, dealt, reader_options, self.say)
         self._open_folder(parts)
         fitted = Fitted()
-        models = self._train(parts, fitted)
+        networks = self._train(parts, fitted)
+        if self.share.machines > 1:
+            fitted.seconds = round(time.monotonic() - began, 1)
+            return fitted
+        models = self._in_single_precision(networks)
         self.pipeline._models = {name: round_weights(model) for name, model in models.items()}
         self.pipeline._networks = {}
         measure(self.pipeline, parts, fitted, self.seed, self.say)
-        fitted.seconds = round(time.monotonic() - began, 1)
+        # After a resume most of the time was spent in other processes.
+        spent = max(time.monotonic() - began, sum(row["seconds"] for row in fitted.history))
+        fitted.seconds = round(spent, 1)
         if self.out is not None:
             facts = {
                 "command": self.command, "seed": self.seed, "recipe": asdict(self.recipe),
@@ -281,7 +298,10 @@ class _Fit:
                 rows = training.fit(model, feed, check, recipe, losses, run, figures)
                 fitted.history += [{"network": name, "stage": stage, **row} for row in rows]
             finished[name] = model
-        # Built anew in single precision, whatever they were trained in.
+        return finished
+
+    def _in_single_precision(self, finished: Mapping[str, Any]) -> dict[str, Any]:
+        """The networks built anew in single precision, whatever they were trained in."""
         self.pipeline._models = {}
         models = build_models(self.pipeline)
         for name, model in models.items():
@@ -331,13 +351,14 @@ def feed_of(
 ) -> Any:  # fmt: skip
     """Items in batches for one network of a pipeline: the inputs and the targets that it has."""
     from deepfield.toolkit.batches import Batches
+    from deepfield.toolkit.machines import share
 
     inputs, targets = [tensor.name for tensor in model.inputs], model.output_names
     lessons = [pipeline.lesson(name, item) for item in items]
     return Batches(
         [{k: own[k] for k in inputs} for own, _ in lessons],
         [{k: asked[k] for k in targets if k in asked} for _, asked in lessons],
-        batch_size, seed, pipeline.padding, weights,
+        batch_size, seed, pipeline.padding, weights, share(model),
     )  # fmt: skip
 
 
@@ -352,6 +373,29 @@ def outputs_of(pipeline: Pipeline, items: Sequence[Encoded], batch_size: int = 2
     return collate(rows, pipeline.task.padding) if rows else {}
 
 
+def calibrated_if_better(
+    task: Any, outputs: np.ndarray, targets: np.ndarray, seed: int
+) -> tuple[Any, str]:
+    """The task's calibrator fitted to the validation part, or None and why not.
+
+    On little data a fitted calibrator is often worse than none. It is kept only if it lowers the
+    negative log-likelihood of samples that it was not fitted to. Intervals are always kept: there
+    is no answer without them, and they widen by themselves where the data are few.
+    """
+    kind = task.calibrator.kind
+    if kind == "conformal":
+        return task.calibrator.fit(outputs, targets), ""
+    there = np.isfinite(np.asarray(targets, dtype=float))
+    known = int(there.any(axis=tuple(range(1, there.ndim))).sum())
+    if known < LEAST_TO_CALIBRATE:
+        return None, f"{known} validation samples, {LEAST_TO_CALIBRATE} are needed"
+    before = scores.log_loss(targets, task.predictions({task.output: outputs}, None))
+    after = scores.log_loss(targets, cross_fit(kind, outputs, targets, seed=seed))
+    if after < before:
+        return task.calibrator.fit(outputs, targets), ""
+    return None, f"log loss {before:.4g} without, {after:.4g} with {kind} (cross-fitted)"
+
+
 def measure(
     pipeline: Pipeline, parts: Parts, fitted: Fitted, seed: int, say: Say = lambda line: None
 ) -> None:
@@ -363,13 +407,15 @@ def measure(
     if "valid" in held:
         own = outputs["valid"][task.output]
         if task.calibrator is not None:
-            pipeline.calibrator = task.calibrator.fit(own, targets["valid"])
+            pipeline.calibrator, doubt = calibrated_if_better(task, own, targets["valid"], seed)
+            if doubt:
+                say(f"not calibrated: {doubt}")
         with contextlib.suppress(NotImplementedError):
             pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
     for part in held:
         before = task.predictions(outputs[part], None)
         after = task.predictions(outputs[part], pipeline.calibrator)
-        if part == "valid" and task.calibrator is not None:  # never on what it was fitted to
+        if part == "valid" and pipeline.calibrator is not None:  # never on what it was fitted to
             folded = cross_fit(
                 task.calibrator.kind, outputs[part][task.output], targets[part], seed=seed
             )
@@ -414,7 +460,7 @@ def _compare(
         fitted.baseline[name] = {"n": len(items), **figures}
     fitted.baseline["seconds"] = round(time.monotonic() - began, 1)
     metric = pipeline.task.metrics[0]
-    fitted.verdict = verdict(
-        fitted.metrics[part], fitted.baseline[part], metric, metric not in ("rmse", "mae")
-    )
+    shallow_figures = {"kind": pipeline.baseline, **fitted.baseline[part]}
+    higher = metric not in ("rmse", "mae")
+    fitted.verdict = verdict(fitted.metrics[part], shallow_figures, metric, higher)
     say(fitted.verdict)

@@ -119,8 +119,18 @@ def stored_weights(pipeline: Pipeline, member: str) -> Arrays:
 
 
 def build_models(pipeline: Pipeline) -> dict[str, Any]:
-    """The networks of a pipeline, freshly built, by name."""
-    built = pipeline.build(**pipeline.hyper)
+    """The networks of a pipeline, freshly built, by name.
+
+    Weights are found again by their paths, so layers that are not named must get the same names
+    however many were built before in this process: Keras' counters start anew here.
+
+    Raises:
+        DeepfieldError: two weights of a network have the same path.
+    """
+    from deepfield.toolkit.training import names_counted_anew
+
+    with names_counted_anew():
+        built = pipeline.build(**pipeline.hyper)
     models = built if isinstance(built, dict) else {"model": built}
     for model in models.values():
         paths = Counter(v.path for v in model.weights)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
+import shlex
 import sys
+import textwrap
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from deepfield.toolkit.bundle import cache_folder, is_bundle
@@ -21,27 +25,35 @@ from deepfield.toolkit.runtime import cores
 
 Classes = Mapping[str, type[Pipeline]]
 
-_PACKAGES = (
-    "deepfield", "tensorflow", "keras", "onnxruntime", "onnx", "numpy", "scikit-learn", "pillow",
-    "tensorflow-datasets", "safetensors", "pyarrow", "jax",
-)  # fmt: skip
+_ROOT = Path(__file__).resolve().parents[1]
+_WIDTH = 100  # columns of a terminal that a table must fit
+_SPARE = 16  # a column is not made narrower than this
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Rows of equal keys as an aligned table on standard output."""
+    """Rows of equal keys as an aligned table on standard output, long cells over several lines."""
     rows = [{k: _cell(v) for k, v in row.items()} for row in rows]
     if not rows:
         return
     heads = list(rows[0])
     widths = [max(len(h), *(len(row[h]) for row in rows)) for h in heads]
+    while sum(widths) + 2 * (len(widths) - 1) > _WIDTH:
+        widest = max(range(len(widths)), key=lambda i: widths[i] if i else 0)
+        if widths[widest] <= _SPARE or not widest:
+            break
+        widths[widest] -= 1
     for cells in (heads, *(list(row.values()) for row in rows)):
-        line = "  ".join(f"{c:<{w}}" for c, w in zip(cells, widths, strict=True))
-        sys.stdout.write(line.rstrip() + "\n")
+        parts = [textwrap.wrap(c, max(1, w)) or [""] for c, w in zip(cells, widths, strict=True)]
+        for line in itertools.zip_longest(*parts, fillvalue=""):
+            text = "  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True))
+            sys.stdout.write(text.rstrip() + "\n")
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -72,61 +84,114 @@ def demo(classes: Classes, output: str, quiet: bool) -> int:
 
 
 def doctor(classes: Classes, as_json: bool) -> int:
-    """What is installed, where things are, and whether every preset holds here."""
-    facts: list[dict[str, Any]] = [
-        {"what": "python", "found": platform.python_version(), "mend": ""},
-        {"what": "machine", "found": f"{platform.machine()}, {cores()} cores", "mend": ""},
-    ]
-    for package in _PACKAGES:
-        try:
-            facts.append({"what": package, "found": metadata.version(package), "mend": ""})
-        except metadata.PackageNotFoundError:
-            needed = package != "jax"
-            mend = f"pip install {package}" if needed else ""
-            found = "missing" if needed else "not installed (only for training on several machines)"
-            facts.append({"what": package, "found": found, "mend": mend})
+    """What is installed, where things are, and whether every preset holds here.
+
+    A line a fact; a fault has the one command that mends it, and makes the exit code 1.
+    """
     import onnxruntime
 
-    devices = ", ".join(
-        p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers()
-    )
-    facts.append({"what": "prediction runs on", "found": devices, "mend": ""})
+    facts = [
+        _fact("python", platform.python_version()),
+        _fact("machine", f"{platform.machine()}, {cores()} cores"),
+        *_packages(),
+    ]
+    found = [p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers()]
+    facts.append(_fact("predicts on", ", ".join(p for p in found if p != "Azure")))
     facts.append(_cache())
     for name, cls in classes.items():
         facts += [_preset(name, cls, preset) for preset in cls.presets]
+    faults = sum(bool(fact["mend"]) for fact in facts)
     if as_json:
         for fact in facts:
             emit(fact)
-    else:
-        table(facts)
-    return 1 if any(fact["mend"] for fact in facts) else 0
+        return 1 if faults else 0
+    width = max(len(fact["what"]) for fact in facts)
+    for fact in facts:
+        found_, mend = fact["found"], fact["mend"]
+        mark = "FAULT: " if mend else ""
+        sys.stdout.write(f"{fact['what']:<{width}}  {mark}{found_}\n")
+        if mend:
+            sys.stdout.write(f"{'':<{width}}  mend:  {mend}\n")
+    told = "no fault" if not faults else "1 fault" if faults == 1 else f"{faults} faults"
+    sys.stdout.write(f"{told} found\n")
+    return 1 if faults else 0
+
+
+def _fact(what: str, found: str, mend: str = "") -> dict[str, Any]:
+    return {"what": what, "found": found, "mend": mend}
+
+
+def _pip(*words: str) -> str:
+    # Of this very interpreter: a bare `pip` is often another one's.
+    return shlex.join([sys.executable, "-m", "pip", "install", *words])
+
+
+def _packages() -> Iterator[dict[str, Any]]:
+    """The packages that ours asks for, and whether they are there in a version that was tested."""
+    from packaging.requirements import Requirement
+
+    try:
+        ours = metadata.distribution("deepfield")
+    except metadata.PackageNotFoundError:
+        yield _fact("deepfield", "runs from its folder, not installed", _pip("-e", str(_ROOT)))
+        return
+    yield _fact("deepfield", f"{ours.version} in {_ROOT}")
+    extras = [e for e in ours.metadata.get_all("Provides-Extra") or () if e != "dev"]
+    for line in ours.requires or ():
+        asked = Requirement(line)
+        extra = next((e for e in extras if asked.marker and _asks(asked, e)), "")
+        if asked.marker and not extra and not asked.marker.evaluate():
+            continue
+        wanted = f"{asked.name}{asked.specifier}"
+        try:
+            version = metadata.version(asked.name)
+        except metadata.PackageNotFoundError:
+            if extra:
+                yield _fact(asked.name, f"not installed, nor needed (for deepfield[{extra}])")
+            else:
+                yield _fact(asked.name, "missing", _pip(wanted))
+            continue
+        if asked.specifier.contains(version, prereleases=True):
+            yield _fact(asked.name, version)
+        else:
+            yield _fact(asked.name, f"{version}, tested with {asked.specifier}", _pip(wanted))
+
+
+def _asks(asked: Any, extra: str) -> bool:
+    return asked.marker.evaluate({"extra": extra}) and not asked.marker.evaluate({"extra": ""})
 
 
 def _cache() -> dict[str, Any]:
     folder = cache_folder()
     above = next(p for p in (folder, *folder.parents) if p.exists())
-    fine = os.access(above, os.W_OK)
-    mend = "" if fine else "export DEEPFIELD_CACHE=A_FOLDER_YOU_MAY_WRITE"
-    return {"what": "cache", "found": f"{folder}{'' if fine else ' (not writable)'}", "mend": mend}
+    if above.is_dir() and os.access(above, os.W_OK):
+        return _fact("cache", str(folder))
+    return _fact("cache", f"{folder} cannot be written", "export DEEPFIELD_CACHE=$(mktemp -d)")
 
 
 def _preset(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:
     what = f"{name}/{preset}"
-    if preset in cls.adopted and not is_bundle(preset_folder(cls, preset)):
-        return {"what": what, "found": "not converted yet, done when first used", "mend": ""}
+    folder = preset_folder(cls, preset)
+    adopted = preset in cls.adopted
+    if adopted and not is_bundle(folder):
+        return _fact(what, "not converted yet: done when it is first used")
     try:
         result = cls.from_bundle(preset_bundle(cls, preset)).check()
     except DeepfieldError as error:
-        mend = (
-            f"rm -r {preset_folder(cls, preset)}"
-            if preset in cls.adopted
-            else "pip install --force-reinstall deepfield"
-        )
-        return {"what": what, "found": error.message, "mend": mend}
-    found = f"golden outputs agree to {result['largest_difference']:.1g}"
+        mend = f"rm -r {shlex.quote(str(folder))}" if adopted else _again(folder)
+        return _fact(what, error.message, mend)
+    gap = result["largest_difference"]
     if result["ok"]:
-        return {"what": what, "found": found, "mend": ""}
-    return {"what": what, "found": found, "mend": "pip install --force-reinstall onnxruntime"}
+        return _fact(what, f"answers as when it was made (within {gap:.0e})")
+    mend = _pip("--force-reinstall", "onnxruntime")
+    return _fact(what, f"answers differ by {gap:.1g} from when it was made", mend)
+
+
+def _again(folder: Path) -> str:
+    """The command that brings back a preset that ships with us."""
+    if (_ROOT / ".git").exists():
+        return shlex.join(["git", "-C", str(_ROOT), "checkout", "--", str(folder.resolve())])
+    return _pip("--force-reinstall", "--no-deps", f"deepfield=={metadata.version('deepfield')}")
 
 
 # --------------------------------------------------------------------------------------- models
@@ -139,8 +204,12 @@ def models_list(classes: Classes, as_json: bool) -> int:
         for row in rows:
             emit(row)
     else:
-        table(rows)
+        table([{k: v for k, v in row.items() if k in _LISTED} for row in rows])
     return 0
+
+
+#: What `models list` shows of a row; `--json` and `models show` have all of it.
+_LISTED = ("model", "parameters", "MB", "data", "measured")
 
 
 def _row(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:
@@ -162,7 +231,7 @@ def _row(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:
     part = "test" if "test" in figures else next(iter(figures), "")
     metric = next((k for k in figures.get(part, {}) if k != "n"), "")
     if metric:
-        row["measured"] = f"{metric} {figures[part][metric]:.4g} ({part}, n={figures[part]['n']})"
+        row["measured"] = f"{metric} {figures[part][metric]:.4f} ({part}, n={figures[part]['n']})"
     row["architecture"] = config["architecture"]
     row["parameters"] = f"{config.get('parameters', 0):,}"
     row["MB"] = f"{sum(p['bytes'] for p in bundle.files.values()) / 1e6:.1f}"
@@ -184,18 +253,25 @@ def models_check(classes: Classes, model: str | None, as_json: bool) -> int:
         chosen = [(cls, preset) for cls in classes.values() for preset in cls.presets]
     else:
         chosen = [_find(classes, model)]
-    worst = 0
+    rows: list[dict[str, Any]] = []
     for cls, preset in chosen:
+        note = ""
         try:
             result = cls.from_bundle(preset_bundle(cls, preset)).check()
-        except NotFound as error:
+        except DeepfieldError as error:
             if model is not None:
                 raise
-            result = {"ok": None, "largest_difference": None, "items": 0, "note": error.message}
-        row = {"model": f"{cls.domain}/{preset}", **result}
-        worst = max(worst, 0 if result["ok"] in (True, None) else 1)
-        emit(row) if as_json else table([row])
-    return worst
+            # A network of a package that is not installed is no fault.
+            absent = preset in cls.adopted and isinstance(error, NotFound)
+            result = {"ok": None if absent else False, "largest_difference": None, "items": 0}
+            note = f"{error.message}; {error.hint}"
+        rows.append({"model": f"{cls.domain}/{preset}", **result, "note": note})
+        if as_json:
+            emit(rows[-1])
+    if not as_json:
+        heads = {"model": "model", "ok": "holds", "largest_difference": "differs by", "note": ""}
+        table([{head: row[k] for k, head in heads.items()} for row in rows])
+    return 1 if any(row["ok"] is False for row in rows) else 0
 
 
 def _find(classes: Classes, model: str) -> tuple[type[Pipeline], str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +39,7 @@ def restore(cls: type[P], bundle: Bundle, device: str = "cpu") -> P:
         pipeline.task.state = config["task"]
         if config.get("calibration"):
             pipeline.calibrator = calibrator_from_config(config["calibration"])
+            _check_calibrator(pipeline.calibrator)
         if config.get("novelty"):
             facts = {k: v for k, v in config["novelty"].items() if k != "kind"}
             pipeline.novelty = Novelty(**facts)
@@ -50,6 +52,30 @@ def restore(cls: type[P], bundle: Bundle, device: str = "cpu") -> P:
     except (UsageError, MemoryError) as error:
         raise _senseless(bundle, str(getattr(error, "message", error))) from None
     return pipeline
+
+
+#: What the numbers of a calibrator must be; others would turn its answers round, or be no answers.
+_BOUNDS = {
+    "temperature": (1e-3, 1e4),
+    "slopes": (0.0, np.inf),
+    "levels": (0.0, 1.0),
+    "widths": (0.0, np.inf),
+    "floors": (0.0, np.inf),
+    "coverage": (0.0, 1.0),
+}
+
+
+def _check_calibrator(calibrator: Any) -> None:
+    """Raise ValueError for numbers with which calibration makes no sense."""
+    for name, (low, high) in _BOUNDS.items():
+        given = getattr(calibrator, name, None)
+        rows = given if isinstance(given, Sequence) else [given]
+        for row in rows:
+            values = np.asarray([] if row is None else row, dtype=float)
+            if not ((low <= values) & (values <= high)).all():
+                raise ValueError(
+                    f"{name} of the calibration is {row!r}, expected {low:g} to {high:g}"
+                )
 
 
 def _try_on_golden(pipeline: Pipeline, bundle: Bundle) -> None:

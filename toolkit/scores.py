@@ -56,6 +56,26 @@ def top5_accuracy(targets: np.ndarray, predictions: np.ndarray) -> float:
     return float(((p >= own).sum(axis=1) <= 5).mean())
 
 
+def log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    r"""Negative log-likelihood: the mean of $-\log p(y)$ over the known targets.
+
+    Args:
+        targets: class indices, or 0 and 1; NaN (or a negative class) is missing.
+        probabilities: (n, classes) with targets (n,), or of the shape of the targets; cut at
+            1e-12, so that one miss costs much but not all.
+    """
+    p, y = np.asarray(probabilities, dtype=float), np.asarray(targets, dtype=float)
+    if p.ndim > y.ndim and p.shape[-1] > 1:
+        p, y = p.reshape(-1, p.shape[-1]), y.reshape(-1)
+        keep = (y >= 0) & ~np.isnan(p).any(axis=1)
+        likely = p[keep, y[keep].astype(int)]
+    else:
+        p, y = p.reshape(-1), y.reshape(-1)
+        keep = np.isfinite(y) & np.isfinite(p)
+        likely = np.where(y[keep] > 0.5, p[keep], 1 - p[keep])
+    return float(-np.log(np.maximum(likely, 1e-12)).mean()) if len(likely) else math.nan
+
+
 def mcc(targets: np.ndarray, predictions: np.ndarray) -> float:
     r"""Matthews' correlation, for any number of classes.
 

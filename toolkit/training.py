@@ -14,6 +14,7 @@ import math
 import os
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -143,16 +144,17 @@ def fit(
     Raises:
         DeepfieldError: the loss is not a number, or the checkpoint is of another network.
     """
-    optimizer = make_optimizer(recipe, recipe.epochs * len(train), model)
-    model.compile(
-        optimizer=optimizer,
-        loss=losses,
-        metrics=metrics,
-        loss_weights=loss_weights,
-        jit_compile=recipe.jit,
-        auto_scale_loss=recipe.precision == "mixed_float16",
-    )
-    model.optimizer.build(model.trainable_variables)
+    with _where_built(model):
+        optimizer = make_optimizer(recipe, recipe.epochs * len(train), model)
+        model.compile(
+            optimizer=optimizer,
+            loss=losses,
+            metrics=metrics,
+            loss_weights=loss_weights,
+            jit_compile=recipe.jit,
+            auto_scale_loss=recipe.precision == "mixed_float16",
+        )
+        model.optimizer.build(model.trainable_variables)
     keeper = _Keeper(train, recipe, run, valid is not None)
     extra: list[Any] = [keras.callbacks.SwapEMAWeights()] if recipe.ema and valid else []
     if run.folder is not None and os.environ.get("DEEPFIELD_TENSORBOARD"):
@@ -173,9 +175,19 @@ def fit(
                 verbose=0,
             )
     keeper.finish(model)
-    if recipe.recalibrate_bn:
+    # Of several machines none can compute by itself: there who finishes the bundle does it.
+    if recipe.recalibrate_bn and train.share.machines == 1:
         recalibrate(model, train)
     return keeper.history
+
+
+def _where_built(model: Any) -> Any:
+    """The devices of the model, for the optimiser's variables: each device has its own, or every
+    device would update the same ones.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    return model.distribute_strategy.scope()
 
 
 class _Keeper(keras.callbacks.Callback):
@@ -224,7 +236,9 @@ class _Keeper(keras.callbacks.Callback):
         for variable, value in self.counters:
             variable.assign(value)
         self.resumed, self.counters = False, []
-        row = {"epoch": epoch + 1} | {k: float(v) for k, v in (logs or {}).items()}
+        row: dict[str, float] = {"epoch": epoch + 1} | {
+            k: float(v) for k, v in (logs or {}).items()
+        }
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row["seconds"] = round(time.monotonic() - self.began, 3)
         self.history.append(row)
@@ -233,10 +247,10 @@ class _Keeper(keras.callbacks.Callback):
                 f"the loss is {row['loss']} in epoch {epoch + 1}",
                 f"lower the learning rate, now {self.recipe.learning_rate:g}",
             )
-        value = row.get(self.run.monitor, row.get("val_loss", math.inf))
-        value = -value if _higher_is_better(self.run.monitor) else value
-        if self.recipe.keep == "last" or not self.validated or value < self.best_value:
-            self.best_value, self.best_epoch = value, epoch
+        figure = row.get(self.run.monitor, row.get("val_loss", math.inf))
+        figure = -figure if _higher_is_better(self.run.monitor) else figure
+        if self.recipe.keep == "last" or not self.validated or figure < self.best_value:
+            self.best_value, self.best_epoch = figure, epoch
             self.best = self._weights()
         elif self.recipe.patience and epoch - self.best_epoch >= self.recipe.patience:
             self.model.stop_training = self.finished = True
@@ -263,6 +277,8 @@ class _Keeper(keras.callbacks.Callback):
 
     def save(self, epoch: int, batch: int) -> None:
         """Write all that the next batch depends on, in one file, in one step."""
+        if hasattr(self.model, "jax_state_sync"):  # on JAX variables are old within an epoch
+            self.model.jax_state_sync()
         state = _state(self.model)
         state |= {f"best/{path}": value for path, value in self.best.items()}
         facts = {
@@ -397,6 +413,22 @@ def seed_everything(seed: int) -> None:
 
 
 @contextlib.contextmanager
+def names_counted_anew() -> Iterator[None]:
+    """Name unnamed layers as in a process that has built none before."""
+    # Not `keras.utils.clear_session`: that also forgets the dtype policy, the random seed and the
+    # distribution.
+    from keras.src.backend.common import global_state
+
+    name = "object_name_uids"
+    counters = global_state.get_global_attribute(name)
+    global_state.set_global_attribute(name, defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(name, counters)
+
+
+@contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
     """Build layers under a dtype policy."""
     before = keras.config.dtype_policy()
@@ -438,27 +470,6 @@ def devices(names: str | None) -> Any:
     if len(wanted) > 1:
         return tf.distribute.MirroredStrategy(wanted).scope()
     return tf.device(wanted[0] if ":" in wanted[0] else f"{wanted[0]}:0")
-
-
-def join_machines(address: str, index: int, count: int) -> None:
-    """Join several machines into one training by Keras on JAX; call it before building.
-
-    Args:
-        address: `host:port` of machine 0.
-        index: of this machine.
-        count: of all.
-
-    Raises:
-        UsageError: Keras does not run on JAX here.
-    """
-    if keras.backend.backend() != "jax":
-        raise UsageError(
-            "several machines need Keras on JAX", 'pip install "deepfield[jax]"; KERAS_BACKEND=jax'
-        )
-    import jax
-
-    jax.distributed.initialize(address, count, index)
-    keras.distribution.set_distribution(keras.distribution.DataParallel())
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:

@@ -283,7 +283,7 @@ def _read_journal(journal: Path, part: Path) -> dict[str, Any]:
 
 
 def _all_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    longest = list(max(rows, key=len))
+    longest = max((list(row) for row in rows), key=len)
     return [*dict.fromkeys(c for row in rows for c in row if c not in set(longest)), *longest]
 
 

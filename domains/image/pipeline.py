@@ -266,12 +266,17 @@ class ImagePipeline(Pipeline):
     def card_text(self, config: Mapping[str, Any]) -> str:
         """What the network takes and answers."""
         f = self.framing
-        colour = "grey" if f.channels == 1 else "RGB"
+        colour = "a grey" if f.channels == 1 else "an RGB"
+        calibrated = (
+            "Probabilities are calibrated by temperature on the validation part. "
+            if config.get("calibration")
+            else "Probabilities are the network's own, not calibrated. "
+        )
         return (
-            f"Takes a {colour} picture of any size, framed to {f.height} x {f.width} pixels "
-            f"({f.fit}), and answers with one of {len(self.labels)} classes. Probabilities are "
-            "calibrated by temperature on the validation part. `in_domain` is false for pictures "
-            "whose energy is beyond that of 99 % of the validation pictures. It always names one "
+            f"Takes {colour} picture of any size, framed to {f.height} x {f.width} pixels "
+            f"({f.fit}), and answers with one of {len(self.labels)} classes. "
+            f"{calibrated}`in_domain` is false for pictures whose "
+            "energy is beyond that of 99 % of the validation pictures. It always names one "
             "of its classes: a picture of something else gets the nearest one, often with "
             "`in_domain` false, not always."
         )

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from program import environment, typed
 
 from deepfield.toolkit.console import Console
 
@@ -50,3 +51,46 @@ def test_times_are_in_words(seconds, text):
     from deepfield.toolkit.console import _clock
 
     assert _clock(seconds) == text
+
+
+def _fresh(tmp_path, **extra):
+    for name in ("home", "tmp", "work"):
+        (tmp_path / name).mkdir()
+    own = environment(HOME=str(tmp_path / "home"), TMPDIR=str(tmp_path / "tmp"), **extra)
+    for name in ("MPLCONFIGDIR", "KERAS_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        own.pop(name, None)
+    return own
+
+
+def _names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def _left(tmp_path):
+    folders = ("home", "tmp", "work")
+    return {f: names for f in folders if (names := _names(tmp_path / f))}
+
+
+def test_libraries_keep_their_files_in_our_cache(tiny, tmp_path):
+    own = _fresh(tmp_path, DEEPFIELD_CACHE=str(tmp_path / "cache"))
+    arguments = ("image", "explain", "sample:digit", "-m", str(tiny), "-o", "why.png")
+    run = typed(*arguments, env=own, cwd=tmp_path / "work")
+    assert run.code == 0, run.err
+    assert _left(tmp_path) == {"work": ["why.png"]}
+    assert _names(tmp_path / "cache") == ["keras", "matplotlib"]
+
+
+def test_without_a_cache_libraries_get_a_folder_that_goes_with_the_process(tmp_path):
+    (tmp_path / "file").touch()  # no folder can be made below it
+    own = _fresh(tmp_path, DEEPFIELD_CACHE=str(tmp_path / "file" / "cache"))
+    run = typed("image", "describe", "lenet5", "--json", env=own, cwd=tmp_path / "work")
+    assert run.code == 0 and not run.err, run.err
+    assert not _left(tmp_path)
+
+
+def test_an_html_report_of_an_evaluation_leaves_home_alone(tiny, tmp_path):
+    own = _fresh(tmp_path, DEEPFIELD_CACHE=str(tmp_path / "cache"))
+    arguments = ("image", "evaluate", "sample:digits-csv", "-m", str(tiny), "--html", "page.html")
+    run = typed(*arguments, env=own, cwd=tmp_path / "work")
+    assert run.code == 0, run.err
+    assert _left(tmp_path) == {"work": ["page.html"]}

@@ -131,3 +131,18 @@ def test_paired_bootstrap_sees_a_difference_that_single_intervals_hide(rng):
     gap = scores.paired_bootstrap(scores.rmse, y, first, second, repeats=300)
     assert 0 < gap.low < gap.value < gap.high
     assert scores.bootstrap(scores.rmse, y, first, repeats=300).low < scores.rmse(y, second)
+
+
+def test_log_loss_is_scikit_learns_and_passes_over_what_is_missing(rng):
+    from sklearn.metrics import log_loss
+
+    p = rng.dirichlet(np.ones(4), size=50)
+    y = rng.integers(0, 4, 50)
+    assert scores.log_loss(y, p) == pytest.approx(log_loss(y, p, labels=range(4)))
+    holes = np.append(y.astype(float), [np.nan, -1])
+    assert scores.log_loss(holes, np.concatenate([p, p[:2]])) == pytest.approx(log_loss(y, p))
+    tasks = rng.uniform(size=(50, 3))
+    hits = (rng.uniform(size=(50, 3)) < tasks).astype(float)
+    own = np.mean([log_loss(hits[:, t], tasks[:, t]) for t in range(3)])
+    assert scores.log_loss(hits, tasks) == pytest.approx(own)
+    assert np.isnan(scores.log_loss(np.array([np.nan]), np.array([0.5])))

@@ -1,0 +1,206 @@
+"""demo, doctor and models as a user types them."""
+
+import json
+import shlex
+import shutil
+import sys
+
+import pytest
+from program import here, typed
+
+from deepfield.domains import DOMAINS, domain
+from deepfield.toolkit import program
+
+PRESETS = [f"{name}/{preset}" for name in DOMAINS for preset in domain(name).presets]
+SHIPPED = [p for p in PRESETS if p.partition("/")[2] not in domain(p.partition("/")[0]).adopted]
+
+
+@pytest.fixture
+def presets(tiny, tmp_path, monkeypatch):
+    """Every preset of the image domain is a copy of the tiny bundle, the adopted one not there."""
+    folder = tmp_path / "presets"
+    for name in domain("image").presets:
+        if name not in domain("image").adopted:
+            shutil.copytree(tiny, folder / name)
+    from deepfield.toolkit import presets
+
+    for module in (presets, program):
+        monkeypatch.setattr(module, "preset_folder", lambda cls, name: folder / name)
+    monkeypatch.setenv("DEEPFIELD_CACHE", str(tmp_path / "cache"))
+    return folder
+
+
+# -- doctor
+
+
+def doctor():
+    run = here("doctor", "--json")
+    assert not run.err
+    return run.code, {f["what"]: f for f in map(json.loads, run.out.splitlines())}
+
+
+def test_a_sound_installation_has_no_fault(presets, monkeypatch):
+    code, facts = doctor()
+    assert {"python", "machine", "deepfield", "tensorflow", "predicts on", "cache"} <= set(facts)
+    assert set(PRESETS) <= set(facts)
+    assert code == 0 and not [f for f in facts.values() if f["mend"]]
+    run = here("doctor")
+    assert run.code == 0 and "FAULT" not in run.out and run.out.endswith("\nno fault found\n")
+    assert all(len(line) <= 100 or "cache" in line for line in run.out.splitlines())  # a long path
+
+
+def test_what_is_optional_is_no_fault(presets):
+    _, facts = doctor()
+    assert "not converted yet" in facts["image/efficientnet_lite0_imagenet"]["found"]
+    jax = facts["jax"]
+    assert not jax["mend"]
+
+
+def test_a_damaged_preset_is_a_fault_with_its_mend(presets):
+    (presets / "lenet5_mnist" / "model.onnx").write_bytes(b"x")
+    shutil.rmtree(presets / "small_cnn_digits")
+    code, facts = doctor()
+    assert code == 1
+    faults = {name: f for name, f in facts.items() if f["mend"]}
+    assert set(faults) == {"image/lenet5_mnist", "image/small_cnn_digits"}
+    assert "model.onnx" in faults["image/lenet5_mnist"]["found"]
+    assert "missing" in faults["image/small_cnn_digits"]["found"]
+    for fault in faults.values():
+        assert shlex.split(fault["mend"])[0] in ("git", sys.executable)
+    run = here("doctor")
+    assert run.code == 1 and run.out.count("FAULT: ") == run.out.count("mend:  ") == 2
+    assert run.out.endswith("\n2 faults found\n")
+
+
+def test_a_damaged_converted_network_is_removed_to_be_converted_again(presets, tiny):
+    folder = shutil.copytree(tiny, presets / "efficientnet_lite0_imagenet")
+    (folder / "card.md").unlink()
+    code, facts = doctor()
+    fact = facts["image/efficientnet_lite0_imagenet"]
+    assert code == 1 and "card.md is missing" in fact["found"]
+    assert shlex.split(fact["mend"]) == ["rm", "-r", str(folder)]
+
+
+def test_a_missing_package_and_an_untested_version_are_faults(presets, monkeypatch):
+    from importlib import metadata
+
+    real = metadata.version
+
+    def version(name):
+        if name == "pyarrow":
+            raise metadata.PackageNotFoundError(name)
+        return "2.5.0" if name == "keras" else real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    code, facts = doctor()
+    assert code == 1
+    for name in ("pyarrow", "keras"):
+        python, *rest = shlex.split(facts[name]["mend"])
+        assert python == sys.executable and rest[:3] == ["-m", "pip", "install"]
+        assert rest[3].startswith(f"{name}<") and ">=" in rest[3]  # the versions that were tested
+    assert facts["pyarrow"]["found"] == "missing" and "2.5.0" in facts["keras"]["found"]
+
+
+def test_a_cache_that_cannot_be_written_is_a_fault(presets, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DEEPFIELD_CACHE", str(tmp_path / "file" / "cache"))
+    code, facts = doctor()
+    assert code == 1 and facts["cache"]["mend"] == "export DEEPFIELD_CACHE=$(mktemp -d)"
+
+
+# -- models
+
+
+def test_models_are_listed_in_a_hundred_columns(presets):
+    run = here("models", "list")
+    assert run.code == 0 and not run.err
+    lines = run.out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0].split() == ["model", "parameters", "MB", "data", "measured"]
+    starts = [line.split()[0] for line in lines if line.startswith("image/")]
+    assert starts == [p for p in PRESETS if p.startswith("image/")]
+    run = here("models", "list", "--json")
+    rows = [json.loads(line) for line in run.out.splitlines()]
+    assert [row["model"] for row in rows] == PRESETS
+    assert "accuracy" in rows[1]["measured"] and rows[1]["architecture"] == "small_cnn"
+
+
+def test_a_long_cell_goes_on_in_the_next_line(capsys):
+    program.table([{"a": "x" * 30, "b": "word " * 40, "c": ""}, {"a": "y", "b": "", "c": True}])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100 and lines[-1].split() == ["y", "yes"]
+    assert sum(line.count("word") for line in lines) == 40
+    program.table([{"a": "", "": ""}])
+    program.table([])
+
+
+def test_a_model_is_shown_by_its_full_or_bare_name(presets):
+    run = here("models", "show", "image/small_cnn_digits")
+    assert run.code == 0 and run.out.startswith("# image/") and "## Measured" in run.out
+    assert here("models", "show", "small_cnn_digits").out == run.out
+    run = here("models", "show", "small_cnn_digit")
+    assert run.code == 4 and run.two_lines and "small_cnn_digits" in run.err
+
+
+def test_models_are_checked_one_or_all(presets, monkeypatch):
+    run = here("models", "check", "small_cnn_digits")
+    assert run.code == 0 and "yes" in run.out and max(map(len, run.out.splitlines())) <= 100
+    (presets / "lenet5_mnist" / "model.onnx").write_bytes(b"x")
+    run = here("models", "check", "lenet5_mnist")
+    assert run.code == 5 and run.two_lines
+    monkeypatch.setattr(domain("image"), "adopted", {})
+    run = here("models", "check", "--json")
+    rows = {r["model"]: r for r in map(json.loads, run.out.splitlines())}
+    assert run.code == 1 and list(rows) == PRESETS
+    assert [r["ok"] for r in rows.values()] == [False, True, False, True]
+    assert "model.onnx" in rows["image/lenet5_mnist"]["note"]
+    run = here("models", "check")
+    assert run.code == 1 and run.out.count("NO") == 2 and run.out.count("holds") == 1
+
+
+def test_an_output_that_moved_is_found(presets, monkeypatch):
+    monkeypatch.setattr(
+        domain("image"), "check", lambda self: {"ok": False, "largest_difference": 0.5, "items": 3}
+    )
+    assert here("models", "check", "small_cnn_digits").code == 1
+    code, facts = doctor()
+    assert code == 1 and "differ by 0.5" in facts["image/small_cnn_digits"]["found"]
+    assert "--force-reinstall onnxruntime" in facts["image/small_cnn_digits"]["mend"]
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["models", "nosuch"], ["models", "show"],
+                                       ["doctor", "x"], ["demo", "--nosuch"]])  # fmt: skip
+def test_wrong_usage_is_code_2(arguments):
+    run = here(*arguments)
+    assert run.code == 2 and (run.two_lines or "Commands:" in run.out)
+
+
+# -- what ships
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", SHIPPED)
+def test_a_shipped_preset_answers_as_when_it_was_made(preset):
+    run = typed("models", "check", preset, "--json")
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["ok"] is True
+    assert typed("models", "show", preset).out.startswith(f"# {preset}\n")
+
+
+@pytest.mark.slow
+def test_the_demonstration_answers_and_writes_one_page(tmp_path):
+    run = typed("demo", "-o", "page.html", cwd=tmp_path)
+    assert run.code == 0 and "Traceback" not in run.err, run.err
+    lines = run.out.splitlines()
+    assert lines[0].split()[:4] == ["domain", "input", "model", "answer"]
+    assert max(map(len, lines)) <= 100
+    for preset in SHIPPED:
+        assert preset.partition("/")[2] in run.out
+    assert "reinstall" not in run.out + run.err
+    assert run.err.endswith("wrote page.html\n")
+    page = (tmp_path / "page.html").read_text()
+    assert page.rstrip().endswith("</html>") and 'src="data:image/png' in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script src" not in page
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+    quiet = typed("demo", "-o", "page.html", "-q", cwd=tmp_path)
+    assert quiet.code == 0 and not quiet.err

@@ -1,0 +1,121 @@
+"""ONNX and LiteRT say what Keras says; what half precision holds is stored in it."""
+
+import keras
+import numpy as np
+import onnx
+import pytest
+import toy_models
+from keras import layers
+from onnx import TensorProto
+
+from deepfield.domains.image.models import small_cnn
+from deepfield.toolkit import export
+from deepfield.toolkit.errors import DeepfieldError
+from deepfield.toolkit.packing import round_weights
+from deepfield.toolkit.runtime import Network
+
+RNG = np.random.default_rng(0)
+
+
+def ready(model):
+    """Statistics of batch normalisation as after training, and weights in half precision."""
+    for variable in model.weights:
+        if "moving" in variable.path:
+            variable.assign(RNG.uniform(0.5, 2, variable.shape))
+    return round_weights(model)
+
+
+@pytest.fixture(scope="module")
+def picture():
+    keras.utils.set_random_seed(0)
+    model = ready(toy_models.shaky((8, 8, 1), 2))
+    return model, export.to_onnx(model)
+
+
+def test_weights_are_stored_in_half_precision_behind_a_cast(picture):
+    model, data = picture
+    graph = onnx.load_from_string(data).graph
+    large = [t for t in graph.initializer if np.prod(t.dims) >= 16
+             and t.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16)]  # fmt: skip
+    assert large and all(t.data_type == TensorProto.FLOAT16 for t in large)
+    casts = {n.input[0]: n for n in graph.node if n.op_type == "Cast"}
+    for tensor in large:
+        (to,) = [a.i for a in casts[tensor.name].attribute if a.name == "to"]
+        assert to == TensorProto.FLOAT
+    kernels = sum(np.prod(v.shape) for v in model.weights if np.prod(v.shape) >= 16)
+    assert sum(np.prod(t.dims) for t in large) >= kernels
+    onnx.checker.check_model(onnx.load_from_string(data))
+
+
+def test_weights_that_half_precision_would_change_stay_single():
+    x = keras.Input((6,), name="x")
+    model = keras.Model(x, layers.Dense(8, name="y")(x))
+    model.get_layer("y").kernel.assign(np.full((6, 8), 0.1, "float32"))
+    graph = onnx.load_from_string(export.to_onnx(model)).graph
+    assert {t.data_type for t in graph.initializer if len(t.dims) == 2} == {TensorProto.FLOAT}
+
+
+def test_batch_normalisation_stays_one_operator(picture):
+    operators = [n.op_type for n in onnx.load_from_string(picture[1]).graph.node]
+    assert operators.count("BatchNormalization") == 1
+    assert "Conv" in operators
+
+
+def test_names_and_free_axes_are_those_of_keras():
+    keras.utils.set_random_seed(0)
+    model = round_weights(toy_models.sorter(2, 3))
+    data = export.to_onnx(model)
+    graph = onnx.load_from_string(data).graph
+    assert [i.name for i in graph.input] == ["steps"]
+    assert [o.name for o in graph.output] == ["logits"]
+    axes = [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
+    assert axes == [0, 0, 2]  # 0: any number of items, of any length
+    ours, theirs = Network(data, "sorter"), export.keras_network(model)
+    for shape in ((1, 1, 2), (3, 7, 2), (2, 40, 2)):
+        batch = {"steps": RNG.normal(size=shape).astype("float32")}
+        assert export.disagreement(ours(batch), theirs(batch)) <= 1e-5
+
+
+def test_a_network_that_does_not_convert_is_a_named_error(monkeypatch):
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, layers.Dense(2)(x))
+
+    def fail(*_, **__):
+        raise ValueError("no operator for Strange")
+
+    monkeypatch.setattr(model, "export", fail)
+    with pytest.raises(DeepfieldError, match="ONNX: no operator for Strange"):
+        export.to_onnx(model)
+    with pytest.raises(DeepfieldError, match="LiteRT: no operator for Strange"):
+        export.to_litert(model, "nowhere.tflite")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "gap"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], 0),
+        ([0.0], [0.5], 0.5),  # small numbers: the difference itself
+        ([1010.0], [1000.0], 0.01),  # large ones: relative to theirs
+        ([np.inf, -np.inf], [np.inf, -np.inf], 0),
+        ([np.nan], [1.0], np.inf),
+        ([1.0, 1.0], [1.0], np.inf),
+        ([], [], 0),
+    ],
+)
+def test_disagreement_is_the_largest_difference_against_the_second(ours, theirs, gap):
+    a, b = ({"y": np.array(v)} for v in (ours, theirs))
+    assert export.disagreement(a, b) == pytest.approx(gap)
+
+
+def test_onnx_and_litert_agree_with_keras_for_small_cnn(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = ready(small_cnn((12, 12, 1), 5, filters=4))
+    name = model.inputs[0].name
+    batch = {name: RNG.uniform(0, 255, (3, 12, 12, 1)).astype("float32")}
+    theirs = export.keras_network(model)(batch)
+    assert export.disagreement(Network(export.to_onnx(model), "n")(batch), theirs) <= 1e-4
+    export.to_litert(model, tmp_path / "n.tflite")
+    ours = export.litert_network(tmp_path / "n.tflite")(batch)
+    wanted = next(iter(theirs.values()))
+    answers = next(iter(ours.values()))
+    assert export.disagreement({"y": answers}, {"y": wanted}) <= 1e-4

@@ -1,0 +1,164 @@
+"""Fine-tuning trains the head first; settings and names are checked before anything is trained."""
+
+import keras
+import numpy as np
+import pytest
+import toys
+from keras import layers
+
+from deepfield.toolkit import fitting, packing, training
+from deepfield.toolkit.errors import UnusableModel, UsageError
+
+
+def unnamed(input_shape, classes, filters=4):
+    """A network whose author named no layer."""
+    x = keras.Input(input_shape, name="pixels")
+    h = layers.Conv2D(filters, 3, activation="relu")(x)
+    h = layers.BatchNormalization()(h)
+    h = layers.Dense(8, activation="relu")(layers.Flatten()(h))
+    h = layers.Dense(8, activation="relu")(h)
+    return keras.Model(x, layers.Dense(classes, name="logits")(h))
+
+
+class Unnamed(toys.Pictures):
+    def build(self, **hyper):
+        return unnamed(**self.build_arguments(), **hyper)
+
+
+class Kinds(toys.Pictures):
+    """The same pictures with a third class: blank ones. The head must be another."""
+
+    def read(self, source, **options):
+        for index, sample in enumerate(super().read(source, **options)):
+            if index % 3 == 0:
+                sample.data[:], sample.target = sample.data * 0.1, "blank"
+            yield sample
+
+
+# -- fine-tuning
+
+
+@pytest.fixture(scope="module")
+def base():
+    pipeline = toys.Pictures()
+    pipeline.fit("toy", settings={"epochs": 2}, seed=1)
+    pipeline.name = "base"
+    return pipeline
+
+
+def weights_of(model):
+    return {v.path: np.array(v) for v in model.weights}
+
+
+def test_at_first_only_the_head_learns_and_then_everything(base, monkeypatch):
+    before, stages = weights_of(base.model), []
+    fit = training.fit
+
+    def watched(model, *arguments, **named):
+        start = weights_of(model)
+        rows = fit(model, *arguments, **named)
+        stages.append((start, weights_of(model)))
+        return rows
+
+    monkeypatch.setattr(training, "fit", watched)
+    base.__class__ = Kinds
+    try:
+        tuned, fitted = base.finetune("toy", settings={"epochs": 2}, seed=1)
+    finally:
+        base.__class__ = toys.Pictures
+    (start, middle), (_, end) = stages
+    taken = [path for path in before if not path.startswith("logits/")]
+    assert len(taken) == 6
+    for path in taken:  # taken over, and untouched by the first stage, moving averages too
+        np.testing.assert_array_equal(start[path], before[path])
+        np.testing.assert_array_equal(middle[path], before[path])
+        assert not np.array_equal(end[path], before[path]), path
+    for path in ("logits/kernel", "logits/bias"):
+        assert not np.array_equal(middle[path], start[path])
+        assert not np.array_equal(end[path], middle[path])
+    assert tuned.task.labels == ["across", "blank", "upright"]
+    assert [row["stage"] for row in fitted.history] == [0, 1, 1]
+    assert all(layer.trainable for layer in tuned.model.layers)
+    for path, value in weights_of(base.model).items():  # the base itself stays as it was
+        np.testing.assert_array_equal(value, before[path])
+
+
+def test_with_the_same_classes_there_is_no_new_head(base):
+    _, fitted = base.finetune("toy", settings={"epochs": 1}, seed=1)
+    assert [row["stage"] for row in fitted.history] == [0]
+
+
+def test_a_network_that_shares_nothing_is_refused(base):
+    run = fitting._Fit(
+        base, fitting.Recipe(), {}, None, 0, False, None, print, None, "", "", 5.0,
+        {"model": {"other/kernel": np.zeros(3)}}, "base",
+    )  # fmt: skip
+    with pytest.raises(UnusableModel, match="'base' shares no weights"):
+        run._stages("model", packing.build_models(base)["model"])
+
+
+# -- settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"fliters": 3}, "did you mean filters"),
+        ({"epoch": 3}, "did you mean epochs"),
+        ({"classes": 3}, "classes"),
+        ({"epochs": "many"}, "default is"),
+        ({"epochs": 2.5}, "default is"),
+        ({"dropout": True}, "default is"),
+    ],
+)
+def test_a_setting_that_nobody_knows_or_of_another_kind_is_refused(settings, named):
+    with pytest.raises(UsageError) as raised:
+        fitting.sort_settings(toys.Pictures(), settings)
+    assert next(iter(settings)) in raised.value.message
+    assert named in raised.value.message + raised.value.hint
+
+
+def test_finetune_refuses_unknown_settings_too(base):
+    with pytest.raises(UsageError, match="fliters"):
+        base.finetune("toy", settings={"fliters": 3})
+
+
+def test_settings_go_to_the_recipe_and_to_the_builder():
+    recipe, hyper = fitting.sort_settings(toys.Pictures(), {"epochs": 3, "filters": 5})
+    assert (recipe.epochs, hyper) == (3, {"filters": 5})
+
+
+# -- names of layers
+
+
+def test_paths_of_weights_do_not_depend_on_what_was_built_before():
+    pipeline = Unnamed()
+    pipeline.task.learn(["across", "upright"])
+    first = [v.path for v in packing.build_models(pipeline)["model"].weights]
+    layers.Dense(3), layers.Conv2D(2, 3)
+    assert [v.path for v in packing.build_models(pipeline)["model"].weights] == first
+    assert "dense/kernel" in first and "dense_1/kernel" in first
+
+
+def test_building_disturbs_neither_names_nor_policy_nor_live_models():
+    pipeline = Unnamed()
+    pipeline.task.learn(["across", "upright"])
+    live, number = packing.build_models(pipeline)["model"], layers.Dense(1).name
+    x = np.ones((2, 8, 8, 1), "float32")
+    before = np.array(live(x))
+    with training.precision("mixed_bfloat16"):
+        packing.build_models(pipeline)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert layers.Dense(1).name == f"dense_{int(number.partition('_')[2] or 0) + 1}"
+    np.testing.assert_array_equal(live(x), before)
+
+
+def test_a_network_of_unnamed_layers_comes_back_from_its_bundle(tmp_path):
+    layers.Dense(3), layers.Dense(3)
+    pipeline = Unnamed()
+    pipeline.fit("toy", out=tmp_path / "m", settings={"epochs": 1}, seed=1)
+    loaded = Unnamed.load(tmp_path / "m")
+    for path, value in weights_of(loaded.model).items():
+        np.testing.assert_array_equal(value, weights_of(pipeline.model)[path])
+    tuned, _ = loaded.finetune("toy", settings={"epochs": 1})
+    assert set(weights_of(tuned.model)) == set(weights_of(pipeline.model))

@@ -1,0 +1,70 @@
+"""Cross-validation: every sample is answered once, by a network that never saw it."""
+
+import csv
+from dataclasses import replace
+from typing import ClassVar
+
+import pytest
+import toys
+
+from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.folds import cross_validate
+from deepfield.toolkit.pipeline import Pipeline
+
+
+class Watched(toys.Measured):
+    """Remembers of which samples each network has learnt."""
+
+    seen: ClassVar = []
+
+    def fit(self, data, **arguments):
+        self.seen.append({s.id for s in data})
+        return Pipeline.fit(self, data, **arguments)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    monkeypatch.setattr(Watched, "seen", [])
+    return Watched
+
+
+def validate(make, data, tmp_path, count=3):
+    out = tmp_path / "rows.csv"
+    arguments = {"settings": {"epochs": 1}, "seed": 1}
+    result = cross_validate(make, data, count, str(out), "csv", arguments)
+    with out.open() as stream:
+        return result, list(csv.DictReader(stream))
+
+
+def test_every_sample_is_answered_once_by_a_network_that_never_saw_it(watched, tmp_path):
+    result, rows = validate(watched, "toy:90", tmp_path)
+    assert sorted(r["id"] for r in rows) == sorted(f"toy{i}" for i in range(90))
+    for row in rows:
+        assert row["id"] not in watched.seen[int(row["fold"]) - 1]
+        assert row["target"] and row["mass"]
+    assert all(len(seen) == 60 for seen in watched.seen)
+    assert (result["n"], result["rejected"]) == (90, 0)
+    assert set(result["groups"]) == {"fold 1", "fold 2", "fold 3"}
+    assert set(result["metrics"]) == set(result["groups"]["fold 1"])
+
+
+def test_groups_are_kept_whole(watched, tmp_path):
+    samples = [replace(s, group=f"family {i % 9}") for i, s in enumerate(watched().read("toy:90"))]
+    _, rows = validate(watched, samples, tmp_path)
+    folds = {}
+    for row in rows:
+        folds.setdefault(int(row["id"].removeprefix("toy")) % 9, set()).add(row["fold"])
+    assert all(len(where) == 1 for where in folds.values())
+    assert set.union(*folds.values()) == {"1", "2", "3"}
+
+
+def test_samples_without_a_target_are_counted_as_rejected(watched, tmp_path):
+    samples = list(watched().read("toy:60"))
+    samples[3] = replace(samples[3], target=None)
+    result, rows = validate(watched, samples, tmp_path, 2)
+    assert (result["n"], result["rejected"], len(rows)) == (59, 1, 59)
+
+
+def test_one_fold_is_refused(watched, tmp_path):
+    with pytest.raises(UsageError, match="--folds 1"):
+        validate(watched, "toy:90", tmp_path, 1)
