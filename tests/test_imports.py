@@ -27,6 +27,8 @@ MAY_USE_KERAS = (
     r"|toolkit/(training|machines|batches|normalisation|structure|explain|export|testing(_pipelines)?)\.py"
     r"|domains/[^/]+/(models|adopt|conversion)\.py"
 )
+# TFDS works on TensorFlow: its reader imports it early, to keep its start-up chatter off the screen.
+TFDS = {("domains/image/data.py", "tensorflow")}
 HEAVY = {"tensorflow", "keras", "scipy", "sklearn", "pandas", "librosa", "matplotlib"}
 ON_THE_WAY_OF_A_PREDICTION = (
     r"toolkit/(errors|data|pipeline|bundle|runtime|calibration|novelty|recipe|tasks|presets|writers|console|registry)\.py"
@@ -107,6 +109,8 @@ def test_keras_is_imported_only_where_networks_are(file):
     if re.fullmatch(MAY_USE_KERAS, file):
         return
     for module, line, _ in imports(file):
+        if (file, module) in TFDS:
+            continue
         assert module.split(".")[0] not in DEEP_LEARNING, f"{file}:{line} imports {module}"
 
 
