@@ -27,7 +27,7 @@ MAY_USE_KERAS = (
     r"|toolkit/(training|machines|batches|normalisation|structure|explain|export|testing(_pipelines)?)\.py"
     r"|domains/[^/]+/(models|adopt|conversion)\.py"
 )
-# TFDS works on TensorFlow: its reader imports it early, to keep its start-up chatter off the screen.
+# TFDS works on TensorFlow: its reader imports it early, to keep its chatter off the screen.
 TFDS = {("domains/image/data.py", "tensorflow")}
 HEAVY = {"tensorflow", "keras", "scipy", "sklearn", "pandas", "librosa", "matplotlib"}
 ON_THE_WAY_OF_A_PREDICTION = (
