@@ -49,8 +49,9 @@ class RandomLight2D(keras.layers.Layer):
         True
 
     Source:
-        The colour part of A. Krizhevsky et al. 2012, section 4.1, is a shift along principal
-        components; ours is the plain photographer's pair.
+        A. Krizhevsky, I. Sutskever & G. Hinton, "ImageNet classification with deep convolutional
+        neural networks", NIPS 2012, section 4.1. Deviations: they shift colours along the
+        principal components of the training pictures; ours is the plain photographer's pair.
     """
 
     def __init__(
