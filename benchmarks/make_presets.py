@@ -1,7 +1,7 @@
 """Name and run the command of every shipped preset, as its config.json records it.
 
-Run from the root of the repository. Where the record starts with `../shared/data`, `--data` says
-where that folder lies here. `--list` only names the commands.
+Run from the root of the repository. Records name training files as `data/...`: `--data` says where
+that folder lies here. `--list` only names the commands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 from measuring import PROGRAM, ROOT
 
-RECORDED = "../shared/data"
+RECORDED = "data/"
 
 
 def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
@@ -25,7 +25,9 @@ def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
         if names and folder.name not in names:
             continue
         words = shlex.split(json.loads(config.read_text())["command"])[1:]
-        words = [data + w.removeprefix(RECORDED) if w.startswith(RECORDED) else w for w in words]
+        words = [
+            f"{data}/{w.removeprefix(RECORDED)}" if w.startswith(RECORDED) else w for w in words
+        ]
         for flag in ("--output", "-o"):
             if flag in words:
                 words[words.index(flag) + 1] = str(folder.relative_to(ROOT))
@@ -35,7 +37,7 @@ def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default=RECORDED)
+    parser.add_argument("--data", default="../shared/data")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", nargs="*", help="presets; all without one")
     given = parser.parse_args()
