@@ -52,7 +52,7 @@ def part_of(config: Figures) -> str:
 
 
 def percent(share: float, digits: int = 2) -> str:
-    return f"{100 * share:.{digits}f} %"
+    return f"{max(0.0, 100 * share):.{digits}f} %"
 
 
 def interval(config: Figures, metric: str) -> tuple[float, float]:
