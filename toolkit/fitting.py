@@ -6,7 +6,6 @@ it (calibration, figures, golden outputs, the ONNX file) belongs to the network 
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import inspect
 import json
@@ -410,8 +409,7 @@ def measure(
             pipeline.calibrator, doubt = calibrated_if_better(task, own, targets["valid"], seed)
             if doubt:
                 say(f"not calibrated: {doubt}")
-        with contextlib.suppress(NotImplementedError):
-            pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
+        pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
     for part in held:
         before = task.predictions(outputs[part], None)
         after = task.predictions(outputs[part], pipeline.calibrator)

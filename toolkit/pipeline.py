@@ -123,15 +123,11 @@ class Pipeline:
         """
         raise NotImplementedError
 
-    def target(self, item: Any, sample: Sample) -> Any:
-        """The target of an item: that of its sample, unless the domain knows better."""
-        return sample.target
-
-    def targets(self, sample: Sample) -> Iterable[Any]:
-        """The targets of a sample's items, as `Task.learn` is told them before anything is
-        encoded; a domain whose `target` takes them from elsewhere says so here.
+    def targets(self, sample: Sample) -> Sequence[Any]:
+        """What is to be learned of a sample: one target for each item of `expand`, in their
+        order, or a single one for all of them.
         """
-        yield sample.target
+        return [sample.target]
 
     def lesson(self, name: str, item: Encoded) -> tuple[Arrays, Arrays]:
         """Inputs and targets from which the network `name` learns an item: the item's own. Of
@@ -193,15 +189,11 @@ class Pipeline:
         """Names of the layers that stay frozen while `finetune` trains the whole network."""
         return set()
 
-    def fit_novelty(self, outputs: Arrays) -> Novelty:
-        """What `in_domain` is judged by, from validation outputs.
-
-        Raises:
-            NotImplementedError: the outputs cannot tell (they are no logits).
+    def fit_novelty(self, outputs: Arrays) -> Novelty | None:
+        """What `in_domain` is judged by, from validation outputs; None where they cannot tell
+        (they are no logits).
         """
-        if not self.task.logits:
-            raise NotImplementedError
-        return Novelty.fit(self.novelty_outputs(outputs))
+        return Novelty.fit(self.novelty_outputs(outputs)) if self.task.logits else None
 
     def card_text(self, config: Mapping[str, Any]) -> str:
         """The domain's own paragraphs of a model card: data and licence, intended use, limits."""
@@ -296,16 +288,20 @@ class Pipeline:
             if sample.fault is not None:
                 yield Encoded(sample, fault=sample.fault)
                 continue
+            told = self.targets(sample) if targets else []
             try:
-                for item in self.expand(sample):
-                    yield self._encode_one(item, sample, targets)
+                for index, item in enumerate(self.expand(sample)):
+                    target = told[index : index + 1] if len(told) > 1 else told
+                    yield self._encode_one(item, sample, target if targets else None)
             except BadInput as error:
                 yield Encoded(sample, fault=error.reason)
 
-    def _encode_one(self, item: Any, sample: Sample, targets: bool) -> Encoded:
+    def _encode_one(self, item: Any, sample: Sample, told: Sequence[Any] | None) -> Encoded:
+        if told is not None and not told:
+            return Encoded(sample, fault="fewer targets than items")
         try:
             arrays, context = self.encode(item)
-            target = self.task.encode(self.target(item, sample)) if targets else None
+            target = self.task.encode(told[0]) if told else None
         except BadInput as error:
             return Encoded(sample, fault=error.reason)
         return Encoded(sample, arrays, context, target)

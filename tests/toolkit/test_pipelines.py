@@ -64,6 +64,14 @@ def test_one_bad_window_costs_its_own_row(trained):
     assert rows[1]["reason"] == "not a number at 8"
 
 
+def test_every_window_has_a_target_of_its_own(trained):
+    series = Sample("s", np.arange(24.0), target=["up", "down"])
+    items = list(trained(toys.Windows).encoded([series], targets=True))
+    labels = trained(toys.Windows).task.labels
+    assert [labels[int(next(iter(i.target.values())))] for i in items[:2]] == ["up", "down"]
+    assert items[2].target is None and items[2].fault == "fewer targets than items"
+
+
 def test_an_answer_is_a_sentence_of_the_input(trained):
     story = [["ann", "is", "in", "the", "attic"], ["bob", "is", "in", "the", "barn"]]
     rows = list(trained(toys.Story).predict([Sample("s", (story, ["where", "is", "bob"]))]))

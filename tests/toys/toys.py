@@ -84,9 +84,6 @@ class Windows(Toy):
     def targets(self, sample):
         return sample.target
 
-    def target(self, item, sample):
-        return sample.target[item[0] // self.LENGTH]
-
     def decode(self, outputs, context):
         return {"start": context, **super().decode(outputs, context)}
 
