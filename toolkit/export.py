@@ -46,6 +46,7 @@ def to_onnx(model: Any) -> bytes:
             ) from error
         graph = onnx.load(path)
     _rename_outputs(graph, list(model.output_names))
+    _without_last_axis_of_one(graph)
     _halve(graph)
     return graph.SerializeToString()
 
@@ -105,6 +106,43 @@ def _rename_outputs(graph: Any, names: list[str]) -> None:
         if output.name != name:
             graph.graph.node.append(helper.make_node("Identity", [output.name], [name]))
             output.name = name
+
+
+def _without_last_axis_of_one(graph: Any) -> None:
+    """Take the last axis away where a scalar meets an array with only one element along it.
+
+    Grey pictures are such arrays. ONNX Runtime would go through them element by element, fifty
+    times slower: an eighth of the time of a small network.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    inferred = onnx.shape_inference.infer_shapes(graph).graph
+    dims = {
+        value.name: value.type.tensor_type.shape.dim
+        for value in (*inferred.value_info, *graph.graph.input)
+    }
+    scalars = {tensor.name for tensor in graph.graph.initializer if not tensor.dims}
+    axis, nodes = "last_axis", []
+    for node in graph.graph.node:
+        arrays = [name for name in node.input if name not in scalars]
+        slow = node.op_type in ("Add", "Sub", "Mul", "Div") and len(arrays) == 1
+        if not slow or [d.dim_value for d in dims.get(arrays[0], ())][1:][-1:] != [1]:
+            nodes.append(node)
+            continue
+        name = node.output[0]
+        before, after = f"{name}/before", f"{name}/after"
+        inputs = [before if given == arrays[0] else given for given in node.input]
+        nodes += [
+            helper.make_node("Squeeze", [arrays[0], axis], [before]),
+            helper.make_node(node.op_type, inputs, [after], name=node.name),
+            helper.make_node("Unsqueeze", [after, axis], [name]),
+        ]
+    if len(nodes) > len(graph.graph.node):
+        graph.graph.initializer.append(numpy_helper.from_array(np.array([-1]), axis))
+        nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+        graph.graph.ClearField("node")
+        graph.graph.node.extend(nodes)
 
 
 def _halve(graph: Any) -> None:

@@ -6,6 +6,7 @@ A pipeline has one task. NumPy only: tasks answer at prediction time.
 from __future__ import annotations
 
 import difflib
+import heapq
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -149,15 +150,13 @@ class Classification(Task):
 
     def answer(self, prediction: np.ndarray) -> dict[str, Any]:
         """The likeliest class, its probability, and the next ones."""
-        count = min(5, len(prediction))
-        top = np.argpartition(-prediction, count - 1)[:count]
-        top = top[np.argsort(-prediction[top], kind="stable")]
+        values = prediction.tolist()
+        best, *next_ones = heapq.nlargest(5, range(len(values)), key=values.__getitem__)
         labels = self.labels
-        rest = {labels[i]: round(float(prediction[i]), 6) for i in top[1:]}
         return {
-            "label": labels[top[0]],
-            "probability": round(float(prediction[top[0]]), 6),
-            "alternatives": rest,
+            "label": labels[best],
+            "probability": round(values[best], 6),
+            "alternatives": {labels[i]: round(values[i], 6) for i in next_ones},
         }
 
     def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from deepfield.toolkit.bundle import replace_file
 from deepfield.toolkit.errors import DeepfieldError, UsageError
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes it anew
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
              ".json": "jsonl", ".parquet": "parquet", ".txt": "tsv"}  # fmt: skip
@@ -141,13 +142,14 @@ class RowWriter:
             # Of all rows at hand: the first may be a bad one, which has fewer.
             self.columns = _all_columns(rows)
             if self.format in ("csv", "tsv"):
-                self.stream.write(self._line(self.columns))
+                self.stream.write(self._lines([self.columns]))
         if self.format in ("csv", "tsv"):
             known = set(self.columns)
             for row in rows:
                 if not row.keys() <= known:
                     self.left_out |= row.keys() - known
-                self.stream.write(self._line([_cell(row.get(c)) for c in self.columns]))
+            cells = [[_cell(row.get(c)) for c in self.columns] for row in rows]
+            self.stream.write(self._lines(cells))
         else:
             for row in rows:
                 try:
@@ -158,13 +160,15 @@ class RowWriter:
                 self.stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
         self.rows += len(rows)
 
-    def _line(self, cells: Sequence[str]) -> bytes:
+    def _lines(self, rows: Sequence[Sequence[str]]) -> bytes:
         text = io.StringIO()
         delimiter = "\t" if self.format == "tsv" else ","
-        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
+        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
         try:
             return text.getvalue().encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
+        except UnicodeEncodeError:  # half a surrogate pair: its own row alone is escaped
+            if len(rows) > 1:
+                return b"".join(self._lines([row]) for row in rows)
             return text.getvalue().encode("utf-8", "backslashreplace")
 
     def _note(self) -> None:
@@ -203,7 +207,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list | tuple):
-        return json.dumps(value, ensure_ascii=False)
+        return _to_json(value)
     return str(value)
 
 

@@ -47,6 +47,7 @@ _FORMATS = (
     *((b"P%d" % n, "PNM", "Ppm") for n in range(1, 7)),
 )
 _STDERR = threading.Lock()
+_BINARY = getattr(os, "O_BINARY", 0)  # on Windows, where files are text otherwise
 # How a picture with an EXIF orientation is set upright: Pillow's transpose methods by number.
 _UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
@@ -156,17 +157,25 @@ def looks_like_picture(head: bytes) -> bool:
 
 
 def _read(source: str | Path) -> bytes:
-    path = Path(source)
     try:
-        about = path.stat()
-        if stat.S_ISDIR(about.st_mode):
-            raise BadInput("a folder, not a picture")
-        if not stat.S_ISREG(about.st_mode):
-            raise BadInput("not a regular file")
-        if about.st_size > MOST_BYTES:
-            raise BadInput(f"the file has {about.st_size:,} bytes, the limit is {MOST_BYTES:,}")
-        with io.FileIO(path) as file:
-            return file.readall()
+        # One name, one look-up; not blocking, or a named pipe would be waited for.
+        file = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+        try:
+            about = os.fstat(file)
+            if stat.S_ISDIR(about.st_mode):
+                raise BadInput("a folder, not a picture")
+            if not stat.S_ISREG(about.st_mode):
+                raise BadInput("not a regular file")
+            if about.st_size > MOST_BYTES:
+                raise BadInput(f"the file has {about.st_size:,} bytes, the limit is {MOST_BYTES:,}")
+            data = os.read(file, about.st_size + 1)
+            if len(data) != about.st_size:  # handed over in pieces, or growing
+                data += io.FileIO(file, closefd=False).readall()
+            return data
+        finally:
+            os.close(file)
+    except IsADirectoryError:
+        raise BadInput("a folder, not a picture") from None
     except FileNotFoundError:
         raise BadInput(f"no such file: {source}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name

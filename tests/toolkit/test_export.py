@@ -61,6 +61,23 @@ def test_batch_normalisation_stays_one_operator(picture):
     assert "Conv" in operators
 
 
+@pytest.mark.parametrize(("channels", "squeezed"), [(1, 3), (3, 0)])
+def test_scalars_meet_grey_pictures_without_their_last_axis(channels, squeezed):
+    pixels = keras.Input((6, 7, channels), name="pixels")
+    scaled = layers.Rescaling(1 / 255, offset=-0.5)(pixels)  # a factor and a summand
+    twice = scaled + 2.0 * pixels  # the input once more
+    model = keras.Model(pixels, layers.Flatten(name="flat")(twice))
+    data = export.to_onnx(model)
+    graph = onnx.load_from_string(data)
+    onnx.checker.check_model(graph, full_check=True)
+    assert [n.op_type for n in graph.graph.node].count("Squeeze") == squeezed
+    x = RNG.uniform(0, 255, (3, 6, 7, channels)).astype("float32")
+    answer = Network(data, "model", "cpu")({"pixels": x})
+    np.testing.assert_allclose(
+        next(iter(answer.values())), np.asarray(model(x)), rtol=1e-6, atol=1e-5
+    )
+
+
 def test_names_and_free_axes_are_those_of_keras():
     keras.utils.set_random_seed(0)
     model = round_weights(toy_models.sorter(2, 3))

@@ -1,4 +1,4 @@
-"""Random brightness and contrast of pictures in one step."""
+"""Random exposure, brightness and contrast of pictures in one step."""
 
 from typing import Any
 
@@ -8,12 +8,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("deepfield")
 class RandomLight2D(keras.layers.Layer):
-    r"""Changes brightness and contrast of pictures at random while training.
+    r"""Changes exposure, brightness and contrast of pictures at random while training.
 
-    Every picture gets its own two numbers: $y = m + c\,(x - m) + b$, cut to `value_range`, with
-    its mean $m$, $\log c \sim U(\pm\log(1 + \text{contrast}))$ and
-    $b \sim U(\pm\text{brightness} \cdot (\text{high} - \text{low}))$. Nothing happens when
-    `training` is false.
+    Every picture gets its own numbers: $y = m + c\,(x - m) + b$, cut to `value_range`, with its
+    mean $m$, $\log c \sim U(\pm\log(1 + \text{contrast}))$ and
+    $b \sim U(\pm\text{brightness} \cdot (\text{high} - \text{low}))$. Then it is taken in less
+    light: $\text{low} + 2^{-e v^2} (y - \text{low})$ with $v \sim U(\pm 1)$, so that most pictures
+    keep nearly all of it and some are down by all of the $e$ stops of `exposure`. Nothing happens
+    when `training` is false.
 
     Keras has `RandomBrightness` and `RandomContrast`. Called without `training` they take it to be
     true and hand that on to every layer behind them (batch normalisation, dropout); this layer
@@ -23,6 +25,7 @@ class RandomLight2D(keras.layers.Layer):
         brightness: Largest shift, as a fraction of the value range, from 0 to 1.
         contrast: Largest change of contrast: the factor lies between `1 / (1 + contrast)` and
             `1 + contrast`.
+        exposure: Most light taken away, in stops: each halves what there is above the lowest value.
         value_range: Lowest and highest value of a pixel.
         seed: Integer, or None for a random one.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
@@ -51,13 +54,14 @@ class RandomLight2D(keras.layers.Layer):
     Source:
         A. Krizhevsky, I. Sutskever & G. Hinton, "ImageNet classification with deep convolutional
         neural networks", NIPS 2012, section 4.1. Deviations: they shift colours along the
-        principal components of the training pictures; ours is the plain photographer's pair.
+        principal components of the training pictures; ours are the photographer's three.
     """
 
     def __init__(
         self,
         brightness: float = 0.0,
         contrast: float = 0.0,
+        exposure: float = 0.0,
         value_range: tuple[float, float] = (0.0, 255.0),
         seed: int | None = None,
         **kwargs: Any,
@@ -65,12 +69,14 @@ class RandomLight2D(keras.layers.Layer):
         super().__init__(**kwargs)
         if not 0 <= brightness <= 1:
             raise ValueError(f"brightness must lie between 0 and 1, got {brightness!r}")
-        if contrast < 0:
-            raise ValueError(f"contrast must be 0 or more, got {contrast!r}")
+        for name, value in (("contrast", contrast), ("exposure", exposure)):
+            if value < 0:
+                raise ValueError(f"{name} must be 0 or more, got {value!r}")
         low, high = value_range
         if not low < high:
             raise ValueError(f"value_range must rise, got {value_range!r}")
         self.brightness, self.contrast = float(brightness), float(contrast)
+        self.exposure = float(exposure)
         self.value_range = (float(low), float(high))
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -90,13 +96,15 @@ class RandomLight2D(keras.layers.Layer):
         x = ops.cast(inputs, "float32")
         shape = (ops.shape(x)[0], 1, 1, 1)
         low, high = self.value_range
-        factor, shift = (
-            keras.random.uniform(shape, -1.0, 1.0, seed=self.seed_generator) for _ in range(2)
+        factor, shift, light = (
+            keras.random.uniform(shape, -1.0, 1.0, seed=self.seed_generator) for _ in range(3)
         )
         factor = ops.power(1.0 + self.contrast, factor)
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         y = mean + factor * (x - mean) + shift * self.brightness * (high - low)
-        return ops.cast(ops.clip(y, low, high), self.compute_dtype)
+        # Last, for a picture that is dark already would be lost by a shift downwards.
+        gain = ops.power(2.0, -self.exposure * ops.square(light))
+        return ops.cast(low + gain * (ops.clip(y, low, high) - low), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's shape."""
@@ -107,6 +115,7 @@ class RandomLight2D(keras.layers.Layer):
         return super().get_config() | {
             "brightness": self.brightness,
             "contrast": self.contrast,
+            "exposure": self.exposure,
             "value_range": self.value_range,
             "seed": self.seed,
         }
