@@ -23,6 +23,14 @@ FIXED_FRAMES = {
     "efficientnet_lite0": Framing(224, 224, 3, "crop", resize=256),
 }
 _LEARNING = ("train", "finetune", "inspect")
+#: What networks with batch normalisation share.
+_MODERN = Recipe(
+    optimizer="adamw",
+    schedule="onecycle",
+    weight_decay=0.02,
+    keep="last",
+    recalibrate_bn=True,
+)
 
 
 class ImagePipeline(Pipeline):
@@ -63,17 +71,7 @@ class ImagePipeline(Pipeline):
         "gtsrb": ("German Traffic Sign Recognition Benchmark (INI Bochum)", "research use"),
     }
     recipes: ClassVar = {
-        "": Recipe(
-            epochs=40,
-            batch_size=64,
-            optimizer="adamw",
-            learning_rate=4e-3,
-            schedule="onecycle",
-            weight_decay=0.02,
-            label_smoothing=0.05,
-            keep="last",
-            recalibrate_bn=True,
-        ),
+        "": replace(_MODERN, epochs=40, batch_size=64, learning_rate=4e-3, label_smoothing=0.05),
         "lenet5": Recipe(
             epochs=40,
             batch_size=64,
@@ -83,16 +81,8 @@ class ImagePipeline(Pipeline):
             keep="last",
         ),
     }
-    finetune_recipe = Recipe(
-        epochs=16,
-        batch_size=32,
-        optimizer="adamw",
-        learning_rate=5e-4,
-        schedule="onecycle",
-        weight_decay=0.02,
-        label_smoothing=0.1,
-        keep="last",
-        recalibrate_bn=True,
+    finetune_recipe = replace(
+        _MODERN, epochs=16, batch_size=32, learning_rate=5e-4, label_smoothing=0.1
     )
     options = (
         Option("size", "side of the network's frame in pixels", _LEARNING, int),
