@@ -16,9 +16,9 @@ class PositionEncoding(keras.layers.Layer):
     $$ m = \sum_{j=1}^{J} l_j \circ x_j, \qquad
        l_{kj} = (1 - j/J) - (k/d)(1 - 2j/J) $$
 
-    j is the step, counted from 1, k = 1..d the feature. The first features grow with the position
-    and the last ones fall, so that "Mary follows John" and "John follows Mary" differ, which they
-    do not in a plain sum.
+    j is the step, counted from 1, k = 1..d the feature. The weights of the first features fall
+    with the position, those of the last ones grow, so that "Mary follows John" and "John follows
+    Mary" differ, which they do not in a plain sum.
 
     J is the sequence's own length, not that of the padded batch: a sentence gets the same vector
     beside longer ones. An empty sequence gives zeros.
@@ -42,7 +42,7 @@ class PositionEncoding(keras.layers.Layer):
         >>> words = np.array([[[1.0, 0.0], [0.0, 1.0]]], "float32")
         >>> there, back = PositionEncoding()(np.concatenate([words, words[:, ::-1]]))
         >>> there.numpy().tolist(), back.numpy().tolist()
-        ([0.5, 1.0], [0.5, 0.0])
+        ([0.5, 1.0], [0.5, 0.5])
 
     Source:
         Sukhbaatar, Szlam, Weston, Fergus, "End-to-end memory networks", NIPS 2015, section 4.1. No
