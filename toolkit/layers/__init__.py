@@ -5,6 +5,7 @@ from deepfield.toolkit.layers.inverted_residual2d import InvertedResidual2D
 from deepfield.toolkit.layers.mapped_conv2d import MappedConv2D
 from deepfield.toolkit.layers.memory_hop import MemoryHop
 from deepfield.toolkit.layers.position_encoding import PositionEncoding
+from deepfield.toolkit.layers.position_weights import PositionWeights
 from deepfield.toolkit.layers.query_reduction import QueryReduction
 from deepfield.toolkit.layers.random_light2d import RandomLight2D
 from deepfield.toolkit.layers.random_warp2d import RandomWarp2D
@@ -20,6 +21,7 @@ __all__ = [
     "MappedConv2D",
     "MemoryHop",
     "PositionEncoding",
+    "PositionWeights",
     "QueryReduction",
     "RandomLight2D",
     "RandomWarp2D",
