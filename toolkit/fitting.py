@@ -357,7 +357,7 @@ def feed_of(
     return Batches(
         [{k: own[k] for k in inputs} for own, _ in lessons],
         [{k: asked[k] for k in targets if k in asked} for _, asked in lessons],
-        batch_size, seed, pipeline.padding, weights, share(model),
+        batch_size, seed, pipeline.padding, weights, share(model), len(targets) > 1,
     )  # fmt: skip
 
 
