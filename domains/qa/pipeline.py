@@ -164,10 +164,10 @@ class QAPipeline(Pipeline):
         size = len(self.vocabulary)
         features = np.zeros((2, size), np.float32)
         common = np.isin(story, question) & (story >= FIRST)
-        ago = 1.0 / (1.0 + np.arange(len(story))[::-1])
-        for row, shared, recency in zip(story, common.any(axis=1), ago, strict=True):
+        for place, row in enumerate(story):
+            recency = 1.0 / (len(story) - place)
             features[1, row] = recency
-            if shared:
+            if common[place].any():
                 features[0, row] = recency
         return features[:, FIRST:].ravel()
 
