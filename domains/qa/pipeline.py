@@ -18,8 +18,8 @@ from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
 
 _LEARNING = ("train", "finetune", "inspect")
-#: With slots, a word is known if this share of the training stories uses it.
-KNOWN_SHARE = 0.02
+#: With slots, a word is known if this share of the training stories uses it, and at least three.
+KNOWN_SHARE = 0.005
 #: Attention from which on a sentence counts as a ground of the answer.
 LEAST_ATTENTION = 0.2
 
@@ -103,7 +103,7 @@ class QAPipeline(Pipeline):
             sentences = told.setdefault(sample.group or index, [])
             sentences += map(words_of, (*sample.data.sentences, sample.data.question))
         if "vocabulary" not in self.state or not slots:
-            least = max(2, math.ceil(KNOWN_SHARE * len(told))) if slots else 1
+            least = max(3, math.ceil(KNOWN_SHARE * len(told))) if slots else 1
             words = Vocabulary.learn(told.values(), slots, least).words
             if not slots:  # answers of several words are words too, as in the papers
                 before = self.state.get("vocabulary", {}).get("words", ())

@@ -312,10 +312,13 @@ class _Teller:
         return Tale(tuple(self.world.sentences), tuple(asked))
 
     def _event(self) -> None:
-        told = len(self.world.sentences)
+        told, tries, chance = len(self.world.sentences), 0, self.rng.random()
         while len(self.world.sentences) == told:
+            if tries == 30:  # nothing of this kind can happen now
+                tries, chance = 0, self.rng.random()
+            tries += 1
             try:
-                self._try_event(self.rng.random())
+                self._try_event(chance)
             except ValueError:  # what cannot happen in this world does not happen
                 continue
 

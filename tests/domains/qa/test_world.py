@@ -208,3 +208,13 @@ def test_a_wrong_kind_of_names_is_named():
 
 def test_the_examples_run():
     assert doctest.testmod(world).failed == 0
+
+
+def test_nothing_that_can_happen_is_rare():
+    said = [s for tale in simulate(200, seed=9, length=20) for s in tale.sentences]
+    for verbs, least in [
+        (world.MOVES, 0.35), (world.TAKES, 0.1), (world.DROPS, 0.08), (world.GIVES, 0.03),
+        (world.ENDS, 0.01),
+    ]:  # fmt: skip
+        share = sum(any(f" {verb}" in s for verb in verbs) for s in said) / len(said)
+        assert share >= least, verbs
