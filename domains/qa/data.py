@@ -168,7 +168,13 @@ def _opened(source: str) -> TextIO:
         raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
 
 
-def _whole_text(source: str) -> str:
+def story_text(source: str) -> str:
+    """The whole text of a file, gzipped or not, in any encoding; `-` is standard input.
+
+    Raises:
+        NotFound: no such file.
+        UsageError: it cannot be read.
+    """
     with _opened(source) as stream:
         try:
             return stream.read()
@@ -249,7 +255,7 @@ def _read_archive(source: str, edition: str | None = None) -> Iterator[Sample]:
 def _read_table(source: str) -> Iterator[Sample]:
     rows: Iterable[tuple[dict[str, Any], str | None]]
     if ".json" in [suffix.lower() for suffix in Path(source).suffixes]:
-        rows = _json(source, _whole_text(source))
+        rows = _json(source, story_text(source))
     else:
         rows = read_rows(source)
     return _read_rows(source, rows)
@@ -347,7 +353,7 @@ def _supporting(row: Mapping[str, Any], count: int) -> tuple[int, ...]:
 
 
 def _read_text(source: str, question: str | Sequence[str] | None = None) -> Iterator[Sample]:
-    return _ask_text(Path(source).name, _whole_text(source), question)
+    return _ask_text(Path(source).name, story_text(source), question)
 
 
 def _ask_text(name: str, text: str, question: str | Sequence[str] | None) -> Iterator[Sample]:
@@ -366,7 +372,7 @@ def _ask_text(name: str, text: str, question: str | Sequence[str] | None) -> Ite
 
 
 def _read_stdin(source: str, question: str | Sequence[str] | None = None) -> Iterator[Sample]:
-    text = _whole_text(source)
+    text = story_text(source)
     first = text.lstrip("\ufeff \t\r\n")
     if question is not None:
         return _ask_text("stdin", text, question)

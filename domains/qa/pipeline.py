@@ -11,11 +11,13 @@ import numpy as np
 from deepfield.domains.qa.data import READERS
 from deepfield.domains.qa.features import Asked, Reading, encode, words_of
 from deepfield.domains.qa.task import Answers
+from deepfield.domains.qa.verbs import NAMES, ask, write_stories
 from deepfield.domains.qa.vocabulary import FIRST, Vocabulary
 from deepfield.toolkit.data import Arrays, Option, Sample
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
+from deepfield.toolkit.verbs import Verb
 
 _LEARNING = ("train", "finetune", "inspect")
 #: With slots, a word is known if this share of the training stories uses it, and at least three.
@@ -51,7 +53,23 @@ class QAPipeline(Pipeline):
                (*_LEARNING, "evaluate", "predict"), reader=True),
         Option("question", "what to ask a plain text", ("predict", "explain"), repeat=True,
                reader=True),
+        Option("story", "a plain text; '-' is standard input", ("ask",)),
+        Option("count", "how many stories", ("simulate",), int, 100),
+        Option("length", "sentences of a story: 12, or 4-30", ("simulate",), default="4-30"),
+        Option("questions", "how many a story", ("simulate",), int, 5),
+        Option("names", "of people, places and things", ("simulate",), default="mixed",
+               choices=NAMES),
     )  # fmt: skip
+    verbs: ClassVar = {
+        "ask": Verb(
+            "Answer questions about a story; without one they are typed in.",
+            "[QUESTION]", several=True, shared=("model", "json"), run=ask,
+        ),
+        "simulate": Verb(
+            "Write stories of a simulated world in bAbI's form.",
+            shared=("output", "seed"), run=write_stories,
+        ),
+    }  # fmt: skip
 
     # ------------------------------------------------------------------ from story to ids
 
