@@ -21,7 +21,10 @@ def ask(cls: Any, load: Any, questions: tuple[str, ...], flags: Any) -> int:
         raise UsageError("no story to ask", "--story FILE, or - for standard input")
     if flags.story == "-" and not questions:
         raise UsageError("story and questions cannot both come from standard input", "ask one")
-    pipeline = load(flags.model or cls.presets[0], cls.domain)
+    model = flags.model or next(iter(cls.presets), None)
+    if model is None:
+        raise UsageError("no model to ask", "--model MODEL; `train` makes one")
+    pipeline = load(model, cls.domain)
     sentences = sentences_of(story_text(flags.story))
     rejected = 0
     for question in questions or _typed(sys.stdin):

@@ -68,9 +68,12 @@ def test_a_story_comes_from_standard_input(capsys, monkeypatch):
     assert capsys.readouterr().out.startswith("Bree  (97%)")
 
 
-def test_what_cannot_be_asked_is_said(story):
+def test_what_cannot_be_asked_is_said(story, monkeypatch):
     with pytest.raises(UsageError, match="no story"):
         ask(QAPipeline, load, ("Where?",), Flags(model="mine"))
+    monkeypatch.setattr(QAPipeline, "presets", ())
+    with pytest.raises(UsageError, match="no model to ask"):
+        ask(QAPipeline, load, ("Where?",), Flags(story=story))
     with pytest.raises(UsageError, match="cannot both come from standard input"):
         ask(QAPipeline, load, (), Flags(model="mine", story="-"))
     with pytest.raises(NotFound):
