@@ -76,8 +76,9 @@ class ImagePipeline(Pipeline):
             epochs=40,
             batch_size=64,
             optimizer="adamw",
-            learning_rate=3e-3,
+            learning_rate=2e-3,
             schedule="onecycle",
+            ema=0.999,
             keep="last",
         ),
     }
