@@ -58,6 +58,8 @@ class Pipeline:
         default_architecture: what `train` builds unless told otherwise.
         recipes: training recipe by architecture; `""` is for all others.
         finetune_recipe: recipe of `finetune`.
+        finetune_hyper: hyper-parameters of `finetune` by architecture, where they differ from the
+            builder's defaults and the base network does not say otherwise.
         presets: names of the prebuilt networks; the first is the default of every verb.
         adopted: presets converted from a third party's weights: name to `module:function`.
         known_data: public data sets by the last part of their source: full name and licence, for
@@ -78,6 +80,7 @@ class Pipeline:
     default_architecture: ClassVar[str] = ""
     recipes: ClassVar[Mapping[str, Recipe]] = {"": Recipe()}
     finetune_recipe: ClassVar[Recipe] = Recipe(epochs=10, learning_rate=3e-4)
+    finetune_hyper: ClassVar[dict[str, dict[str, Any]]] = {}
     presets: ClassVar[tuple[str, ...]] = ()
     adopted: ClassVar[Mapping[str, str]] = {}
     known_data: ClassVar[Mapping[str, tuple[str, str]]] = {}

@@ -85,6 +85,9 @@ class ImagePipeline(Pipeline):
     finetune_recipe = replace(
         _MODERN, epochs=16, batch_size=32, learning_rate=5e-4, label_smoothing=0.1
     )
+    finetune_hyper: ClassVar = {
+        "efficientnet_lite0": {"augment": 0.7, "light": 0.6, "standardize": True}
+    }
     options = (
         Option("size", "side of the network's frame in pixels", _LEARNING, int),
         Option("channels", "1: grey, 3: colour", _LEARNING, int),
