@@ -23,6 +23,7 @@ from typing import Any
 from deepfield.toolkit import console as console_module
 from deepfield.toolkit import tables
 from deepfield.toolkit.console import Console
+from deepfield.toolkit.data import BATCH
 from deepfield.toolkit.errors import (
     REJECTED,
     BadInput,
@@ -251,7 +252,7 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     console = _console(flags)
     rows: list[dict[str, Any]] = []
     evaluated = evaluation.evaluate_fully(
-        pipeline, data, batch_size=flags.batch_size or 64,
+        pipeline, data, batch_size=flags.batch_size or BATCH,
         reader_options=options_of(cls, "evaluate", flags, reader=True),
         row=rows.append if flags.output else None,
     )  # fmt: skip
@@ -303,7 +304,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     began, rejected = time.monotonic(), Counter[str]()
     start = writer.samples
     rest = _after(first, samples, start)
-    pairs = pipeline.answers(console.track(rest, cls.domain), flags.batch_size or 64)
+    pairs = pipeline.answers(console.track(rest, cls.domain), flags.batch_size or BATCH)
     try:
         for done, count in in_samples(pairs):
             rows = []
