@@ -400,7 +400,6 @@ def efficientnet_lite0(
     dropout: float = 0.2,
     augment: float = 0.0,
     light: float = 0.0,
-    standardize: bool = False,
 ) -> keras.Model:
     """EfficientNet-Lite0: sixteen inverted residual blocks, for phones and plain processors.
 
@@ -414,11 +413,8 @@ def efficientnet_lite0(
         classes: how many; published with 1000.
         dropout: the fraction of features left out in training, before the last layer.
         augment: strength of random warping in training; 0 is none.
-        light: strength of random gamma, contrast, brightness and saturation in training; 0 is
-            none, 1 is much.
-        standardize: whether every picture is brought to the mean 0 and the deviation 0.5 first,
-            about what photos have after (pixels - 127) / 128. What was taken at night or against
-            the light then looks like the rest; how bright it was is lost.
+        light: strength of random contrast, brightness, saturation and exposure in training; 0 is
+            none, 1 is much: a picture may lose 6 stops.
 
     Returns:
         A model from `pixels` (RGB) to `logits`; it computes (pixels - 127) / 128 itself.
@@ -439,14 +435,8 @@ def efficientnet_lite0(
     pixels = x = _pixels(input_shape, classes, 32, "efficientnet_lite0")
     x = _augmented(x, augment)
     if light:
-        x = RandomLight2D(0.2 * light, light, gamma=light, saturation=light, name="light")(x)
+        x = RandomLight2D(0.2 * light, light, light, exposure=6.0 * light, name="light")(x)
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="normalize")(x)
-    if standardize:  # the variance of noise in a picture that is all black is no signal
-        x = layers.LayerNormalization(
-            axis=(1, 2, 3), epsilon=1e-4, center=False, scale=False, dtype="float32",
-            name="standardize",
-        )(x)  # fmt: skip
-        x = layers.Rescaling(0.5, name="deviation")(x)
 
     def convolve(x: Any, filters: int, kernel_size: int, strides: int, names: tuple) -> Any:
         conv, norm, relu = names

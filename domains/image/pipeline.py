@@ -83,11 +83,9 @@ class ImagePipeline(Pipeline):
         ),
     }
     finetune_recipe = replace(
-        _MODERN, epochs=16, batch_size=32, learning_rate=5e-4, label_smoothing=0.1
+        _MODERN, epochs=20, batch_size=32, learning_rate=1e-3, label_smoothing=0.1
     )
-    finetune_hyper: ClassVar = {
-        "efficientnet_lite0": {"augment": 0.7, "light": 0.6, "standardize": True}
-    }
+    finetune_hyper: ClassVar = {"efficientnet_lite0": {"augment": 0.5, "light": 0.6}}
     options = (
         Option("size", "side of the network's frame in pixels", _LEARNING, int),
         Option("channels", "1: grey, 3: colour", _LEARNING, int),

@@ -8,14 +8,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("deepfield")
 class RandomLight2D(keras.layers.Layer):
-    r"""Changes gamma, contrast, brightness and saturation of pictures at random while training.
+    r"""Changes contrast, brightness, saturation and exposure of pictures at random while training.
 
-    Every picture gets its own numbers. With the value range as [0, 1]: $x' = x^\gamma$, which
-    lights or darkens what lies between black and white; then $y = m + c\,(x' - m) + b$ with the
-    mean $m$ of $x'$, cut to the range; then, of a colour picture, $g + s\,(y - g)$ with the mean
-    $g$ of the channels at every place, cut again. $\log \gamma \sim U(\pm\log(1 + \text{gamma}))$,
-    $\log c \sim U(\pm\log(1 + \text{contrast}))$, $b \sim U(\pm\text{brightness})$ and
-    $s \sim U(1 \pm \text{saturation})$. Nothing happens when `training` is false.
+    Every picture gets its own numbers. With the value range as [0, 1]: $y = m + c\,(x - m) + b$
+    with the picture's mean $m$, cut to the range; then, of a colour picture, $g + s\,(y - g)$ with
+    the mean $g$ of the channels at every place, cut again; then less light, $2^{-e v^2}$ times what
+    is there with $v \sim U(\pm 1)$, so that most pictures keep nearly all and some are down by
+    all the $e$ stops of `exposure`. $\log c \sim U(\pm\log(1 + \text{contrast}))$,
+    $b \sim U(\pm\text{brightness})$, $s \sim U(1 \pm \text{saturation})$. Nothing happens when
+    `training` is false.
 
     Keras has `RandomBrightness` and `RandomContrast`. Called without `training` they take it to be
     true and hand that on to every layer behind them (batch normalisation, dropout); this layer
@@ -25,8 +26,8 @@ class RandomLight2D(keras.layers.Layer):
         brightness: Largest shift, as a fraction of the value range, from 0 to 1.
         contrast: Largest change of contrast: the factor lies between `1 / (1 + contrast)` and
             `1 + contrast`.
-        gamma: Largest change of gamma: it lies between `1 / (1 + gamma)` and `1 + gamma`.
         saturation: Largest change of the distance from grey, as a fraction, from 0 to 1.
+        exposure: Most light taken away, in stops: each halves what there is above the lowest value.
         value_range: Lowest and highest value of a pixel.
         seed: Integer, or None for a random one.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
@@ -64,8 +65,8 @@ class RandomLight2D(keras.layers.Layer):
         self,
         brightness: float = 0.0,
         contrast: float = 0.0,
-        gamma: float = 0.0,
         saturation: float = 0.0,
+        exposure: float = 0.0,
         value_range: tuple[float, float] = (0.0, 255.0),
         seed: int | None = None,
         **kwargs: Any,
@@ -74,14 +75,14 @@ class RandomLight2D(keras.layers.Layer):
         for name, value in (("brightness", brightness), ("saturation", saturation)):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
-        for name, value in (("contrast", contrast), ("gamma", gamma)):
+        for name, value in (("contrast", contrast), ("exposure", exposure)):
             if value < 0:
                 raise ValueError(f"{name} must be 0 or more, got {value!r}")
         low, high = value_range
         if not low < high:
             raise ValueError(f"value_range must rise, got {value_range!r}")
         self.brightness, self.contrast = float(brightness), float(contrast)
-        self.gamma, self.saturation = float(gamma), float(saturation)
+        self.saturation, self.exposure = float(saturation), float(exposure)
         self.value_range = (float(low), float(high))
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -101,17 +102,17 @@ class RandomLight2D(keras.layers.Layer):
         low, high = self.value_range
         x = ops.clip((ops.cast(inputs, "float32") - low) / (high - low), 0.0, 1.0)
         shape = (ops.shape(x)[0], 1, 1, 1)
-        gamma, contrast, brightness, saturation = (
+        contrast, brightness, saturation, light = (
             keras.random.uniform(shape, -1.0, 1.0, seed=self.seed_generator) for _ in range(4)
         )
-        if self.gamma:
-            x = ops.power(x, ops.power(1.0 + self.gamma, gamma))
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         x = mean + ops.power(1.0 + self.contrast, contrast) * (x - mean)
         x = ops.clip(x + self.brightness * brightness, 0.0, 1.0)
         if self.saturation and x.shape[-1] > 1:
             grey = ops.mean(x, axis=3, keepdims=True)
             x = ops.clip(grey + (1.0 + self.saturation * saturation) * (x - grey), 0.0, 1.0)
+        # Last: what is dark already would be lost by a shift downwards.
+        x = x * ops.power(2.0, -self.exposure * ops.square(light))
         return ops.cast(low + (high - low) * x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -123,8 +124,8 @@ class RandomLight2D(keras.layers.Layer):
         return super().get_config() | {
             "brightness": self.brightness,
             "contrast": self.contrast,
-            "gamma": self.gamma,
             "saturation": self.saturation,
+            "exposure": self.exposure,
             "value_range": self.value_range,
             "seed": self.seed,
         }

@@ -13,21 +13,29 @@ def test_it_keeps_the_contract_of_a_layer():
     arguments = {
         "brightness": 0.3,
         "contrast": 0.5,
-        "gamma": 0.5,
+        "exposure": 2.0,
         "saturation": 0.4,
         "value_range": (0.0, 255.0),
     }
     check_layer(RandomLight2D, arguments | {"seed": 3}, PICTURES, training_only=True)
 
 
-def test_gamma_keeps_black_and_white_and_moves_what_lies_between():
-    pictures = np.tile(np.linspace(0, 255, 6, dtype="float32").reshape(1, 1, 6, 1), (400, 2, 1, 1))
-    lit = np.asarray(RandomLight2D(gamma=1.0, seed=0)(pictures, training=True))
-    np.testing.assert_allclose(lit[..., [0, -1], 0], pictures[..., [0, -1], 0], atol=1e-3)
-    gammas = np.log(lit[:, 0, 1:5, 0] / 255) / np.log(pictures[:, 0, 1:5, 0] / 255)
-    np.testing.assert_allclose(gammas, gammas[:, :1].repeat(4, 1), rtol=1e-3)  # one a picture
-    assert 0.5 - 1e-3 <= gammas.min() < 0.52 and 1.95 < gammas.max() <= 2 + 1e-3
-    assert abs(np.median(np.log(gammas))) < 0.1
+def test_exposure_takes_light_away_by_stops():
+    many = np.repeat(PICTURES, 100, axis=0)
+    lit = np.asarray(RandomLight2D(exposure=3.0, seed=0)(many, training=True))
+    share = lit / many
+    of_each = share.mean((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(share, np.broadcast_to(of_each, share.shape), rtol=1e-4)
+    assert 1 / 8 - 1e-4 <= of_each.min() < 0.15 and 0.98 < of_each.max() <= 1 + 1e-4
+    stops = -np.log2(of_each)
+    assert 0.5 < np.median(stops) < 1.0  # 3 v^2 with v ~ U(0, 1): the median is 0.75
+
+
+def test_exposure_counts_from_the_lowest_value():
+    layer = RandomLight2D(exposure=2.0, value_range=(-1.0, 1.0), seed=0)
+    pictures = PICTURES / 127.5 - 1
+    lit = np.asarray(layer(pictures, training=True))
+    assert (lit >= -1).all() and (lit <= pictures + 1e-6).all()
 
 
 def test_saturation_keeps_the_grey_of_every_place():
@@ -69,7 +77,7 @@ def test_values_stay_in_the_range():
     [
         {"brightness": 2.0},
         {"contrast": -0.1},
-        {"gamma": -1.0},
+        {"exposure": -1.0},
         {"saturation": 1.5},
         {"value_range": (1.0, 1.0)},
     ],
