@@ -77,9 +77,9 @@ def compiled(model: keras.Model, rate: float, jit: bool | str, from_logits: bool
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="../shared/data/image/mnist", help="an idx folder")
-    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--pictures", type=int, default=60_000)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=3, help="of a turn; the first is not counted")
+    parser.add_argument("--epochs", type=int, default=2, help="of a turn; the first is not counted")
     given = parser.parse_args()
 
     pipeline = ImagePipeline("lenet5")
