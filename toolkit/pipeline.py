@@ -43,10 +43,11 @@ from deepfield.toolkit.data import (
 from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
-from deepfield.toolkit.runtime import Network
+from deepfield.toolkit.runtime import Network, cores
 from deepfield.toolkit.tasks import Task
 
 _OPENING = threading.Lock()  # a network is loaded once, whichever thread needs it first
+_AT_ONCE = 2  # chunks that share the cores: neither waits while the other is in Python
 
 
 class Pipeline:
@@ -265,7 +266,8 @@ class Pipeline:
             network = self._networks.get(name)
             if network is None:
                 if self.bundle is not None:
-                    network = Network(self.bundle.read(f"{name}.onnx"), name, self.device)
+                    content, threads = self.bundle.read(f"{name}.onnx"), cores() // _AT_ONCE
+                    network = Network(content, name, self.device, max(1, threads))
                 else:
                     from deepfield.toolkit.export import keras_network
 
@@ -370,10 +372,9 @@ class Pipeline:
 
         With `targets` an item also carries its encoded target, and is rejected without one.
 
-        Chunks are read and encoded here while others are answered: two at once, so that cores do
-        not wait where a network leaves one of them idle.
+        Chunks are read and encoded here while others are answered.
         """
-        at_once = 1 if self.bundle is None else 2  # Keras networks are not for several threads
+        at_once = 1 if self.bundle is None else _AT_ONCE  # Keras networks take one thread
         with ThreadPoolExecutor(at_once) as network:
             waiting: deque[Future] = deque()
             try:
