@@ -84,6 +84,11 @@ def test_every_verb_has_help_that_starts_with_its_examples():
         ("image predict digits -m ''", 2, "names nothing"),
         ("image predict digits -m EMPTY", 4, "config.json"),
         ("image predict EMPTY -m MODEL", 4, "no picture"),
+        # before the model is looked at, since that may have to be converted first
+        ("image predict nosuch.png -m EMPTY", 4, "nosuch.png"),
+        ("image evaluate nosuch -m EMPTY", 4, "nosuch"),
+        ("image explain nosuch.png -m EMPTY", 4, "nosuch.png"),
+        ("image finetune nosuch --from EMPTY -o m", 4, "nosuch"),
         ("image predict digits -m MODEL -o out.xyz", 2, "suffix"),
         ("image predict digits -m MODEL -o EMPTY", 2, "is a folder"),
         ("image predict digits -m MODEL -o /proc/no/x.csv", 1, "cannot write"),

@@ -23,6 +23,7 @@ from typing import Any
 from deepfield.toolkit import console as console_module
 from deepfield.toolkit import tables
 from deepfield.toolkit.console import Console
+from deepfield.toolkit.data import BATCH, read_source
 from deepfield.toolkit.errors import (
     REJECTED,
     BadInput,
@@ -144,6 +145,7 @@ def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     """Adapt a trained network and write a new bundle."""
     if not flags.output or flags.output == "-":
         raise UsageError("finetune needs a name for the model", "add -o NAME")
+    _known(cls, "finetune", flags, data)
     base = load(_model(cls, flags.get("from")), cls.domain)
     console_module.silence_tensorflow()
     console = _console(flags)
@@ -247,11 +249,12 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if flags.format and not flags.output:
         raise UsageError("--format is of the rows, and there are none", "add -o FILE")
     form = format_of(flags.output, flags.format) if flags.output else ""
+    _known(cls, "evaluate", flags, data)
     pipeline = load(_model(cls, flags.model), cls.domain, flags.device or "cpu")
     console = _console(flags)
     rows: list[dict[str, Any]] = []
     evaluated = evaluation.evaluate_fully(
-        pipeline, data, batch_size=flags.batch_size or 64,
+        pipeline, data, batch_size=flags.batch_size or BATCH,
         reader_options=options_of(cls, "evaluate", flags, reader=True),
         row=rows.append if flags.output else None,
     )  # fmt: skip
@@ -282,6 +285,12 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     return 0
 
 
+def _known(cls: type[Pipeline], verb: str, flags: Flags, *data: str) -> None:
+    """Tell a wrong name at once: an adopted network may first be converted for half a minute."""
+    for source in data:
+        read_source(source, cls.readers, cls.samples, **options_of(cls, verb, flags, reader=True))
+
+
 def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags) -> int:
     """Answer for every sample, one row each, in order."""
     console = _console(flags)
@@ -289,6 +298,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     if flags.json and flags.format not in (None, "jsonl"):
         raise UsageError(f"--json and --format {flags.format}", "leave one of them away")
     form = format_of(output, "jsonl" if flags.json else flags.format)
+    _known(cls, "predict", flags, *data)
     pipeline = load(_model(cls, flags.model), cls.domain, flags.device or "cpu")
     reader_options = options_of(cls, "predict", flags, reader=True)
     samples = (s for source in data for s in pipeline.read(source, **reader_options))
@@ -303,7 +313,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     began, rejected = time.monotonic(), Counter[str]()
     start = writer.samples
     rest = _after(first, samples, start)
-    pairs = pipeline.answers(console.track(rest, cls.domain), flags.batch_size or 64)
+    pairs = pipeline.answers(console.track(rest, cls.domain), flags.batch_size or BATCH)
     try:
         for done, count in in_samples(pairs):
             rows = []
@@ -356,6 +366,7 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
     suffix = Path(output).suffix.lower()
     if suffix not in (".png", ".html"):
         raise UsageError(f"cannot explain into {output!r}", "end the name in .png or .html")
+    _known(cls, "explain", flags, sample)
     pipeline = load(_model(cls, flags.model), cls.domain)
     console_module.silence_tensorflow()
     one = next(iter(pipeline.read(sample)), None)

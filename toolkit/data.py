@@ -30,6 +30,10 @@ Arrays = dict[str, np.ndarray]
 #: What a damaged compressed file raises, wherever it is noticed.
 _BROKEN = (EOFError, OSError, zlib.error)
 
+#: Items that a network is given at once, and the most bytes of their arrays.
+BATCH = 256
+_BATCH_BYTES = 8 << 20
+
 #: Bytes of arrays that may wait for the network at one time.
 _CHUNK_BYTES = 64 << 20
 
@@ -411,6 +415,12 @@ def batches_by_length(
     return batches
 
 
+def that_fit(items: Sequence[Arrays], batch_size: int) -> int:
+    """How many of such items make a batch: fewer than `batch_size` where they are large."""
+    largest = max((sum(a.nbytes for a in item.values()) for item in items), default=1)
+    return max(1, min(batch_size, _BATCH_BYTES // max(1, largest)))
+
+
 def numbers_only(values: np.ndarray) -> np.ndarray:
     """Which rows of a batch hold no NaN, (batch,) bool."""
     values = np.asarray(values)
@@ -425,7 +435,7 @@ def in_chunks(items: Iterable[Encoded], count: int) -> Iterator[list[Encoded]]:
     The first one is small, so that the first answers come at once.
     """
     chunk: list[Encoded] = []
-    held, limit = 0, max(1, count // 8)
+    held, limit = 0, max(1, min(64, count // 8))
     for item in items:
         chunk.append(item)
         held += sum(a.nbytes for a in (item.arrays or {}).values())

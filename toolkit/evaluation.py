@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import scores
-from deepfield.toolkit.data import Sample, stacked
+from deepfield.toolkit.data import BATCH, Sample, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
@@ -50,7 +50,7 @@ def evaluate_fully(
     pipeline: Pipeline,
     data: Any,
     *,
-    batch_size: int = 64,
+    batch_size: int = BATCH,
     reader_options: Mapping[str, Any] | None = None,
     row: Callable[[dict[str, Any]], None] | None = None,
     name: str = "",

@@ -118,8 +118,9 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
     """
     pipeline = type(base)(base.architecture, **base.settings)
     pipeline.state = {k: v for k, v in base.state.items()}
+    hyper = {**base.finetune_hyper.get(base.architecture, {}), **base.hyper}
     recipe, hyper = sort_settings(
-        pipeline, arguments.pop("settings", None) or {}, base.finetune_recipe, base.hyper
+        pipeline, arguments.pop("settings", None) or {}, base.finetune_recipe, hyper
     )
     weights = {m: stored_weights(base, m) for m in base.members}
     run = _Fit(

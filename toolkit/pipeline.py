@@ -13,8 +13,10 @@ Nothing on this way imports Keras: prediction starts in about a second.
 from __future__ import annotations
 
 import importlib
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +25,7 @@ import numpy as np
 
 from deepfield.toolkit.bundle import Bundle, open_bundle
 from deepfield.toolkit.data import (
+    BATCH,
     Arrays,
     Encoded,
     Option,
@@ -35,12 +38,16 @@ from deepfield.toolkit.data import (
     own_columns,
     read_source,
     size_of,
+    that_fit,
 )
 from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
-from deepfield.toolkit.runtime import Network
+from deepfield.toolkit.runtime import Network, cores
 from deepfield.toolkit.tasks import Task
+
+_OPENING = threading.Lock()  # a network is loaded once, whichever thread needs it first
+_AT_ONCE = 2  # chunks that share the cores: neither waits while the other is in Python
 
 
 class Pipeline:
@@ -58,6 +65,8 @@ class Pipeline:
         default_architecture: what `train` builds unless told otherwise.
         recipes: training recipe by architecture; `""` is for all others.
         finetune_recipe: recipe of `finetune`.
+        finetune_hyper: hyper-parameters of `finetune` by architecture, where they differ from the
+            builder's defaults and the base network does not say otherwise.
         presets: names of the prebuilt networks; the first is the default of every verb.
         adopted: presets converted from a third party's weights: name to `module:function`.
         known_data: public data sets by the last part of their source: full name and licence, for
@@ -78,6 +87,7 @@ class Pipeline:
     default_architecture: ClassVar[str] = ""
     recipes: ClassVar[Mapping[str, Recipe]] = {"": Recipe()}
     finetune_recipe: ClassVar[Recipe] = Recipe(epochs=10, learning_rate=3e-4)
+    finetune_hyper: ClassVar[dict[str, dict[str, Any]]] = {}
     presets: ClassVar[tuple[str, ...]] = ()
     adopted: ClassVar[Mapping[str, str]] = {}
     known_data: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -252,15 +262,17 @@ class Pipeline:
 
     def run(self, name: str, batch: Arrays) -> Arrays:
         """A batch through one named network: ONNX Runtime for a bundle, else Keras."""
-        network = self._networks.get(name)
-        if network is None:
-            if self.bundle is not None:
-                network = Network(self.bundle.read(f"{name}.onnx"), name, self.device)
-            else:
-                from deepfield.toolkit.export import keras_network
+        with _OPENING:
+            network = self._networks.get(name)
+            if network is None:
+                if self.bundle is not None:
+                    content, threads = self.bundle.read(f"{name}.onnx"), cores() // _AT_ONCE
+                    network = Network(content, name, self.device, max(1, threads))
+                else:
+                    from deepfield.toolkit.export import keras_network
 
-                network = keras_network(self._models[name])
-            self._networks[name] = network
+                    network = keras_network(self._models[name])
+                self._networks[name] = network
         return network(batch)
 
     # ------------------------------------------------------------------ reading
@@ -309,13 +321,13 @@ class Pipeline:
     # ------------------------------------------------------------------ predicting
 
     def predict(
-        self, data: Any, *, batch_size: int = 64, on_error: str = "null", **options: Any
+        self, data: Any, *, batch_size: int = BATCH, on_error: str = "null", **options: Any
     ) -> Iterator[dict[str, Any]]:
         """Answer, row by row, in constant memory.
 
         Args:
             data: a source's name, samples, or raw things.
-            batch_size: items the network sees at once.
+            batch_size: items the network sees at once, fewer where they are large.
             on_error: what becomes of a sample that cannot be answered: `"null"` (a row without
                 an answer), `"skip"` (no row) or `"fail"`.
             options: of the reader.
@@ -354,25 +366,24 @@ class Pipeline:
         return (*self.fields, "in_domain", "in_domain_reason", "status", "reason", "model")
 
     def answers(
-        self, samples: Iterable[Sample], batch_size: int = 64, targets: bool = False
+        self, samples: Iterable[Sample], batch_size: int = BATCH, targets: bool = False
     ) -> Iterator[tuple[Encoded, dict[str, Any]]]:
         """Items with their answers (empty for a rejected one), in order.
 
         With `targets` an item also carries its encoded target, and is rejected without one.
 
-        The next chunk is read and encoded while the network computes the last one.
+        Chunks are read and encoded here while others are answered.
         """
-        chunks = in_chunks(self.encoded(samples, targets), 8 * batch_size)
-        with ThreadPoolExecutor(max_workers=1) as network:
-            waiting = None
+        at_once = 1 if self.bundle is None else _AT_ONCE  # Keras networks take one thread
+        with ThreadPoolExecutor(at_once) as network:
+            waiting: deque[Future] = deque()
             try:
-                for chunk in chunks:
-                    ahead = network.submit(self._answer_chunk, chunk, batch_size)
-                    if waiting is not None:
-                        yield from waiting.result()
-                    waiting = ahead
-                if waiting is not None:
-                    yield from waiting.result()
+                for chunk in in_chunks(self.encoded(samples, targets), 2 * batch_size):
+                    waiting.append(network.submit(self._answer_chunk, chunk, batch_size))
+                    if len(waiting) > at_once:
+                        yield from waiting.popleft().result()
+                while waiting:
+                    yield from waiting.popleft().result()
             finally:
                 network.shutdown(wait=True, cancel_futures=True)
 
@@ -382,7 +393,8 @@ class Pipeline:
         good = [i for i, item in enumerate(chunk) if item.fault is None]
         answers: list[dict[str, Any]] = [{} for _ in chunk]
         arrays = [chunk[i].arrays or {} for i in good]
-        for batch in batches_by_length([size_of(a) for a in arrays], batch_size):
+        sizes = [size_of(a) for a in arrays]
+        for batch in batches_by_length(sizes, that_fit(arrays, batch_size)):
             outputs = self.calibrated(
                 self.forward(collate([arrays[i] for i in batch], self.padding))
             )
@@ -449,11 +461,7 @@ class Pipeline:
         return evaluate(self, data, **arguments)
 
     def check(self) -> dict[str, Any]:
-        """Compare the stored golden outputs with what this machine computes.
-
-        Returns:
-            `{"ok", "largest_difference", "items"}`.
-        """
+        """Stored golden outputs against this machine's: `{"ok", "largest_difference", "items"}`."""
         from deepfield.toolkit.golden import check
 
         return check(self)
@@ -466,7 +474,7 @@ class Pipeline:
 
         Raises:
             NotFound: no bundle there.
-            UnusableModel: the bundle is damaged, or of another domain.
+            UnusableModel: it is damaged, or of another domain.
         """
         return cls.from_bundle(open_bundle(path), device)
 

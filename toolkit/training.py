@@ -81,9 +81,10 @@ def make_optimizer(recipe: Recipe, steps: int, model: Any) -> Any:
         shared |= {"use_ema": True, "ema_momentum": recipe.ema}
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **shared)
+    elif recipe.optimizer == "adam" or not recipe.weight_decay:  # AdamW's own default is no 0
+        optimizer = keras.optimizers.Adam(**shared)
     else:
-        kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[recipe.optimizer]
-        optimizer = kind(**shared)
+        optimizer = keras.optimizers.AdamW(**shared)
     if recipe.weight_decay:
         vectors = [v for v in model.trainable_variables if len(v.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=vectors)

@@ -73,10 +73,6 @@ def adopt_efficientnet(folder: Path) -> None:
 def imagenet_pipeline(labels: list[tuple[str, str]]) -> ImagePipeline:
     """A pipeline for the thousand classes, without weights."""
     pipeline = ImagePipeline("efficientnet_lite0")
-    pipeline.hyper = {
-        "augment": 0.7,
-        "light": 0.6,
-    }  # for who fine-tunes it; it does nothing in prediction
     pipeline.state["framing"] = asdict(FIXED_FRAMES["efficientnet_lite0"])
     names = Counter(name for _, name in labels)
     pipeline.task.state = {

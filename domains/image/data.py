@@ -448,7 +448,7 @@ SAMPLES: dict[str, Callable[[], str]] = {
     "grace_hopper": lambda: installed("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"),
     "photos": lambda: installed("sklearn", "datasets", "images"),
     "digits": lambda: "digits",
-    "digit": _shipped("digits/5/5_0.png"),
+    "digit": _shipped("digits/4/4_0.png"),
     "digits-folder": _shipped("digits"),
     "digits-zip": _shipped("digits.zip"),
     "digits-csv": _shipped("digits.csv"),

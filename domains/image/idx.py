@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -38,11 +39,11 @@ def is_idx(source: str) -> bool:
 
 
 def _idx_images(folder: Path) -> list[Path]:
-    found = {}
-    for entry in sorted(folder.iterdir(), reverse=True):  # the unpacked file before the .gz
-        if _IDX.fullmatch(entry.name):
-            found[entry.name.removesuffix(".gz")] = entry
-    return sorted(found.values(), key=lambda p: (p.name.startswith("t10k"), p.name))
+    with os.scandir(folder) as entries:
+        names = {entry.name for entry in entries if _IDX.fullmatch(entry.name)}
+    # the unpacked file where there are both
+    names = {name for name in names if name.removesuffix(".gz") not in names - {name}}
+    return [folder / name for name in sorted(names, key=lambda n: (n.startswith("t10k"), n))]
 
 
 def _open_packed(path: Path) -> BinaryIO:

@@ -76,14 +76,16 @@ class ImagePipeline(Pipeline):
             epochs=40,
             batch_size=64,
             optimizer="adamw",
-            learning_rate=3e-3,
+            learning_rate=2e-3,
             schedule="onecycle",
+            ema=0.999,
             keep="last",
         ),
     }
     finetune_recipe = replace(
-        _MODERN, epochs=16, batch_size=32, learning_rate=5e-4, label_smoothing=0.1
+        _MODERN, epochs=20, batch_size=32, learning_rate=1e-3, label_smoothing=0.1
     )
+    finetune_hyper: ClassVar = {"efficientnet_lite0": {"augment": 0.5, "light": 0.6}}
     options = (
         Option("size", "side of the network's frame in pixels", _LEARNING, int),
         Option("channels", "1: grey, 3: colour", _LEARNING, int),

@@ -118,6 +118,17 @@ def test_a_setting_that_nobody_knows_or_of_another_kind_is_refused(settings, nam
     assert named in raised.value.message + raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("own", "asked", "dropout"), [({}, {}, 0.1), ({"dropout": 0.2}, {}, 0.2), ({}, 0.3, 0.3)]
+)
+def test_finetune_has_defaults_of_its_own(base, monkeypatch, own, asked, dropout):
+    monkeypatch.setattr(toys.Pictures, "finetune_hyper", {"shaky": {"dropout": 0.1}})
+    monkeypatch.setattr(base, "hyper", own)  # what the base was made with goes before them
+    settings = {"epochs": 1} | ({"dropout": asked} if asked else {})
+    tuned, _ = base.finetune("toy:40", settings=settings)
+    assert tuned.hyper == {"dropout": dropout}
+
+
 def test_finetune_refuses_unknown_settings_too(base):
     with pytest.raises(UsageError, match="fliters"):
         base.finetune("toy", settings={"fliters": 3})

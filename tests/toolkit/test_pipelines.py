@@ -56,6 +56,22 @@ def test_windows_of_an_endless_series_are_answered_as_they_come(trained):
     rows.close()
 
 
+def test_a_bundle_answers_several_chunks_at_once_and_in_order(trained, tmp_path):
+    trained(toys.Windows).save(tmp_path / "m")
+    loaded = toys.Windows.load(tmp_path / "m")
+
+    def first(count, batch_size):
+        endless = Sample("endless", itertools.cycle(np.sin(np.arange(37.0))))
+        rows = loaded.predict([endless], batch_size=batch_size)
+        some = [next(rows) for _ in range(count)]
+        rows.close()
+        return some
+
+    together, alone = first(400, 16), first(40, 1)
+    assert [r["start"] for r in together] == list(range(0, 3200, 8))
+    assert [r["label"] for r in together[:40]] == [r["label"] for r in alone]
+
+
 def test_one_bad_window_costs_its_own_row(trained):
     series = np.arange(24.0)
     series[9] = np.nan

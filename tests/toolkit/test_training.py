@@ -169,6 +169,19 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_hint():
     assert "learning rate" in raised.value.hint
 
 
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize(("decay", "left"), [(0.0, 1.0), (0.5, 0.95)])
+def test_weights_decay_by_what_the_recipe_says(kind, decay, left):
+    model = network()
+    kernel = model.trainable_variables[0]
+    before = np.array(kernel)
+    recipe = Recipe(optimizer=kind, weight_decay=decay, learning_rate=0.1, schedule="constant")
+    optimizer = training.make_optimizer(recipe, 10, model)
+    optimizer.apply([keras.ops.zeros_like(v) for v in model.trainable_variables],
+                    model.trainable_variables)  # fmt: skip
+    np.testing.assert_allclose(np.array(kernel), left * before, rtol=1e-5)
+
+
 def test_weight_decay_spares_vectors():
     model = network()
     optimizer = training.make_optimizer(Recipe(optimizer="adamw", weight_decay=0.5), 10, model)

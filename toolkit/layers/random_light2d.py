@@ -1,4 +1,4 @@
-"""Random exposure, brightness and contrast of pictures in one step."""
+"""Random light and colour of pictures in one step."""
 
 from typing import Any
 
@@ -8,14 +8,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("deepfield")
 class RandomLight2D(keras.layers.Layer):
-    r"""Changes exposure, brightness and contrast of pictures at random while training.
+    r"""Changes contrast, brightness, saturation and exposure of pictures at random while training.
 
-    Every picture gets its own numbers: $y = m + c\,(x - m) + b$, cut to `value_range`, with its
-    mean $m$, $\log c \sim U(\pm\log(1 + \text{contrast}))$ and
-    $b \sim U(\pm\text{brightness} \cdot (\text{high} - \text{low}))$. Then it is taken in less
-    light: $\text{low} + 2^{-e v^2} (y - \text{low})$ with $v \sim U(\pm 1)$, so that most pictures
-    keep nearly all of it and some are down by all of the $e$ stops of `exposure`. Nothing happens
-    when `training` is false.
+    Every picture gets its own numbers. With the value range as [0, 1]: $y = m + c\,(x - m) + b$
+    with the picture's mean $m$, cut to the range; then, of a colour picture, $g + s\,(y - g)$ with
+    the mean $g$ of the channels at every place, cut again; then less light, $2^{-e v^2}$ times what
+    is there with $v \sim U(\pm 1)$, so that most pictures keep nearly all and some are down by
+    all the $e$ stops of `exposure`. $\log c \sim U(\pm\log(1 + \text{contrast}))$,
+    $b \sim U(\pm\text{brightness})$, $s \sim U(1 \pm \text{saturation})$. Nothing happens when
+    `training` is false.
 
     Keras has `RandomBrightness` and `RandomContrast`. Called without `training` they take it to be
     true and hand that on to every layer behind them (batch normalisation, dropout); this layer
@@ -25,6 +26,7 @@ class RandomLight2D(keras.layers.Layer):
         brightness: Largest shift, as a fraction of the value range, from 0 to 1.
         contrast: Largest change of contrast: the factor lies between `1 / (1 + contrast)` and
             `1 + contrast`.
+        saturation: Largest change of the distance from grey, as a fraction, from 0 to 1.
         exposure: Most light taken away, in stops: each halves what there is above the lowest value.
         value_range: Lowest and highest value of a pixel.
         seed: Integer, or None for a random one.
@@ -38,7 +40,8 @@ class RandomLight2D(keras.layers.Layer):
         `(batch, height, width, channels)` in the layer's compute dtype.
 
     Raises:
-        ValueError: For a range that is negative, or a brightness above 1.
+        ValueError: For a change that is negative, a brightness or saturation above 1, or a value
+            range that does not rise.
 
     Example:
         >>> import numpy as np
@@ -54,21 +57,24 @@ class RandomLight2D(keras.layers.Layer):
     Source:
         A. Krizhevsky, I. Sutskever & G. Hinton, "ImageNet classification with deep convolutional
         neural networks", NIPS 2012, section 4.1. Deviations: they shift colours along the
-        principal components of the training pictures; ours are the photographer's three.
+        principal components of the training pictures; ours are what a camera and its
+        settings change.
     """
 
     def __init__(
         self,
         brightness: float = 0.0,
         contrast: float = 0.0,
+        saturation: float = 0.0,
         exposure: float = 0.0,
         value_range: tuple[float, float] = (0.0, 255.0),
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= brightness <= 1:
-            raise ValueError(f"brightness must lie between 0 and 1, got {brightness!r}")
+        for name, value in (("brightness", brightness), ("saturation", saturation)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
         for name, value in (("contrast", contrast), ("exposure", exposure)):
             if value < 0:
                 raise ValueError(f"{name} must be 0 or more, got {value!r}")
@@ -76,7 +82,7 @@ class RandomLight2D(keras.layers.Layer):
         if not low < high:
             raise ValueError(f"value_range must rise, got {value_range!r}")
         self.brightness, self.contrast = float(brightness), float(contrast)
-        self.exposure = float(exposure)
+        self.saturation, self.exposure = float(saturation), float(exposure)
         self.value_range = (float(low), float(high))
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -93,18 +99,21 @@ class RandomLight2D(keras.layers.Layer):
         """Lights every picture anew; the identity unless `training`."""
         if not training:
             return ops.cast(inputs, self.compute_dtype)
-        x = ops.cast(inputs, "float32")
-        shape = (ops.shape(x)[0], 1, 1, 1)
         low, high = self.value_range
-        factor, shift, light = (
-            keras.random.uniform(shape, -1.0, 1.0, seed=self.seed_generator) for _ in range(3)
+        x = ops.clip((ops.cast(inputs, "float32") - low) / (high - low), 0.0, 1.0)
+        shape = (ops.shape(x)[0], 1, 1, 1)
+        contrast, brightness, saturation, light = (
+            keras.random.uniform(shape, -1.0, 1.0, seed=self.seed_generator) for _ in range(4)
         )
-        factor = ops.power(1.0 + self.contrast, factor)
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
-        y = mean + factor * (x - mean) + shift * self.brightness * (high - low)
-        # Last, for a picture that is dark already would be lost by a shift downwards.
-        gain = ops.power(2.0, -self.exposure * ops.square(light))
-        return ops.cast(low + gain * (ops.clip(y, low, high) - low), self.compute_dtype)
+        x = mean + ops.power(1.0 + self.contrast, contrast) * (x - mean)
+        x = ops.clip(x + self.brightness * brightness, 0.0, 1.0)
+        if self.saturation and x.shape[-1] > 1:
+            grey = ops.mean(x, axis=3, keepdims=True)
+            x = ops.clip(grey + (1.0 + self.saturation * saturation) * (x - grey), 0.0, 1.0)
+        # Last: what is dark already would be lost by a shift downwards.
+        x = x * ops.power(2.0, -self.exposure * ops.square(light))
+        return ops.cast(low + (high - low) * x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's shape."""
@@ -115,6 +124,7 @@ class RandomLight2D(keras.layers.Layer):
         return super().get_config() | {
             "brightness": self.brightness,
             "contrast": self.contrast,
+            "saturation": self.saturation,
             "exposure": self.exposure,
             "value_range": self.value_range,
             "seed": self.seed,

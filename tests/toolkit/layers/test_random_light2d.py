@@ -1,4 +1,4 @@
-"""RandomLight2D: exposure, brightness and contrast, per picture, in training alone."""
+"""RandomLight2D: light and colour, per picture, in training alone."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,13 @@ PICTURES = np.random.default_rng(0).uniform(0, 255, (6, 5, 7, 3)).astype("float3
 
 
 def test_it_keeps_the_contract_of_a_layer():
-    arguments = {"brightness": 0.3, "contrast": 0.5, "exposure": 2.0, "value_range": (0.0, 255.0)}
+    arguments = {
+        "brightness": 0.3,
+        "contrast": 0.5,
+        "exposure": 2.0,
+        "saturation": 0.4,
+        "value_range": (0.0, 255.0),
+    }
     check_layer(RandomLight2D, arguments | {"seed": 3}, PICTURES, training_only=True)
 
 
@@ -30,6 +36,18 @@ def test_exposure_counts_from_the_lowest_value():
     pictures = PICTURES / 127.5 - 1
     lit = np.asarray(layer(pictures, training=True))
     assert (lit >= -1).all() and (lit <= pictures + 1e-6).all()
+
+
+def test_saturation_keeps_the_grey_of_every_place():
+    calm = 100 + (PICTURES - 127) / 10
+    lit = np.asarray(RandomLight2D(saturation=1.0, seed=0)(calm, training=True))
+    np.testing.assert_allclose(lit.mean(3), calm.mean(3), rtol=1e-4)
+    away, before = lit - lit.mean(3, keepdims=True), calm - calm.mean(3, keepdims=True)
+    factors = (away * before).sum((1, 2, 3)) / (before**2).sum((1, 2, 3))
+    assert (factors > 0).all() and (factors < 2).all() and np.ptp(factors) > 0.3
+    grey = calm[..., :1]
+    same = np.asarray(RandomLight2D(saturation=1.0, seed=0)(grey, training=True))
+    np.testing.assert_allclose(same, grey, rtol=1e-5)
 
 
 def test_contrast_keeps_the_mean_of_every_picture():
@@ -56,7 +74,13 @@ def test_values_stay_in_the_range():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"brightness": 2.0}, {"contrast": -0.1}, {"exposure": -1.0}, {"value_range": (1.0, 1.0)}],
+    [
+        {"brightness": 2.0},
+        {"contrast": -0.1},
+        {"exposure": -1.0},
+        {"saturation": 1.5},
+        {"value_range": (1.0, 1.0)},
+    ],
 )
 def test_ranges_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
