@@ -65,15 +65,14 @@ class Pipeline:
         default_architecture: what `train` builds unless told otherwise.
         recipes: training recipe by architecture; `""` is for all others.
         finetune_recipe: recipe of `finetune`.
-        finetune_hyper: hyper-parameters of `finetune` by architecture, where they differ from the
-            builder's defaults and the base network does not say otherwise.
+        finetune_hyper: hyper-parameters of `finetune` by architecture, unless the base has its own.
         presets: names of the prebuilt networks; the first is the default of every verb.
         adopted: presets converted from a third party's weights: name to `module:function`.
-        known_data: public data sets by the last part of their source: full name and licence, for
-            the cards of networks trained on them.
+        known_data: public data sets by the last part of their source: full name and licence.
         padding: value by input name for ragged items; 0 where none is given.
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`).
         task_class: what the outputs mean.
+        explanation_file: what `explain` writes where no output is named; None for nothing.
     """
 
     domain: ClassVar[str] = ""
@@ -94,6 +93,7 @@ class Pipeline:
     padding: ClassVar[Mapping[str, float]] = {}
     baseline: ClassVar[str] = "svm"
     task_class: ClassVar[type[Task]] = Task
+    explanation_file: ClassVar[str | None] = "explanation.png"
 
     def __init__(self, architecture: str | None = None, **settings: Any) -> None:
         """A pipeline to be trained.
@@ -215,7 +215,7 @@ class Pipeline:
         return []
 
     def explain(self, sample: Sample) -> Any:
-        """Why the network says so: an `Explanation` (see `toolkit.explain`)."""
+        """Why the network says so: `facts()` (JSON-able), `lines()`, `png()` and `report()`."""
         raise DeepfieldError(f"{self.domain} has no explanation", "see `evaluate` instead")
 
     # ------------------------------------------------------------------ networks

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepfield.domains.qa.data import READERS
+from deepfield.domains.qa.explanation import Explanation, explain
 from deepfield.domains.qa.features import Asked, Reading, encode, words_of
 from deepfield.domains.qa.task import Answers
 from deepfield.domains.qa.verbs import NAMES, ask, write_stories
@@ -44,6 +45,7 @@ class QAPipeline(Pipeline):
     default_architecture = "query_reduction"
     task_class = Answers
     baseline = "logistic"
+    explanation_file = None
     recipes: ClassVar = {
         "": Recipe(epochs=40, batch_size=32, learning_rate=3e-3, clip_norm=5.0),
         "memn2n": Recipe(epochs=60, batch_size=32, learning_rate=5e-3, clip_norm=40.0),
@@ -92,11 +94,20 @@ class QAPipeline(Pipeline):
         Raises:
             BadInput: no story, no question.
         """
+        return encode(self.asked(item), self.vocabulary)
+
+    @staticmethod
+    def asked(item: Any) -> Asked:
+        """An item as a story with a question; a dictionary with both keys is one too.
+
+        Raises:
+            BadInput: it is neither.
+        """
         if isinstance(item, Mapping) and {"story", "question"} <= set(item):
-            item = Asked(tuple(item["story"]), str(item["question"]))
+            return Asked(tuple(item["story"]), str(item["question"]))
         if not isinstance(item, Asked):
             raise BadInput("not a story with a question")
-        return encode(item, self.vocabulary)
+        return item
 
     def targets(self, sample: Sample) -> Sequence[Any]:
         """The answer: a label, or the slot in which it stands in this story."""
@@ -188,6 +199,10 @@ class QAPipeline(Pipeline):
             if common[place].any():
                 features[0, row] = recency
         return features[:, FIRST:].ravel()
+
+    def explain(self, sample: Sample) -> Explanation:
+        """How much each sentence counted in each hop."""
+        return explain(self, sample)
 
 
 def grounds(outputs: Arrays, read: Reading) -> list[int]:

@@ -41,7 +41,7 @@ def test_it_keeps_the_contract(architecture, stories, tmp_path):
         learnt=("accuracy", 0.9),
         settings=SMALL,
         split="group:70/15/15",
-        verbs=("inspect", "evaluate", "predict", "export", "describe"),
+        verbs=("inspect", "evaluate", "predict", "explain", "export", "describe"),
     )
 
 
