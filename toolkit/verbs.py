@@ -135,4 +135,4 @@ FLAGS: tuple[Flag, ...] = (
 
 def flags_of(verb: str, shared: Sequence[str] = ()) -> list[Flag]:
     """The shared flags of a verb; for a domain's own verb those it names and those of all."""
-    return [f for f in FLAGS if verb in f.verbs or f.name in shared or f.verbs == _ALL]
+    return [f for f in FLAGS if verb in f.verbs or f.name in shared or f.verbs is _ALL]

@@ -41,7 +41,7 @@ class QueryReduction(keras.layers.Layer):
             many times the memory).
         chunk: steps that are computed in one piece.
         kernel_initializer: of all kernels.
-        gate_bias_initializer: of b_z and b_r.
+        gate_bias_initializer: of b_z; b_r starts at zero.
         **kwargs: what every Keras layer takes.
 
     Call arguments:
@@ -49,6 +49,8 @@ class QueryReduction(keras.layers.Layer):
             same shape, or one for all steps, (batch, features); floating point.
         mask: (batch, steps), true at valid steps, which come first; all of them by default.
             Others leave h as it is, so the last step of the padded sequence holds the result.
+        closing: read forward alone and without reset, as the last of several layers that share
+            their weights does.
 
     Returns:
         h, (batch, steps, features), and the update gate z, (batch, steps, 1 or features), zero at
@@ -68,9 +70,12 @@ class QueryReduction(keras.layers.Layer):
 
     Source:
         Seo, Min, Farhadi, Hajishirzi, "Query-reduction networks for question answering", ICLR 2017,
-        section 2: update gate, candidate and recurrence (the QRN unit); both directions; reset
-        and vector gates (extensions); the closed form (parallelization). Deviation: the paper
-        computes the closed form over the whole story; chunks are ours, and give the same numbers.
+        eq. (1) update gate, (2) candidate, (3) recurrence, (4) both directions, (5) and (6) reset
+        gate, (7) closed form; vector gates in section 2.2. The paper's "forget bias of 2.5" is
+        `gate_bias_initializer=keras.initializers.Constant(-2.5)`. Deviations: the paper computes
+        the closed form over the whole story; chunks are ours, and give the same numbers. Both
+        directions share the reset gate, too; the paper says so of the other weights alone, and
+        its authors' program has a reset gate for each.
     """
 
     def __init__(
@@ -115,9 +120,9 @@ class QueryReduction(keras.layers.Layer):
         self.update = weights("update", features, gates, self.gate_bias_initializer)
         self.resets = None
         if self.reset:
-            self.resets = weights("reset", features, gates, self.gate_bias_initializer)
+            self.resets = weights("reset", features, gates, "zeros")
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs, mask=None, closing=False):
         """Gates and candidates of all steps at once, then the recurrence in closed form."""
         steps, query = inputs
         mask = mask[0] if isinstance(mask, list | tuple) else mask
@@ -132,12 +137,13 @@ class QueryReduction(keras.layers.Layer):
             valid = ops.cast(mask, "float32")[..., None]
             update, keep = update * valid, keep * valid
         fresh = update * candidate
-        if self.resets is not None:
+        if self.resets is not None and not closing:
             fresh = fresh * ops.cast(ops.sigmoid(_dense(match, self.resets)), "float32")
         found = []
-        if self.direction != "backward":
+        direction = "forward" if closing else self.direction
+        if direction != "backward":
             found.append(self._scan(keep, fresh, _LEVELS))
-        if self.direction != "forward":
+        if direction != "forward":
             turned = self._scan(ops.flip(keep, axis=1), ops.flip(fresh, axis=1), _LEVELS)
             found.append(ops.flip(turned, axis=1))
         h = found[0] if len(found) == 1 else found[0] + found[1]

@@ -8,13 +8,8 @@ import pytest
 
 from deepfield.domains.qa import models
 from deepfield.domains.qa.features import encode, words_of
-from deepfield.domains.qa.models import (
-    ARCHITECTURES,
-    OrderedLogits,
-    RandomEmptySentences,
-    RandomSlots,
-    memn2n,
-)
+from deepfield.domains.qa.layers import OrderedLogits, RandomEmptySentences, RandomSlots
+from deepfield.domains.qa.models import ARCHITECTURES, memn2n
 from deepfield.domains.qa.vocabulary import Vocabulary
 from deepfield.domains.qa.world import simulate
 from deepfield.toolkit.data import collate
@@ -191,9 +186,30 @@ def test_memn2n_has_the_papers_parameters(hops):
 
 
 def test_query_reduction_has_the_papers_parameters():
-    model = ARCHITECTURES["query_reduction"](30, 7, units=8, hops=3, reset=True)
-    layer = 8 * 16 + 8 + 2 * (8 + 1)
-    assert parameters(model) == 30 * 8 + 3 * layer + 8 * 7 + 7
+    build = ARCHITECTURES["query_reduction"]
+    ends, reset, layer = 30 * 8 + 8 * 7 + 7, 8 + 1, 8 * 16 + 8 + 8 + 1
+    own = build(30, 7, units=8, hops=3, reset=True)
+    assert parameters(own) == ends + 3 * layer + 2 * reset  # none in the last layer
+    assert parameters(build(30, 7, units=8, hops=3, tied=True)) == ends + layer + reset
+
+
+def test_tied_layers_are_layers_of_their_own_with_equal_weights():
+    build, fed = ARCHITECTURES["query_reduction"], batch()
+    tied = build(20, 6, units=8, hops=3, tied=True)
+    own = build(20, 6, units=8, hops=3)
+    for variable in own.weights:
+        layer, _, name = variable.path.rpartition("/")
+        shared = f"reduce/{name}" if layer.startswith("reduce") else variable.path
+        variable.assign(next(v for v in tied.weights if v.path == shared))
+    for name, values in answers_of(own, fed).items():
+        np.testing.assert_allclose(answers_of(tied, fed)[name], values, atol=1e-6)
+
+
+def test_update_gates_start_nearly_closed():
+    model = ARCHITECTURES["query_reduction"](30, 7, units=8)
+    biases = {v.path: float(v.numpy()[0]) for v in model.weights if v.path.endswith("e_bias")}
+    assert biases["reduce_1/update_bias"] == biases["reduce_2/update_bias"] == -2.5
+    assert all(value == 0 for path, value in biases.items() if "update" not in path)
 
 
 def test_entity_network_has_the_papers_parameters():
