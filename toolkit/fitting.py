@@ -277,8 +277,10 @@ class _Fit:
         first = self._built(0)
         for index, name in enumerate(first):
             model = first[name] if index == 0 else self._built(index)[name]
-            for stage, (recipe, frozen) in enumerate(self._stages(name, model)):
+            for stage, (recipe, frozen, easier) in enumerate(self._stages(name, model)):
                 self._freeze(model, frozen)
+                if self.recipe.start_epochs:
+                    self.pipeline.ease(model, easier)
                 run = training.Run(
                     folder=self.folder / f"{name}-{stage}" if self.folder else None,
                     seed=self.seed + index, resume=self.resume, every_minutes=self.minutes,
@@ -315,10 +317,14 @@ class _Fit:
         with training.devices(self.device), training.precision(self.recipe.precision):
             return build_models(self.pipeline)
 
-    def _stages(self, name: str, model: Any) -> list[tuple[Recipe, set[str]]]:
-        """One stage from scratch; for fine-tuning first the head alone, then everything."""
+    def _stages(self, name: str, model: Any) -> list[tuple[Recipe, set[str], bool]]:
+        """Recipe, frozen layers and whether it is the easier start, of each stage. One stage from
+        scratch, with an easier start two; for fine-tuning first the head alone, then everything.
+        """
+        whole = [(self.recipe, set[str](), False)]
         if self.weights is None:
-            return [(self.recipe, set())]
+            easier = [(self.recipe.start(), set[str](), True)] if self.recipe.start_epochs else []
+            return easier + whole
         source = self.weights.get(name) or next(iter(self.weights.values()))
         fresh = set()
         for variable in model.weights:
@@ -331,13 +337,13 @@ class _Fit:
             layer.name for layer in model.layers for v in layer.weights if v.path in fresh
         }
         if not fresh:
-            return [(self.recipe, set())]
+            return whole
         if not old:
             raise UnusableModel(
                 f"{self.base_name!r} shares no weights with the new network", "train from scratch"
             )
         head = self.pipeline.head_recipe(self.recipe)
-        return [(head, old), (self.recipe, self.pipeline.frozen_layers(model))]
+        return [(head, old, False), (self.recipe, self.pipeline.frozen_layers(model), False)]
 
     @staticmethod
     def _freeze(model: Any, names: set[str]) -> None:

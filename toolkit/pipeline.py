@@ -40,7 +40,7 @@ from deepfield.toolkit.data import (
     size_of,
     that_fit,
 )
-from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel
+from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel, UsageError
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.runtime import Network, cores
@@ -134,9 +134,7 @@ class Pipeline:
         raise NotImplementedError
 
     def targets(self, sample: Sample) -> Sequence[Any]:
-        """What is to be learned of a sample: one target for each item of `expand`, in their
-        order, or a single one for all of them.
-        """
+        """What is to be learned: a target for each item of `expand` in order, or one for all."""
         return [sample.target]
 
     def lesson(self, name: str, item: Encoded) -> tuple[Arrays, Arrays]:
@@ -199,10 +197,12 @@ class Pipeline:
         """Names of the layers that stay frozen while `finetune` trains the whole network."""
         return set()
 
+    def ease(self, model: Any, easier: bool) -> None:
+        """Make a network easier to train, or itself again: for `Recipe.start_epochs`."""
+        raise UsageError(f"{self.architecture} has no easier start", "leave start_epochs at 0")
+
     def fit_novelty(self, outputs: Arrays) -> Novelty | None:
-        """What `in_domain` is judged by, from validation outputs; None where they cannot tell
-        (they are no logits).
-        """
+        """What `in_domain` is judged by, from validation outputs; None where they are no logits."""
         return Novelty.fit(self.novelty_outputs(outputs)) if self.task.logits else None
 
     def card_text(self, config: Mapping[str, Any]) -> str:

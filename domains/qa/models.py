@@ -109,8 +109,8 @@ def memn2n(
         position_encoding: weight words by their position; otherwise a bag of words.
         memories: how many sentences back have a time of their own.
         noise: empty sentences for each sentence in training.
-        linear: leave the softmax of the hops out, for the start of training. The weights are
-            those of the network with softmax: train, build it again, `set_weights`.
+        linear: leave the softmax of the hops out. The weights are those of the network with
+            softmax. (`start_epochs` of a recipe does it for the start of training alone.)
 
     Returns:
         A model from `story` and `question` to `logits` and `attention`.

@@ -162,6 +162,14 @@ class QAPipeline(Pipeline):
         """About the vocabulary of all 20 tasks of bAbI."""
         return {"words": 180, "classes": 40}
 
+    def ease(self, model: Any, easier: bool) -> None:
+        """Leave the softmax of MemN2N's hops out, or put it in: its paper's linear start."""
+        hops = [layer for layer in model.layers if hasattr(layer, "linear")]
+        if not hops:
+            super().ease(model, easier)
+        for hop in hops:
+            hop.linear = easier
+
     # ------------------------------------------------------------------ from outputs to answer
 
     def decode(self, outputs: Arrays, context: Reading) -> dict[str, Any]:

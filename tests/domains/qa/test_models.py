@@ -159,14 +159,20 @@ def stories(count, slots, length=5):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_it_learns_stories_by_heart(name, slots):
     """With slots there are no words to learn by heart, only what happened."""
-    if slots and name not in LOOKING:
-        pytest.skip("without a look at sentences, shuffled slots take longer than a few seconds")
     keras.utils.set_random_seed(1)
-    fed, targets, words, classes = stories(30, slots)
+    # without a look at sentences it takes more stories to find out that slots mean nothing
+    many = bool(slots) and name not in LOOKING
+    fed, targets, words, classes = stories(300, slots, 4) if many else stories(30, slots)
     sizes = {"entity_network": {"entities": 5}}.get(name, {})
     model = ARCHITECTURES[name](words, classes, slots=slots, units=32, **sizes)
     model.compile(keras.optimizers.Adam(0.01), {"logits": loss()})
-    model.fit(fed, named(model, targets), epochs=60, batch_size=64, verbose=0)
+    model.fit(
+        fed,
+        named(model, targets),
+        epochs=25 if many else 60,
+        batch_size=32 if many else 64,
+        verbose=0,
+    )
     right = answers_of(model, fed)["logits"].argmax(axis=-1) == targets
     assert right.mean() >= (0.6 if slots else 0.95)  # guessing: below 0.2
 
