@@ -22,7 +22,7 @@ from deepfield.toolkit import scores
 from deepfield.toolkit.baselines import fit_baseline, verdict
 from deepfield.toolkit.bundle import Bundle, refuse_foreign, replace_file
 from deepfield.toolkit.calibration import cross_fit, ece
-from deepfield.toolkit.data import Arrays, Encoded, batches_by_length, collate, size_of
+from deepfield.toolkit.data import Arrays, Encoded, batches_that_fit, collate
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
 from deepfield.toolkit.packing import (
     build_models,
@@ -114,7 +114,8 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
 
     Returns:
         The new pipeline and what was measured. Weights whose path and shape the new network
-        shares are taken over; the rest is the head.
+        shares are taken over; the rest is the head. Of a table of embeddings that has got longer
+        the first rows are taken over: a domain puts new words behind the old ones.
     """
     pipeline = type(base)(base.architecture, **base.settings)
     pipeline.state = {k: v for k, v in base.state.items()}
@@ -326,19 +327,24 @@ class _Fit:
             easier = [(self.recipe.start(), set[str](), True)] if self.recipe.start_epochs else []
             return easier + whole
         source = self.weights.get(name) or next(iter(self.weights.values()))
-        fresh = set()
+        fresh, grown = set(), False
         for variable in model.weights:
             stored = source.get(variable.path)
             if stored is not None and stored.shape == tuple(variable.shape):
                 variable.assign(stored)
-            else:
-                fresh.add(variable.path)
+                continue
+            fresh.add(variable.path)
+            if stored is not None and _longer_table(variable, stored):
+                rows = np.array(variable)
+                rows[: len(stored)] = stored
+                variable.assign(rows)
+                grown = True
         old = {layer.name for layer in model.layers if layer.weights} - {
             layer.name for layer in model.layers for v in layer.weights if v.path in fresh
         }
         if not fresh:
             return whole
-        if not old:
+        if not old and not grown:
             raise UnusableModel(
                 f"{self.base_name!r} shares no weights with the new network", "train from scratch"
             )
@@ -349,6 +355,16 @@ class _Fit:
     def _freeze(model: Any, names: set[str]) -> None:
         for layer in model.layers:
             layer.trainable = layer.name not in names
+
+
+def _longer_table(variable: Any, stored: np.ndarray) -> bool:
+    """Whether a table of embeddings has got rows for new words behind those it had."""
+    shape = tuple(variable.shape)
+    return (
+        variable.path.endswith("/embeddings")
+        and shape[1:] == stored.shape[1:]
+        and shape[0] > len(stored)
+    )
 
 
 def feed_of(
@@ -372,7 +388,7 @@ def outputs_of(pipeline: Pipeline, items: Sequence[Encoded], batch_size: int = 2
     """The network's outputs for encoded items, stacked (padded where ragged) in their order."""
     arrays = [e.arrays or {} for e in items]
     rows: list[Arrays] = [{} for _ in items]
-    for batch in batches_by_length([size_of(a) for a in arrays], batch_size):
+    for batch in batches_that_fit(arrays, batch_size):
         outputs = pipeline.forward(collate([arrays[i] for i in batch], pipeline.padding))
         for at, index in enumerate(batch):
             rows[index] = {name: values[at] for name, values in outputs.items()}

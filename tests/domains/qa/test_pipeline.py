@@ -114,6 +114,33 @@ def test_a_story_of_thousands_of_sentences_is_answered(trained):
     assert row["status"] == "ok"
 
 
+@pytest.mark.parametrize("architecture", ["query_reduction", "memn2n"])
+def test_finetuning_keeps_the_words_that_the_network_had(architecture, tmp_path, monkeypatch):
+    def lines(places, people):
+        told = [(who, where) for who in people for where in places] * 4
+        return "".join(
+            f"1 {who} went to the {where}.\n2 Where is {who}?\t{where}\t1\n" for who, where in told
+        )
+
+    old, new = tmp_path / "qa1_old.txt", tmp_path / "qa1_new.txt"
+    old.write_text(lines(["attic", "barn"], ["Ann", "Zoe"]))
+    new.write_text(lines(["barn", "cave"], ["Bob", "Zoe"]))
+    settings, split = {"epochs": 2, "units": 8}, "group:80/20/0"
+    base = QAPipeline(architecture)
+    base.fit(str(old), out=tmp_path / "base", settings=settings, split=split)
+    base = QAPipeline.load(tmp_path / "base")
+    monkeypatch.setattr("deepfield.toolkit.training.fit", lambda *_, **__: [])
+    base.finetune(str(new), out=tmp_path / "fine", settings={"epochs": 1}, split=split)
+    fine = QAPipeline.load(tmp_path / "fine")
+    before, after = base.vocabulary, fine.vocabulary
+    assert after.words[: len(before.words)] == before.words
+    assert {"bob", "cave"} <= set(after.words) - set(before.words)
+    for layer in (x.name for x in base.model.layers if x.name.startswith("words")):
+        kept, grown = (np.array(p.model.get_layer(layer).embeddings) for p in (base, fine))
+        assert len(grown) == len(after) > len(kept) == len(before)
+        np.testing.assert_array_equal(grown[: len(kept)], kept)
+
+
 def test_none_is_an_answer_and_words_joined_by_commas_are_one():
     task = Answers()
     task.learn(["none", "one", "n,w", "none"])
