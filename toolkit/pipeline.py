@@ -31,14 +31,12 @@ from deepfield.toolkit.data import (
     Option,
     Reader,
     Sample,
-    batches_by_length,
+    batches_that_fit,
     collate,
     in_chunks,
     numbers_only,
     own_columns,
     read_source,
-    size_of,
-    that_fit,
 )
 from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel, UsageError
 from deepfield.toolkit.novelty import Novelty
@@ -393,8 +391,7 @@ class Pipeline:
         good = [i for i, item in enumerate(chunk) if item.fault is None]
         answers: list[dict[str, Any]] = [{} for _ in chunk]
         arrays = [chunk[i].arrays or {} for i in good]
-        sizes = [size_of(a) for a in arrays]
-        for batch in batches_by_length(sizes, that_fit(arrays, batch_size)):
+        for batch in batches_that_fit(arrays, batch_size):
             outputs = self.calibrated(
                 self.forward(collate([arrays[i] for i in batch], self.padding))
             )

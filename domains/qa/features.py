@@ -19,6 +19,8 @@ from deepfield.toolkit.errors import BadInput
 
 #: A question may have this many words, a sentence too: what is longer is no sentence.
 MOST_WORDS = 1_000
+#: Sentences times the words of the longest one: a network needs memory for each.
+MOST_CELLS = 500_000
 
 # Characters that are written without spaces between words: each is a word of its own.
 _CHARACTERS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -125,7 +127,7 @@ def encode(
         more words; and what they stand for.
 
     Raises:
-        BadInput: no story, no question, or a sentence beyond all measure.
+        BadInput: no story, no question, or a sentence or a story beyond all measure.
     """
     story = [words for sentence in asked.sentences if (words := words_of(sentence))]
     sentences = asked.sentences
@@ -139,6 +141,12 @@ def encode(
     longest = max(len(question), max(map(len, story)))
     if longest > MOST_WORDS:
         raise BadInput(f"a sentence of {longest:,} words, the limit is {MOST_WORDS:,}")
+
+    if len(story) * longest > MOST_CELLS:
+        raise BadInput(
+            f"{len(story):,} sentences and a longest one of {longest:,} words, "
+            f"the limit of their product is {MOST_CELLS:,}"
+        )
 
     slots: dict[str, int] = {}
     written: list[str] = []

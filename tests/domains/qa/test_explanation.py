@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from untrained_qa import STORY, bundle_of
 
 from deepfield.domains.qa.explanation import MOST_SENTENCES, Explanation
 from deepfield.domains.qa.features import Asked
@@ -13,9 +14,6 @@ from deepfield.domains.qa.pipeline import QAPipeline
 from deepfield.toolkit.commands import Flags, explain
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import BadInput, DeepfieldError
-from deepfield.toolkit.packing import build_models, save
-
-STORY = ("Ann went to the attic.", "Bob went to the barn.", "Ann took the $5 & <key>.")
 
 
 def told(hops=2, sentences=3):
@@ -23,19 +21,6 @@ def told(hops=2, sentences=3):
     shares[0, 0], shares[-1, -1] = 1.0, 0.5
     story = tuple(STORY[i % 3] for i in range(sentences))
     return Explanation("x", "Where is Ann?", {"attic": 0.9, "barn": 0.1}, story, shares, "shares")
-
-
-def bundle_of(architecture, folder):
-    """An untrained network as a bundle."""
-    pipeline = QAPipeline(architecture)
-    asked = Asked(STORY, "Where is Ann?")
-    samples = [Sample(str(i), asked, label) for i, label in enumerate(("attic", "barn"))]
-    pipeline.hyper = {"units": 8}
-    pipeline.task.learn(["attic", "barn"])
-    pipeline.prepare(samples, ["attic", "barn"])
-    pipeline._models = build_models(pipeline)
-    save(pipeline, folder, {"seed": 0}, [pipeline.encode(asked)[0]], [], architecture)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")

@@ -111,6 +111,10 @@ def test_known_words_can_be_hidden():
         (Asked(("...", ""), "Where is Bilbo?"), "the story is empty"),
         (Asked(("Bilbo left.",), " ?"), "no question"),
         (Asked(("x " * 2000,), "Where?"), "a sentence of 2,000 words, the limit is 1,000"),
+        (
+            Asked(("x " * 900, *["Ann left."] * 999), "Where?"),
+            "1,000 sentences and a longest one of 900 words, the limit of their product is 500,000",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_rejected_with_its_reason(asked, reason):
