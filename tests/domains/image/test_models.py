@@ -151,12 +151,12 @@ def test_lenet5_weights_start_within_the_papers_limits():
     assert (dense <= limits).all() and (dense > 0.8 * limits).all()
 
 
-def test_logits_are_the_negative_distances_to_the_codes():
+def test_logits_are_a_tenth_of_the_negative_distances_to_the_codes():
     model = models.lenet5((28, 28, 1), 10)
     pixels = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1))
     f6 = keras.ops.convert_to_numpy(keras.Model(model.input, model.get_layer("F6").output)(pixels))
     distances = ((f6[:, None] - output_codes(10)) ** 2).sum(axis=-1)
-    np.testing.assert_allclose(model(pixels), -distances, rtol=1e-5)
+    np.testing.assert_allclose(model(pixels), -distances / 10, rtol=1e-5)
 
 
 @pytest.mark.parametrize("classes", [2, 10, 47])
