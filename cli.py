@@ -73,10 +73,11 @@ class _Domain(click.Group):
             formatter.write_dl([(name, verb.help) for name, verb in every.items()])
         with formatter.section("Reads"):
             formatter.write_dl([(r.name, r.summary) for r in cls.readers])
-        with formatter.section("Presets"):
-            formatter.write_dl(
-                [(p, "the default" if not i else "") for i, p in enumerate(cls.presets)]
-            )
+        if cls.presets:
+            with formatter.section("Presets"):
+                formatter.write_dl(
+                    [(p, "the default" if not i else "") for i, p in enumerate(cls.presets)]
+                )
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from deepfield.domains import domain

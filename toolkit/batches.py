@@ -35,6 +35,8 @@ class Batches(keras.utils.PyDataset):
         share: this machine's part of every batch. So that all devices get equal parts, a batch is
             filled up with its own first items where needed, as PyTorch's `DistributedSampler`
             does.
+        named: hand the targets over by name also where there is one alone, as a network with
+            further outputs wants them.
     """
 
     def __init__(
@@ -46,11 +48,12 @@ class Batches(keras.utils.PyDataset):
         padding: Mapping[str, float] | None = None,
         weights: np.ndarray | None = None,
         share: Share | None = None,
+        named: bool = False,
     ) -> None:
         super().__init__()
         self.padding = dict(padding or {})
         self.batch_size, self.seed, self.weights = batch_size, seed, weights
-        self.share = share or Share()
+        self.share, self.named = share or Share(), named
         self.epoch, self.skip, self.running = 0, 0, False
         self.count = len(inputs)
         shapes = {tuple((n, a.shape) for n, a in item.items()) for item in inputs}
@@ -127,7 +130,8 @@ class Batches(keras.utils.PyDataset):
         inputs = _take(self.items, chosen, self.padding, own)
         if self.targets is None:
             return (_single(inputs),)
-        batch = (_single(inputs), _single(_take(self.targets, chosen, {}, own)))
+        targets = _take(self.targets, chosen, {}, own)
+        batch = (_single(inputs), targets if self.named else _single(targets))
         return batch if self.weights is None else (*batch, self.weights[chosen[own]])
 
     def _own(self, count: int) -> Any:

@@ -361,27 +361,32 @@ def _identity(pipeline: Pipeline) -> str:
 
 
 def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
-    """Show why the network says so, as PNG or HTML."""
-    output = flags.output or "explanation.png"
-    suffix = Path(output).suffix.lower()
-    if suffix not in (".png", ".html"):
+    """Show why the network says so: lines or JSON, and a PNG or HTML file."""
+    output = flags.output or cls.explanation_file
+    suffix = Path(output or "").suffix.lower()
+    if output and suffix not in (".png", ".html"):
         raise UsageError(f"cannot explain into {output!r}", "end the name in .png or .html")
     _known(cls, "explain", flags, sample)
     pipeline = load(_model(cls, flags.model), cls.domain)
     console_module.silence_tensorflow()
-    one = next(iter(pipeline.read(sample)), None)
+    options = options_of(cls, "explain", flags, reader=True)
+    one = next(iter(pipeline.read(sample, **options)), None)
     if one is None or one.fault is not None:
         raise NotFound(f"no sample in {sample!r}: {one.fault if one else 'empty'}", "name another")
     try:
         explanation = pipeline.explain(one)
     except BadInput as error:
         raise DeepfieldError(f"{one.id}: {error.reason}", "name another sample") from None
-    if suffix == ".html":
-        write_whole(output, explanation.report().html().encode())
+    if output:
+        console_module.keep_out_of_home()
+        page = suffix == ".html"
+        write_whole(output, explanation.report().html().encode() if page else explanation.png())
+    if flags.json:
+        emit(explanation.facts())
     else:
-        write_whole(output, explanation.png())
-    _lines(tables.aligned(explanation.scores.items()))
-    _console(flags).say(f"wrote {output}")
+        _lines(explanation.lines())
+    if output:
+        _console(flags).say(f"wrote {output}")
     return 0
 
 

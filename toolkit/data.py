@@ -33,6 +33,7 @@ _BROKEN = (EOFError, OSError, zlib.error)
 #: Items that a network is given at once, and the most bytes of their arrays.
 BATCH = 256
 _BATCH_BYTES = 8 << 20
+_WIDENED = 16
 
 #: Bytes of arrays that may wait for the network at one time.
 _CHUNK_BYTES = 64 << 20
@@ -415,10 +416,38 @@ def batches_by_length(
     return batches
 
 
-def that_fit(items: Sequence[Arrays], batch_size: int) -> int:
-    """How many of such items make a batch: fewer than `batch_size` where they are large."""
-    largest = max((sum(a.nbytes for a in item.values()) for item in items), default=1)
-    return max(1, min(batch_size, _BATCH_BYTES // max(1, largest)))
+def batches_that_fit(items: Sequence[Arrays], batch_size: int) -> list[list[int]]:
+    """Group items of similar size into batches that stay small also when they are padded.
+
+    A batch holds fewer than `batch_size` items where they are large, and where their shapes
+    differ so much that padding would make them large (many short rows beside few long ones).
+
+    Returns:
+        Lists of indices, every index once.
+    """
+    found: list[list[int]] = []
+    waiting = batches_by_length([size_of(item) for item in items], batch_size)
+    while waiting:
+        batch = waiting.pop()
+        pieces = -(-_padded_bytes([items[i] for i in batch]) // _BATCH_BYTES)
+        if pieces <= 1 or len(batch) == 1:
+            found.append(batch)
+            continue
+        batch.sort(key=lambda i: [array.shape for array in items[i].values()])
+        step = -(-len(batch) // min(pieces, len(batch)))
+        waiting += [batch[i : i + step] for i in range(0, len(batch), step)]
+    return found
+
+
+def _padded_bytes(items: Sequence[Arrays]) -> int:
+    total = 0
+    for name, first in items[0].items():
+        cells = len(items)
+        for lengths in zip(*(item[name].shape for item in items), strict=True):
+            cells *= max(lengths)
+        # in the network a whole number becomes a vector
+        total += cells * first.itemsize * (_WIDENED if first.dtype.kind == "i" else 1)
+    return total
 
 
 def numbers_only(values: np.ndarray) -> np.ndarray:

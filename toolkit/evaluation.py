@@ -16,6 +16,7 @@ from deepfield.toolkit.data import BATCH, Sample, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
+from deepfield.toolkit.tasks import Task, natural_key
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ def evaluate_fully(
     task = pipeline.task
     samples = _judged(pipeline.as_samples(data, **(reader_options or {})))
     targets, predictions, groups = [], [], []
+    kinds: list[str] = []
     rejected, first = 0, ""
     for item, answer in pipeline.answers(samples, batch_size, targets=True):
         if row is not None:
@@ -70,6 +72,7 @@ def evaluate_fully(
         targets.append(np.asarray((item.target or {})[task.output]))
         predictions.append(item.prediction.astype(np.float32))
         groups.append(item.sample.group)
+        kinds.append(str(item.sample.row.get(task.column) or ""))
     if not targets:
         why = f"all {rejected} were rejected; the first, {first}" if rejected else "it is empty"
         raise UsageError(
@@ -78,6 +81,8 @@ def evaluate_fully(
         )
     truth, said = stacked(targets), stacked(predictions)
     figures = task.figures(truth, said)
+    divided = _divided(task, kinds, truth, said) if task.column else task.groups(truth, said)
+    figures |= task.summary(divided) if task.column else {}
     seen = np.array(groups, dtype=object) if any(g is not None for g in groups) else None
     intervals = {}
     for metric in task.metrics[:1]:
@@ -95,9 +100,20 @@ def evaluate_fully(
         "metrics": figures,
         "intervals": intervals,
         "baseline": config.get("baseline") or {},
-        "groups": task.groups(truth, said),
+        "groups": divided,
     }
     return Evaluated(result, truth, said)
+
+
+def _divided(
+    task: Task, kinds: list[str], truth: np.ndarray, said: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """The figures of the samples of each kind, in natural order."""
+    found = {}
+    for kind in sorted(set(kinds), key=natural_key):
+        own = np.array([k == kind for k in kinds])
+        found[kind] = {"n": int(own.sum()), **task.figures(truth[own], said[own])}
+    return found
 
 
 def _judged(samples: Iterable[Sample]) -> Iterator[Sample]:

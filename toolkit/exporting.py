@@ -51,9 +51,7 @@ def export_files(pipeline: Pipeline, output: str) -> list[dict[str, Any]]:
         worst = 0.0
         for inputs in golden_inputs(pipeline.bundle, model):
             ours, theirs = run(inputs), reference(inputs)
-            worst = max(
-                worst, export.disagreement(dict(zip(theirs, ours.values(), strict=True)), theirs)
-            )
+            worst = max(worst, export.disagreement(ours, theirs))
         if worst > export.TOLERANCE:
             file.unlink(missing_ok=True)
             raise DeepfieldError(

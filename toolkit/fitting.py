@@ -22,7 +22,7 @@ from deepfield.toolkit import scores
 from deepfield.toolkit.baselines import fit_baseline, verdict
 from deepfield.toolkit.bundle import Bundle, refuse_foreign, replace_file
 from deepfield.toolkit.calibration import cross_fit, ece
-from deepfield.toolkit.data import Arrays, Encoded, batches_by_length, collate, size_of
+from deepfield.toolkit.data import Arrays, Encoded, batches_that_fit, collate
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
 from deepfield.toolkit.packing import (
     build_models,
@@ -114,7 +114,8 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
 
     Returns:
         The new pipeline and what was measured. Weights whose path and shape the new network
-        shares are taken over; the rest is the head.
+        shares are taken over; the rest is the head. Of a table of embeddings that has got longer
+        the first rows are taken over: a domain puts new words behind the old ones.
     """
     pipeline = type(base)(base.architecture, **base.settings)
     pipeline.state = {k: v for k, v in base.state.items()}
@@ -277,8 +278,10 @@ class _Fit:
         first = self._built(0)
         for index, name in enumerate(first):
             model = first[name] if index == 0 else self._built(index)[name]
-            for stage, (recipe, frozen) in enumerate(self._stages(name, model)):
+            for stage, (recipe, frozen, easier) in enumerate(self._stages(name, model)):
                 self._freeze(model, frozen)
+                if self.recipe.start_epochs:
+                    self.pipeline.ease(model, easier)
                 run = training.Run(
                     folder=self.folder / f"{name}-{stage}" if self.folder else None,
                     seed=self.seed + index, resume=self.resume, every_minutes=self.minutes,
@@ -315,34 +318,53 @@ class _Fit:
         with training.devices(self.device), training.precision(self.recipe.precision):
             return build_models(self.pipeline)
 
-    def _stages(self, name: str, model: Any) -> list[tuple[Recipe, set[str]]]:
-        """One stage from scratch; for fine-tuning first the head alone, then everything."""
+    def _stages(self, name: str, model: Any) -> list[tuple[Recipe, set[str], bool]]:
+        """Recipe, frozen layers and whether it is the easier start, of each stage. One stage from
+        scratch, with an easier start two; for fine-tuning first the head alone, then everything.
+        """
+        whole = [(self.recipe, set[str](), False)]
         if self.weights is None:
-            return [(self.recipe, set())]
+            easier = [(self.recipe.start(), set[str](), True)] if self.recipe.start_epochs else []
+            return easier + whole
         source = self.weights.get(name) or next(iter(self.weights.values()))
-        fresh = set()
+        fresh, grown = set(), False
         for variable in model.weights:
             stored = source.get(variable.path)
             if stored is not None and stored.shape == tuple(variable.shape):
                 variable.assign(stored)
-            else:
-                fresh.add(variable.path)
+                continue
+            fresh.add(variable.path)
+            if stored is not None and _longer_table(variable, stored):
+                rows = np.array(variable)
+                rows[: len(stored)] = stored
+                variable.assign(rows)
+                grown = True
         old = {layer.name for layer in model.layers if layer.weights} - {
             layer.name for layer in model.layers for v in layer.weights if v.path in fresh
         }
         if not fresh:
-            return [(self.recipe, set())]
-        if not old:
+            return whole
+        if not old and not grown:
             raise UnusableModel(
                 f"{self.base_name!r} shares no weights with the new network", "train from scratch"
             )
         head = self.pipeline.head_recipe(self.recipe)
-        return [(head, old), (self.recipe, self.pipeline.frozen_layers(model))]
+        return [(head, old, False), (self.recipe, self.pipeline.frozen_layers(model), False)]
 
     @staticmethod
     def _freeze(model: Any, names: set[str]) -> None:
         for layer in model.layers:
             layer.trainable = layer.name not in names
+
+
+def _longer_table(variable: Any, stored: np.ndarray) -> bool:
+    """Whether a table of embeddings has got rows for new words behind those it had."""
+    shape = tuple(variable.shape)
+    return (
+        variable.path.endswith("/embeddings")
+        and shape[1:] == stored.shape[1:]
+        and shape[0] > len(stored)
+    )
 
 
 def feed_of(
@@ -358,7 +380,7 @@ def feed_of(
     return Batches(
         [{k: own[k] for k in inputs} for own, _ in lessons],
         [{k: asked[k] for k in targets if k in asked} for _, asked in lessons],
-        batch_size, seed, pipeline.padding, weights, share(model),
+        batch_size, seed, pipeline.padding, weights, share(model), len(targets) > 1,
     )  # fmt: skip
 
 
@@ -366,7 +388,7 @@ def outputs_of(pipeline: Pipeline, items: Sequence[Encoded], batch_size: int = 2
     """The network's outputs for encoded items, stacked (padded where ragged) in their order."""
     arrays = [e.arrays or {} for e in items]
     rows: list[Arrays] = [{} for _ in items]
-    for batch in batches_by_length([size_of(a) for a in arrays], batch_size):
+    for batch in batches_that_fit(arrays, batch_size):
         outputs = pipeline.forward(collate([arrays[i] for i in batch], pipeline.padding))
         for at, index in enumerate(batch):
             rows[index] = {name: values[at] for name, values in outputs.items()}

@@ -18,13 +18,16 @@ TOLERANCE = 1e-4
 
 
 def disagreement(ours: Arrays, theirs: Arrays) -> float:
-    """The largest |a - b| / max(1, |b|) over all outputs.
+    """The largest |a - b| / max(1, |b|) over all outputs, which are paired by their names, or by
+    their order where a file has names of its own.
 
     Example:
         >>> round(disagreement({"y": np.array([10.0])}, {"y": np.array([10.1])}), 4)
         0.0099
     """
     worst = 0.0
+    if set(ours) == set(theirs):
+        ours = {name: ours[name] for name in theirs}
     for a, b in zip(ours.values(), theirs.values(), strict=True):
         if a.shape != b.shape:
             return float("inf")

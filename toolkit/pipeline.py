@@ -31,16 +31,14 @@ from deepfield.toolkit.data import (
     Option,
     Reader,
     Sample,
-    batches_by_length,
+    batches_that_fit,
     collate,
     in_chunks,
     numbers_only,
     own_columns,
     read_source,
-    size_of,
-    that_fit,
 )
-from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel
+from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel, UsageError
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.runtime import Network, cores
@@ -65,15 +63,14 @@ class Pipeline:
         default_architecture: what `train` builds unless told otherwise.
         recipes: training recipe by architecture; `""` is for all others.
         finetune_recipe: recipe of `finetune`.
-        finetune_hyper: hyper-parameters of `finetune` by architecture, where they differ from the
-            builder's defaults and the base network does not say otherwise.
+        finetune_hyper: hyper-parameters of `finetune` by architecture, unless the base has its own.
         presets: names of the prebuilt networks; the first is the default of every verb.
         adopted: presets converted from a third party's weights: name to `module:function`.
-        known_data: public data sets by the last part of their source: full name and licence, for
-            the cards of networks trained on them.
+        known_data: public data sets by the last part of their source: full name and licence.
         padding: value by input name for ragged items; 0 where none is given.
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`).
         task_class: what the outputs mean.
+        explanation_file: what `explain` writes where no output is named; None for nothing.
     """
 
     domain: ClassVar[str] = ""
@@ -94,6 +91,7 @@ class Pipeline:
     padding: ClassVar[Mapping[str, float]] = {}
     baseline: ClassVar[str] = "svm"
     task_class: ClassVar[type[Task]] = Task
+    explanation_file: ClassVar[str | None] = "explanation.png"
 
     def __init__(self, architecture: str | None = None, **settings: Any) -> None:
         """A pipeline to be trained.
@@ -134,9 +132,7 @@ class Pipeline:
         raise NotImplementedError
 
     def targets(self, sample: Sample) -> Sequence[Any]:
-        """What is to be learned of a sample: one target for each item of `expand`, in their
-        order, or a single one for all of them.
-        """
+        """What is to be learned: a target for each item of `expand` in order, or one for all."""
         return [sample.target]
 
     def lesson(self, name: str, item: Encoded) -> tuple[Arrays, Arrays]:
@@ -199,10 +195,12 @@ class Pipeline:
         """Names of the layers that stay frozen while `finetune` trains the whole network."""
         return set()
 
+    def ease(self, model: Any, easier: bool) -> None:
+        """Make a network easier to train, or itself again: for `Recipe.start_epochs`."""
+        raise UsageError(f"{self.architecture} has no easier start", "leave start_epochs at 0")
+
     def fit_novelty(self, outputs: Arrays) -> Novelty | None:
-        """What `in_domain` is judged by, from validation outputs; None where they cannot tell
-        (they are no logits).
-        """
+        """What `in_domain` is judged by, from validation outputs; None where they are no logits."""
         return Novelty.fit(self.novelty_outputs(outputs)) if self.task.logits else None
 
     def card_text(self, config: Mapping[str, Any]) -> str:
@@ -215,7 +213,7 @@ class Pipeline:
         return []
 
     def explain(self, sample: Sample) -> Any:
-        """Why the network says so: an `Explanation` (see `toolkit.explain`)."""
+        """Why the network says so: `facts()` (JSON-able), `lines()`, `png()` and `report()`."""
         raise DeepfieldError(f"{self.domain} has no explanation", "see `evaluate` instead")
 
     # ------------------------------------------------------------------ networks
@@ -393,8 +391,7 @@ class Pipeline:
         good = [i for i, item in enumerate(chunk) if item.fault is None]
         answers: list[dict[str, Any]] = [{} for _ in chunk]
         arrays = [chunk[i].arrays or {} for i in good]
-        sizes = [size_of(a) for a in arrays]
-        for batch in batches_by_length(sizes, that_fit(arrays, batch_size)):
+        for batch in batches_that_fit(arrays, batch_size):
             outputs = self.calibrated(
                 self.forward(collate([arrays[i] for i in batch], self.padding))
             )

@@ -36,6 +36,8 @@ class Recipe:
             and with `ema`: there the statistics gathered in training belong to other inputs, or
             to other weights, than those that are kept. Validation figures of single epochs do
             not show it, so combine it with `keep="last"`.
+        start_epochs: epochs, at most, of an easier start where the pipeline has one (see
+            `Pipeline.ease`); it is over as soon as validation stops improving.
     """
 
     epochs: int = 20
@@ -54,6 +56,7 @@ class Recipe:
     clip_norm: float = 0.0
     jit: bool = False
     recalibrate_bn: bool = False
+    start_epochs: int = 0
 
     def __post_init__(self) -> None:
         choices = {
@@ -67,9 +70,17 @@ class Recipe:
             if getattr(self, name) not in known:
                 raise UsageError(f"{name}={getattr(self, name)!r}", f"choose {' or '.join(known)}")
         limits = {"epochs": 1, "batch_size": 1, "learning_rate": 1e-12, "patience": 0}
+        limits["start_epochs"] = 0
         for name, least in limits.items():
             if not getattr(self, name) >= least:
                 raise UsageError(f"{name}={getattr(self, name)} is too small", f"at least {least}")
+
+    def start(self) -> Recipe:
+        """How the easier start is trained: at the full rate, until two epochs bring nothing."""
+        return replace(
+            self, epochs=self.start_epochs, start_epochs=0, schedule="constant", warmup=0.0,
+            ema=0.0, patience=2, keep="best", recalibrate_bn=False,
+        )  # fmt: skip
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """A copy with some fields replaced; names that are no field of a recipe are passed over."""
@@ -87,7 +98,7 @@ def check_setting(name: str, value: Any, usual: Any) -> None:
         fits, kind = isinstance(value, bool), "true or false"
     elif isinstance(usual, int | float):
         fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-        if fits and name in ("epochs", "batch_size", "patience"):
+        if fits and name in ("epochs", "batch_size", "patience", "start_epochs"):
             fits, kind = value == int(value), "a whole number"
     elif isinstance(usual, str):
         fits, kind = isinstance(value, str), "a word"

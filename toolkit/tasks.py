@@ -29,6 +29,8 @@ class Task:
         logits: whether the output is logits of classes, whose energy tells strange inputs.
         padding: value by output name with which outputs of unequal length are stacked.
         monitor: the figure by which the best epoch is chosen.
+        column: column of the samples by whose values `evaluate` divides its figures; without one
+            `groups` says how they are divided.
         state: what was learnt from the training targets; JSON-able, kept in the bundle.
     """
 
@@ -39,6 +41,7 @@ class Task:
     logits: ClassVar[bool] = False
     padding: ClassVar[Mapping[str, float]] = {}
     monitor: str = "val_loss"
+    column: ClassVar[str] = ""
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = dict(state or {})
@@ -82,6 +85,10 @@ class Task:
 
     def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
         """Figures by class, task or whatever divides the data, for `evaluate`."""
+        return {}
+
+    def summary(self, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+        """Figures over the groups of a `column`, which `evaluate` adds to those of all samples."""
         return {}
 
     def plots(self, targets: np.ndarray, predictions: np.ndarray) -> list[tuple[str, bytes]]:

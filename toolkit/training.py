@@ -395,7 +395,9 @@ def resolve_losses(task: Any, recipe: Recipe, model: Any) -> dict[str, Any]:
 
 def watched(task: Any, model: Any) -> dict[str, Any] | None:
     """Figures that Keras keeps during training, by output name."""
-    if "accuracy" in task.metrics and task.output in model.output_names:
+    # Keras keeps figures of all outputs or of none: not where one has nothing to learn from.
+    learning = set(model.output_names) <= set(task.losses)
+    if "accuracy" in task.metrics and task.output in model.output_names and learning:
         return {task.output: [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
     return None
 

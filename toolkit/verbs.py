@@ -95,7 +95,8 @@ FLAGS: tuple[Flag, ...] = (
          metavar="NAME"),
     Flag("from", "preset or bundle to start from", ("finetune",), metavar="MODEL"),
     Flag("json", "machine-readable output, one object a line",
-         ("inspect", *_LEARN, "evaluate", "predict", "export", "describe"), bool, False),
+         ("inspect", *_LEARN, "evaluate", "predict", "explain", "export", "describe"), bool,
+         False),
     Flag("format", "of the output, if its suffix does not say", ("evaluate", "predict"),
          choices=("csv", "tsv", "jsonl", "parquet")),
     Flag("html", "also write a report with plots", ("evaluate",), metavar="FILE"),
@@ -134,4 +135,4 @@ FLAGS: tuple[Flag, ...] = (
 
 def flags_of(verb: str, shared: Sequence[str] = ()) -> list[Flag]:
     """The shared flags of a verb; for a domain's own verb those it names and those of all."""
-    return [f for f in FLAGS if verb in f.verbs or f.name in shared or f.verbs == _ALL]
+    return [f for f in FLAGS if verb in f.verbs or f.name in shared or f.verbs is _ALL]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from deepfield.toolkit import explain as explaining
 from deepfield.toolkit import plots
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.report import Report
+from deepfield.toolkit.tables import aligned
 
 if TYPE_CHECKING:
     from deepfield.domains.image.pipeline import ImagePipeline
@@ -38,6 +40,14 @@ class Explanation:
     layers: bytes
     saliency: bytes
     method: str
+
+    def facts(self) -> dict[str, Any]:
+        """What is no picture, JSON-able."""
+        return {"id": self.name, "scores": self.scores, "method": self.method}
+
+    def lines(self) -> Iterator[str]:
+        """The scores, for a terminal."""
+        return aligned(self.scores.items())
 
     def png(self) -> bytes:
         """Both pictures in one, the layers on the left."""

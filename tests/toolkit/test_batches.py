@@ -111,3 +111,15 @@ def test_class_weights_make_every_class_weigh_the_same():
     sums = [weights[labels == k].sum() for k in range(3)]
     np.testing.assert_allclose(sums, sums[0], rtol=1e-6)
     np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
+
+
+def test_a_network_with_an_output_that_nothing_is_learnt_from_is_trained():
+    series = keras.Input((None, 3), name="steps")
+    h = keras.layers.GRU(4, return_sequences=True, name="reader")(series)
+    outputs = {"seen": h, "logits": keras.layers.Dense(2, name="logits")(h[:, -1])}
+    model = keras.Model(series, outputs)
+    model.compile("sgd", {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)})
+    batches = Batches(*ragged(), 8, 0, named=True)
+    assert list(batches[0][1]) == ["logits"]
+    history = model.fit(batches, validation_data=batches, verbose=0).history
+    assert np.isfinite(history["val_loss"]).all()

@@ -14,6 +14,7 @@ from deepfield.toolkit.data import (
     Reader,
     Sample,
     batches_by_length,
+    batches_that_fit,
     collate,
     find_column,
     is_missing,
@@ -153,6 +154,25 @@ def test_every_index_is_in_one_batch(sizes, batch_size):
     for batch in batches:
         inside = [sizes[i] for i in batch]
         assert len(batch) <= batch_size and max(inside) <= 1.25 * max(1, min(inside))
+
+
+@given(
+    shapes=st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 900)), max_size=40),
+    batch_size=st.integers(1, 20),
+)
+def test_padded_batches_stay_small(shapes, batch_size):
+    items = [{"x": np.broadcast_to(np.int32(0), shape)} for shape in shapes]
+    batches = batches_that_fit(items, batch_size)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(shapes)))
+    for batch in batches:
+        rows, columns = (max(shapes[i][axis] for i in batch) for axis in (0, 1))
+        assert len(batch) <= batch_size
+        assert len(batch) == 1 or len(batch) * rows * columns * 4 * 16 <= 8 << 20
+
+
+def test_few_long_rows_are_not_padded_to_many_short_ones():
+    items = [{"x": np.zeros(s, np.int32)} for s in [(2, 900), (900, 2)] * 20]
+    assert all(len({i % 2 for i in batch}) == 1 for batch in batches_that_fit(items, 40))
 
 
 @given(

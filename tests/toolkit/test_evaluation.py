@@ -45,3 +45,19 @@ def test_labels_of_another_data_set_are_refused(tiny):
         pipeline.evaluate([Sample("a", sample.data, target="zebra")])
     with pytest.raises(UsageError, match="empty"):
         pipeline.evaluate([])
+
+
+def test_figures_are_divided_by_a_column_where_the_task_names_one(tiny):
+    pipeline = deepfield.load(str(tiny))
+    samples = list(pipeline.read("sample:digits-folder"))
+    for index, sample in enumerate(samples):
+        sample.row["hand"] = ["h2", "h10"][index % 2]
+    whole = pipeline.evaluate(samples)["metrics"]
+    pipeline.task.column = "hand"
+    pipeline.task.summary = lambda groups: {"hands": float(len(groups))}
+    result = pipeline.evaluate(samples)
+    assert list(result["groups"]) == ["h2", "h10"]
+    assert sum(group["n"] for group in result["groups"].values()) == result["n"]
+    mean = sum(group["n"] * group["accuracy"] for group in result["groups"].values()) / result["n"]
+    assert mean == pytest.approx(whole["accuracy"])
+    assert result["metrics"] == whole | {"hands": 2.0}

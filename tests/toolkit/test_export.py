@@ -136,3 +136,10 @@ def test_onnx_and_litert_agree_with_keras_for_small_cnn(tmp_path):
     wanted = next(iter(theirs.values()))
     answers = next(iter(ours.values()))
     assert export.disagreement({"y": answers}, {"y": wanted}) <= 1e-4
+
+
+def test_outputs_are_compared_by_name_or_else_in_their_order():
+    one, two = {"a": np.zeros(2), "b": np.ones((1, 3))}, {"b": np.ones((1, 3)), "a": np.zeros(2)}
+    assert export.disagreement(one, two) == 0
+    assert export.disagreement({"x": np.zeros(2), "y": np.ones((1, 3))}, one) == 0
+    assert export.disagreement({"a": np.ones(2), "b": np.ones((1, 3))}, one) == 1

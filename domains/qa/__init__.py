@@ -1,0 +1,1 @@
+"""Question answering: a story and a question in, an answer and its grounds out."""

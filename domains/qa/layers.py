@@ -1,0 +1,172 @@
+"""Layers of the domain's own: what is drawn at random in training, over stories and their words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class RandomSlots(layers.Layer):
+    """Give the unknown words of every story other slots, at random, in training alone.
+
+    Args:
+        first: id of the first slot.
+        slots: how many there are; ids from `first` to `first + slots - 1`.
+        seed: an integer; `None` draws one, repeatable after `keras.utils.set_random_seed`.
+
+    Call arguments:
+        inputs: a list of story (batch, sentences, words) and question (batch, words), int32.
+        training: whether to shuffle.
+
+    Returns:
+        Story and question with new ids, and the order, (batch, slots) int32: what was slot i is
+        now slot order[i].
+    """
+
+    def __init__(self, first: int, slots: int, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.first, self.slots, self.seed = first, slots, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=None):
+        """Draw an order for every story and rename its words by it."""
+        story, question = inputs
+        batch = ops.shape(question)[0]
+        if not training:
+            order = ops.broadcast_to(ops.arange(self.slots, dtype="int32"), (batch, self.slots))
+            return story, question, order
+        drawn = keras.random.uniform((batch, self.slots), seed=self.seed_generator)
+        order = ops.cast(ops.argsort(drawn, axis=-1), "int32")
+
+        def renamed(ids: Any) -> Any:
+            flat = ops.reshape(ids, (batch, -1))
+            place = ops.clip(flat - self.first, 0, self.slots - 1)
+            new = self.first + ops.take_along_axis(order, place, axis=1)
+            return ops.reshape(ops.where(flat >= self.first, new, flat), ops.shape(ids))
+
+        return renamed(story), renamed(question), order
+
+    def compute_output_spec(self, inputs, training=None):
+        """Return the inputs' shapes, and (batch, slots)."""
+        story, question = inputs
+        shapes = (story.shape, question.shape, (question.shape[0], self.slots))
+        return tuple(keras.KerasTensor(shape, "int32") for shape in shapes)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {
+            **super().get_config(),
+            "first": self.first,
+            "slots": self.slots,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class OrderedLogits(layers.Layer):
+    """Put the logits of shuffled slots back in their order, in training.
+
+    Args:
+        slots: how many of the last logits belong to slots.
+
+    Call arguments:
+        logits: (batch, classes), floating point.
+        order: of `RandomSlots`, (batch, slots) int32.
+        training: whether the slots were shuffled.
+
+    Returns:
+        (batch, classes) float32.
+    """
+
+    def __init__(self, slots: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.slots = slots
+
+    def call(self, logits, order=None, training=None):
+        """Look up what became of each slot."""
+        if not training or order is None:
+            return logits
+        known, shuffled = logits[:, : -self.slots], logits[:, -self.slots :]
+        return ops.concatenate([known, ops.take_along_axis(shuffled, order, axis=1)], axis=1)
+
+    def compute_output_shape(self, logits_shape, order_shape=None):
+        """Return the shape of the logits."""
+        return logits_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "slots": self.slots}
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class RandomEmptySentences(layers.Layer):
+    """Put empty sentences between those of a story, in training alone ("random noise").
+
+    They are memories with nothing in them but their time, and move all times before them, so that a
+    network cannot rely on an exact time.
+
+    Args:
+        rate: empty sentences for each sentence of the story, on average.
+        seed: an integer; `None` draws one, repeatable after `keras.utils.set_random_seed`.
+
+    Call arguments:
+        story: (batch, sentences, words) int32; sentences of zeros are padding.
+        training: whether to put any in.
+
+    Returns:
+        The story, in training with ceil(rate x sentences) more rows, and which of its rows are
+        sentences, also empty ones: (batch, sentences) bool.
+
+    Source:
+        Sukhbaatar et al., "End-to-end memory networks", NIPS 2015, section 4.1 ("learning time
+        invariance by injecting random noise"). No deviation.
+    """
+
+    def __init__(self, rate: float = 0.1, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate <= 1:
+            raise ValueError(f"RandomEmptySentences: rate must be 0 to 1, got {rate!r}")
+        self.rate, self.seed = float(rate), seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, story, training=None):
+        """Draw a place for every empty sentence, and sort all by place."""
+        told = ops.any(ops.not_equal(story, 0), axis=-1)
+        if not training or not self.rate:
+            return story, told
+        batch, sentences = ops.shape(story)[0], ops.shape(story)[1]
+        if isinstance(sentences, int):
+            extra = math.ceil(self.rate * sentences)
+        else:
+            extra = ops.cast(ops.ceil(self.rate * ops.cast(sentences, "float32")), "int32")
+        length = ops.sum(ops.cast(told, "float32"), axis=1, keepdims=True)
+        # as many as the story's own length asks for, rounded up or down at random
+        chance = keras.random.uniform((batch, 1), seed=self.seed_generator)
+        number = ops.floor(self.rate * length + chance)
+        empty = ops.cast(ops.arange(extra), "float32")[None] < number
+        places = keras.random.uniform((batch, extra), seed=self.seed_generator) * length - 0.5
+        own = ops.broadcast_to(ops.cast(ops.arange(sentences), "float32")[None], ops.shape(told))
+        valid = ops.concatenate([told, empty], axis=1)
+        order = ops.argsort(ops.where(valid, ops.concatenate([own, places], axis=1), 1e9), axis=1)
+        wide = ops.pad(story, [[0, 0], [0, extra], [0, 0]])
+        return (
+            ops.take_along_axis(wide, ops.cast(order, "int32")[..., None], axis=1),
+            ops.take_along_axis(valid, order, axis=1),
+        )
+
+    def compute_output_spec(self, story, training=None):
+        """Return (batch, free, words) and (batch, free): training adds rows."""
+        batch, sentences, words = story.shape
+        free = None if self.rate else sentences
+        return (
+            keras.KerasTensor((batch, free, words), story.dtype),
+            keras.KerasTensor((batch, free), "bool"),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -1,0 +1,222 @@
+"""Question answering on the toolkit's contract: a story and a question in, an answer out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deepfield.domains.qa.data import READERS
+from deepfield.domains.qa.explanation import Explanation, explain
+from deepfield.domains.qa.features import Asked, Reading, encode, words_of
+from deepfield.domains.qa.task import Answers
+from deepfield.domains.qa.verbs import NAMES, ask, write_stories
+from deepfield.domains.qa.vocabulary import FIRST, Vocabulary
+from deepfield.toolkit.data import Arrays, Option, Sample
+from deepfield.toolkit.errors import BadInput
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.recipe import Recipe
+from deepfield.toolkit.verbs import Verb
+
+_LEARNING = ("train", "finetune", "inspect")
+#: With slots, a word is known if this share of the training stories uses it, and at least three.
+KNOWN_SHARE = 0.005
+#: Attention from which on a sentence counts as a ground of the answer.
+LEAST_ATTENTION = 0.2
+
+
+class QAPipeline(Pipeline):
+    """The answer to a question about a story, and the sentences it rests on.
+
+    With `--set slots=24` the network learns to follow words that it does not know (names, places,
+    things) by what the story tells of them: words that few training stories use are not learnt.
+
+    Example:
+        >>> QAPipeline("memn2n").architecture
+        'memn2n'
+    """
+
+    domain = "qa"
+    summary = "question answering: what a story says"
+    readers = READERS
+    architectures = "deepfield.domains.qa.models"
+    default_architecture = "query_reduction"
+    task_class = Answers
+    baseline = "logistic"
+    explanation_file = None
+    recipes: ClassVar = {
+        "": Recipe(epochs=40, batch_size=32, learning_rate=3e-3, clip_norm=5.0),
+        "memn2n": Recipe(epochs=60, batch_size=32, learning_rate=5e-3, clip_norm=40.0),
+    }
+    options = (
+        Option("edition", "of several side by side: en, en-10k, …",
+               (*_LEARNING, "evaluate", "predict"), reader=True),
+        Option("question", "what to ask a plain text", ("predict", "explain"), repeat=True,
+               reader=True),
+        Option("story", "a plain text; '-' is standard input", ("ask",)),
+        Option("count", "how many stories", ("simulate",), int, 100),
+        Option("length", "sentences of a story: 12, or 4-30", ("simulate",), default="4-30"),
+        Option("questions", "how many a story", ("simulate",), int, 5),
+        Option("names", "of people, places and things", ("simulate",), default="mixed",
+               choices=NAMES),
+    )  # fmt: skip
+    verbs: ClassVar = {
+        "ask": Verb(
+            "Answer questions about a story; without one they are typed in.",
+            "[QUESTION]", several=True, shared=("model", "json"), run=ask,
+        ),
+        "simulate": Verb(
+            "Write stories of a simulated world in bAbI's form.",
+            shared=("output", "seed"), run=write_stories,
+        ),
+    }  # fmt: skip
+
+    # ------------------------------------------------------------------ from story to ids
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words that the network knows, and its slots."""
+        if not hasattr(self, "_vocabulary"):
+            self._vocabulary = Vocabulary(**self.state["vocabulary"])
+        return self._vocabulary
+
+    def restored(self) -> None:
+        """Words and slots of a stranger's bundle must be words and a number."""
+        told = self.vocabulary
+        if not 0 <= told.slots < 1 << 16 or not all(isinstance(w, str) for w in told.words):
+            raise ValueError("the vocabulary makes no sense")
+
+    def encode(self, item: Any) -> tuple[Arrays, Reading]:
+        """A story and a question to word ids.
+
+        Raises:
+            BadInput: no story, no question.
+        """
+        return encode(self.asked(item), self.vocabulary)
+
+    @staticmethod
+    def asked(item: Any) -> Asked:
+        """An item as a story with a question; a dictionary with both keys is one too.
+
+        Raises:
+            BadInput: it is neither.
+        """
+        if isinstance(item, Mapping) and {"story", "question"} <= set(item):
+            return Asked(tuple(item["story"]), str(item["question"]))
+        if not isinstance(item, Asked):
+            raise BadInput("not a story with a question")
+        return item
+
+    def targets(self, sample: Sample) -> Sequence[Any]:
+        """The answer: a label, or the slot in which it stands in this story."""
+        answer = sample.target
+        slots = int(self.hyper.get("slots", 0))
+        if not slots or "vocabulary" not in self.state or not isinstance(sample.data, Asked):
+            return [answer]
+        try:
+            place = encode(sample.data, self.vocabulary)[1].place(str(answer))
+        except BadInput:  # said when the item itself is encoded
+            place = None
+        return [answer if place is None else ("slot", place)]
+
+    def prepare(self, items: Sequence[Sample], targets: Sequence[Any]) -> None:
+        """Learn the vocabulary from the training stories, and which answers are labels."""
+        slots = int(self.hyper.get("slots", 0))
+        self.task.state["slots"] = slots
+        told: dict[Any, list[tuple[str, ...]]] = {}
+        for index, sample in enumerate(items):
+            if not isinstance(sample.data, Asked):
+                continue
+            sentences = told.setdefault(sample.group or index, [])
+            sentences += map(words_of, (*sample.data.sentences, sample.data.question))
+        if "vocabulary" not in self.state or not slots:
+            least = max(3, math.ceil(KNOWN_SHARE * len(told))) if slots else 1
+            words = Vocabulary.learn(told.values(), slots, least).words
+            if not slots:  # answers of several words are words too, as in the papers
+                before = self.state.get("vocabulary", {}).get("words", ())
+                words = tuple(dict.fromkeys([*before, *words, *map(str, targets)]))
+            self.state["vocabulary"] = Vocabulary(words, slots).state()
+            self.__dict__.pop("_vocabulary", None)
+        if slots:
+            self.task.learn([answer for sample in items for answer in self.targets(sample)])
+
+    def build_arguments(self) -> dict[str, Any]:
+        """Number of word ids and of classes; for MemN2N the word of each class."""
+        task = self.task
+        assert isinstance(task, Answers)
+        found: dict[str, Any] = {
+            "words": len(self.vocabulary),
+            "classes": len(task.labels) + task.slots,
+        }
+        adjacent = self.hyper.get("tying", "adjacent") == "adjacent"
+        if self.architecture == "memn2n" and adjacent and "answers" not in self.hyper:
+            ids = [self.vocabulary.ids((label,))[0] for label in task.labels]
+            if None not in ids:
+                found["answers"] = [*ids, *map(self.vocabulary.slot_id, range(task.slots))]
+        return found
+
+    @classmethod
+    def example_arguments(cls, architecture: str) -> dict[str, Any]:
+        """About the vocabulary of all 20 tasks of bAbI."""
+        return {"words": 180, "classes": 40}
+
+    def ease(self, model: Any, easier: bool) -> None:
+        """Leave the softmax of MemN2N's hops out, or put it in: its paper's linear start."""
+        hops = [layer for layer in model.layers if hasattr(layer, "linear")]
+        if not hops:
+            super().ease(model, easier)
+        for hop in hops:
+            hop.linear = easier
+
+    # ------------------------------------------------------------------ from outputs to answer
+
+    def decode(self, outputs: Arrays, context: Reading) -> dict[str, Any]:
+        """The answer, and the sentences that each hop looked at."""
+        task = self.task
+        assert isinstance(task, Answers)
+        answer = task.named(outputs["prediction"], context)
+        answer["supporting"] = [context.sentences[i] for i in grounds(outputs, context)]
+        if context.missed:
+            answer["in_domain"] = False
+            words = ", ".join(context.missed[:5]) + (" …" if len(context.missed) > 5 else "")
+            answer["in_domain_reason"] = f"words that the network does not know: {words}"
+        return answer
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The answer, its probability, others, and the sentences it rests on."""
+        return ("answer", "probability", "alternatives", "supporting")
+
+    # ------------------------------------------------------------------ beside the network
+
+    def baseline_features(self, arrays: Arrays) -> np.ndarray:
+        """Most recent mention: how long ago a word stood beside a word of the question.
+
+        The vocabulary twice: 1 / (1 + sentences since the word was last said in a sentence that
+        shares a word with the question, or in any).
+        """
+        story, question = arrays["story"], arrays["question"]
+        size = len(self.vocabulary)
+        features = np.zeros((2, size), np.float32)
+        common = np.isin(story, question) & (story >= FIRST)
+        for place, row in enumerate(story):
+            recency = 1.0 / (len(story) - place)
+            features[1, row] = recency
+            if common[place].any():
+                features[0, row] = recency
+        return features[:, FIRST:].ravel()
+
+    def explain(self, sample: Sample) -> Explanation:
+        """How much each sentence counted in each hop."""
+        return explain(self, sample)
+
+
+def grounds(outputs: Arrays, read: Reading) -> list[int]:
+    """Places of the sentences that some hop looked at, in the order of the story."""
+    attention = outputs.get("attention")
+    if attention is None:
+        return []
+    attention = attention[:, : len(read.sentences)]
+    return np.flatnonzero((attention >= LEAST_ATTENTION).any(axis=0)).tolist()

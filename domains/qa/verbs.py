@@ -1,0 +1,89 @@
+"""The domain's own verbs: `ask` a story, `simulate` stories."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from deepfield.domains.qa.data import story_text
+from deepfield.domains.qa.features import Asked, sentences_of
+from deepfield.domains.qa.world import NAMES, simulate, write_babi
+from deepfield.toolkit.errors import REJECTED, UsageError
+
+
+def ask(cls: Any, load: Any, questions: tuple[str, ...], flags: Any) -> int:
+    """Answer questions about a story: those of the command line, or one a line until the end."""
+    from deepfield.toolkit.commands import emit
+
+    if not flags.story:
+        raise UsageError("no story to ask", "--story FILE, or - for standard input")
+    if flags.story == "-" and not questions:
+        raise UsageError("story and questions cannot both come from standard input", "ask one")
+    model = flags.model or next(iter(cls.presets), None)
+    if model is None:
+        raise UsageError("no model to ask", "--model MODEL; `train` makes one")
+    pipeline = load(model, cls.domain)
+    sentences = sentences_of(story_text(flags.story))
+    rejected = 0
+    for question in questions or _typed(sys.stdin):
+        (row,) = pipeline.predict([Asked(sentences, question)])
+        rejected += row["status"] != "ok"
+        if flags.json:
+            emit({"question": question, **row})
+            continue
+        sys.stdout.write("\n".join(_told(row)) + "\n")
+        sys.stdout.flush()
+    return REJECTED if rejected else 0
+
+
+def _typed(lines: Iterable[str]) -> Iterator[str]:
+    """Questions as a person types them."""
+    person = sys.stdin.isatty()
+    if person:
+        sys.stderr.write("Ask, one question a line; an empty line ends.\n")
+    for line in lines:
+        if line.strip():
+            yield line.strip()
+        elif person:
+            return
+
+
+def _told(row: dict[str, Any]) -> Iterator[str]:
+    """The answer, its probability, and what it rests on."""
+    if row["status"] != "ok":
+        yield f"not answered: {row['reason']}"
+        return
+    yield f"{row['answer']}  ({row['probability']:.0%})"
+    for sentence in row["supporting"]:
+        yield f"    {sentence}"
+    if row["in_domain"] is False:
+        yield f"    in doubt: {row['in_domain_reason']}"
+
+
+def write_stories(cls: Any, load: Any, flags: Any) -> int:
+    """Write simulated stories in bAbI's form."""
+    from deepfield.toolkit.writers import write_whole
+
+    low, _, high = str(flags.length).partition("-")
+    try:
+        length = int(low), int(high or low)
+    except ValueError:
+        length = 0, 0
+    if not 1 <= length[0] <= length[1]:
+        raise UsageError(f"--length {flags.length!r}", "sentences of a story: 12, or 4-30")
+    for name, least in (("count", 1), ("questions", 1)):
+        if flags[name] < least:
+            raise UsageError(f"--{name} {flags[name]} is too small", f"at least {least}")
+    tales = simulate(flags.count, flags.seed, length, flags.questions, flags.names)
+    if flags.output in (None, "-"):
+        write_babi(tales, sys.stdout)
+        return 0
+    text = io.StringIO()
+    write_babi(tales, text)
+    write_whole(flags.output, text.getvalue().encode())
+    return 0
+
+
+__all__ = ["NAMES", "ask", "write_stories"]
