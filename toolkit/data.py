@@ -233,7 +233,7 @@ def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
             raise UsageError(f"{source!r} is empty", "a table starts with a header line")
         lines = itertools.chain([first], stream)
         if first.lstrip().startswith("{"):
-            yield from _read_json_lines(lines)
+            yield from read_json_lines(lines)
         else:
             yield from _read_separated(source, first, lines)
 
@@ -294,7 +294,8 @@ def _breaks_off(line: int, error: Exception) -> str:
     return f"the file breaks off after line {line}: {error}"
 
 
-def _read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:
+def read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Rows of JSON lines; a line that is no object gives an empty row and the reason."""
     lines, number = iter(lines), 0
     while True:
         try:

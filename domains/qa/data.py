@@ -21,7 +21,15 @@ from typing import Any, TextIO
 
 from deepfield.domains.qa.features import Asked, sentences_of, words_of
 from deepfield.domains.qa.world import NAMES, simulate
-from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, open_text, read_rows
+from deepfield.toolkit.data import (
+    Reader,
+    Sample,
+    find_column,
+    is_missing,
+    open_text,
+    read_json_lines,
+    read_rows,
+)
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.tasks import natural_key
 
@@ -267,26 +275,13 @@ def _json(source: str, text: str) -> Iterable[tuple[dict[str, Any], str | None]]
         whole = json.loads(text)
     except (ValueError, RecursionError) as error:
         if text.lstrip().startswith("{"):
-            return _json_lines(text)
+            return read_json_lines(text.splitlines())
         raise UsageError(f"{source!r} is not JSON: {error}", "expected a list of objects") from None
     rows = whole if isinstance(whole, list) else [whole]
     return [
         (row, None) if isinstance(row, dict) else ({}, f"entry {i} is no object")
         for i, row in enumerate(rows, start=1)
     ]
-
-
-def _json_lines(text: str) -> Iterator[tuple[dict[str, Any], str | None]]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield {}, f"line {number}: not JSON ({error})"
-            continue
-        fault = None if isinstance(row, dict) else f"line {number}: no object"
-        yield (row, None) if fault is None else ({}, fault)
 
 
 def _read_rows(source: str, rows: Iterable[tuple[dict[str, Any], str | None]]) -> Iterator[Sample]:
