@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from deepfield.toolkit.data import Arrays, collate, size_of
+
+#: Axes up to this length are padded to one length, where there are to be few shapes.
+_SHORT = 16
 
 
 class Share(NamedTuple):
@@ -37,6 +40,12 @@ class Batches(keras.utils.PyDataset):
             does.
         named: hand the targets over by name also where there is one alone, as a network with
             further outputs wants them.
+        vary: changes a training batch, where that is no layer's work: called with a random
+            generator, the places of its items, its inputs and its targets, it returns the last
+            two. What it draws depends on seed, epoch and batch alone.
+        few_shapes: pad to few different shapes, as a compiled step wants: axes that are never
+            longer than 16 to the longest of all items, others to the next power of two or three
+            quarters of one; and fill up the last batch of a training epoch with its first items.
     """
 
     def __init__(
@@ -49,11 +58,13 @@ class Batches(keras.utils.PyDataset):
         weights: np.ndarray | None = None,
         share: Share | None = None,
         named: bool = False,
+        vary: Callable[..., tuple[Arrays, Arrays]] | None = None,
+        few_shapes: bool = False,
     ) -> None:
         super().__init__()
         self.padding = dict(padding or {})
         self.batch_size, self.seed, self.weights = batch_size, seed, weights
-        self.share, self.named = share or Share(), named
+        self.share, self.named, self.vary = share or Share(), named, vary
         self.epoch, self.skip, self.running = 0, 0, False
         self.count = len(inputs)
         shapes = {tuple((n, a.shape) for n, a in item.items()) for item in inputs}
@@ -64,6 +75,7 @@ class Batches(keras.utils.PyDataset):
         if targets is not None:
             kinds = {tuple((n, a.shape) for n, a in item.items()) for item in targets}
             self.targets = list(targets) if len(kinds) > 1 else collate(list(targets), {})
+        self.longest = _longest([*inputs, *(targets or ())]) if few_shapes else {}
         self._order: tuple[int, list[np.ndarray]] | None = None
 
     def resized(self, batch_size: int) -> Batches:
@@ -125,12 +137,17 @@ class Batches(keras.utils.PyDataset):
             chosen = by_length[-index]
         else:
             chosen = order[index + self.skip]
+        if self.longest and self.seed is not None:
+            chosen = np.resize(chosen, self.batch_size)
         own = self._own(len(chosen))
         # Ragged items are padded before they are dealt out, so that all parts have one shape.
-        inputs = _take(self.items, chosen, self.padding, own)
+        inputs = self._take(self.items, chosen, own)
         if self.targets is None:
             return (_single(inputs),)
-        targets = _take(self.targets, chosen, {}, own)
+        targets = self._take(self.targets, chosen, own)
+        if self.vary is not None:
+            rng = np.random.default_rng((self.seed or 0, self.epoch + 1, index + self.skip))
+            inputs, targets = self.vary(rng, chosen[own], inputs, targets)
         batch = (_single(inputs), targets if self.named else _single(targets))
         return batch if self.weights is None else (*batch, self.weights[chosen[own]])
 
@@ -142,12 +159,39 @@ class Batches(keras.utils.PyDataset):
         filled = np.resize(np.arange(count), -(-count // devices) * devices)
         return np.split(filled, machines)[place]
 
+    def _take(self, items: Any, chosen: np.ndarray, own: Any) -> Arrays:
+        if isinstance(items, dict):
+            return {name: array[chosen[own]] for name, array in items.items()}
+        together = collate([items[i] for i in chosen], self.padding)
+        for name, longest in self.longest.items():
+            if name in together:
+                together[name] = _filled(together[name], longest, self.padding.get(name, 0))
+        return {name: array[own] for name, array in together.items()}
 
-def _take(items: Any, chosen: np.ndarray, padding: Mapping[str, float], own: Any) -> Arrays:
-    if isinstance(items, dict):
-        return {name: array[chosen[own]] for name, array in items.items()}
-    together = collate([items[i] for i in chosen], padding)
-    return {name: array[own] for name, array in together.items()}
+
+def _longest(items: Sequence[Arrays]) -> dict[str, tuple[int, ...]]:
+    """The longest of every axis of the items, by name."""
+    found: dict[str, tuple[int, ...]] = {}
+    for item in items:
+        for name, array in item.items():
+            shape = np.shape(array)
+            found[name] = tuple(map(max, shape, found.get(name, shape)))
+    return found
+
+
+def _filled(array: np.ndarray, longest: tuple[int, ...], padding: float) -> np.ndarray:
+    """An array padded to one of few shapes."""
+    sizes = [
+        most if most <= _SHORT else _rounded(size)
+        for size, most in zip(array.shape[1:], longest, strict=True)
+    ]
+    missing = [(0, 0), *((0, n - size) for n, size in zip(sizes, array.shape[1:], strict=True))]
+    return np.pad(array, missing, constant_values=padding)
+
+
+def _rounded(size: int) -> int:
+    power = 1 << max(0, size - 1).bit_length()
+    return power * 3 // 4 if power > 2 and size <= power * 3 // 4 else power
 
 
 def _single(arrays: Arrays) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import DeepfieldError
 from deepfield.toolkit.golden import TOLERANCE, disagreement
+from deepfield.toolkit.layers import _recurrence
 
 __all__ = ["TOLERANCE", "disagreement", "keras_network", "litert_network", "to_litert", "to_onnx"]
 
@@ -35,7 +36,7 @@ def to_onnx(model: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         try:
-            with _unfused(), warnings.catch_warnings():
+            with _unfused(), _recurrence.exporting(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 signature = [keras.tree.map_structure(_spec, model._inputs_struct)]
                 model.export(str(path), format="onnx", verbose=False, input_signature=signature)
@@ -46,6 +47,7 @@ def to_onnx(model: Any) -> bytes:
             ) from error
         graph = onnx.load(path)
     _rename_outputs(graph, list(model.output_names))
+    _recurrence.in_onnx(graph)
     _without_last_axis_of_one(graph)
     _halve(graph)
     return graph.SerializeToString()

@@ -292,10 +292,15 @@ class _Fit:
                     labels = stacked_targets(train, self.pipeline.task.output)
                     weights = training.class_weights(labels)
                 feed = feed_of(
-                    self.pipeline, name, model, train, recipe.batch_size, self.seed + index, weights
-                )
+                    self.pipeline, name, model, train, recipe.batch_size, self.seed + index,
+                    weights, self.pipeline.variation(train), recipe.jit,
+                )  # fmt: skip
                 size = max(recipe.batch_size, 128)
-                check = feed_of(self.pipeline, name, model, valid, size) if valid else None
+                check = (
+                    feed_of(self.pipeline, name, model, valid, size, few_shapes=recipe.jit)
+                    if valid
+                    else None
+                )
                 losses = training.resolve_losses(self.pipeline.task, recipe, model)
                 figures = training.watched(self.pipeline.task, model)
                 rows = training.fit(model, feed, check, recipe, losses, run, figures)
@@ -369,7 +374,8 @@ def _longer_table(variable: Any, stored: np.ndarray) -> bool:
 
 def feed_of(
     pipeline: Pipeline, name: str, model: Any, items: Sequence[Encoded], batch_size: int,
-    seed: int | None = None, weights: np.ndarray | None = None,
+    seed: int | None = None, weights: np.ndarray | None = None, vary: Any = None,
+    few_shapes: bool = False,
 ) -> Any:  # fmt: skip
     """Items in batches for one network of a pipeline: the inputs and the targets that it has."""
     from deepfield.toolkit.batches import Batches
@@ -380,7 +386,8 @@ def feed_of(
     return Batches(
         [{k: own[k] for k in inputs} for own, _ in lessons],
         [{k: asked[k] for k in targets if k in asked} for _, asked in lessons],
-        batch_size, seed, pipeline.padding, weights, share(model), len(targets) > 1,
+        batch_size, seed, {**pipeline.task.padding, **pipeline.padding}, weights, share(model),
+        len(targets) > 1, vary, few_shapes,
     )  # fmt: skip
 
 

@@ -141,6 +141,12 @@ class Pipeline:
         """
         return item.arrays or {}, item.target or {}
 
+    def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
+        """What varies the training items from epoch to epoch where no layer does: see `vary` of
+        `Batches`. Nothing by default.
+        """
+        return None
+
     def decode(self, outputs: Arrays, context: Any) -> dict[str, Any]:
         """One item's outputs to the columns of its answer, JSON-able.
 

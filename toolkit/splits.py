@@ -115,6 +115,9 @@ class Split:
         for key, indices in members.items():
             labels = Counter(_stratum(samples[i].target) for i in indices)
             by_label[labels.most_common(1)[0][0]].append(key)
+        if 2 * len(by_label) > len(members):
+            # Names, not classes: nearly every group has a label of its own.
+            by_label = {"": list(members)}
         dealt: dict[str, list[int]] = {part: [] for part in PARTS}
         for label in sorted(by_label):
             groups = by_label[label]

@@ -1,1 +1,5 @@
-"""Question answering: a story and a question in, an answer and its grounds out."""
+"""Question answering: what a story says."""
+
+from deepfield.domains.qa.pipeline import QAPipeline
+
+__all__ = ["QAPipeline"]

@@ -211,15 +211,19 @@ def _is_numbered(source: str) -> bool:
 # -------------------------------------------------------------------- folders and archives of it
 
 
-def _choose(source: str, editions: Mapping[str, Any], edition: str | None) -> Any:
-    """One of the editions (en, en-10k, …) that lie side by side."""
-    if edition is not None:
-        if edition not in editions:
-            raise NotFound(f"{source!r} has no edition {edition!r}", _listed(editions))
-        return editions[edition]
-    if len(editions) > 1:
+def _choose(source: str, editions: Mapping[str, Mapping[str, Any]], edition: str | None) -> Any:
+    """The files of one of the editions (en, en-10k, …) that lie side by side.
+
+    Of several, `en-10k,en`, a later one gives the files that those before it lack.
+    """
+    if edition is None and len(editions) > 1:
         raise UsageError(f"{source!r} holds several editions", f"--edition: {_listed(editions)}")
-    return next(iter(editions.values()))
+    chosen: dict[str, Any] = {}
+    for name in [*editions] if edition is None else edition.split(","):
+        if name not in editions:
+            raise NotFound(f"{source!r} has no edition {name!r}", _listed(editions))
+        chosen = {**editions[name], **chosen}
+    return [chosen[name] for name in sorted(chosen, key=natural_key)]
 
 
 def _listed(editions: Iterable[str]) -> str:
@@ -227,10 +231,11 @@ def _listed(editions: Iterable[str]) -> str:
 
 
 def _read_folder(source: str, edition: str | None = None) -> Iterator[Sample]:
-    editions: dict[str, list[Path]] = {}
+    editions: dict[str, dict[str, Path]] = {}
     for path in sorted(Path(source).rglob("*.txt*"), key=lambda p: natural_key(p.name)):
         if path.name[:1] != "." and (_TASK_FILE.match(path.name) or _is_numbered(str(path))):
-            editions.setdefault(path.parent.relative_to(source).name or ".", []).append(path)
+            edition_of = path.parent.relative_to(source).name or "."
+            editions.setdefault(edition_of, {})[path.name] = path
     if not editions:
         raise NotFound(f"no story in {source!r}", "looked for .txt files of numbered lines")
     for path in _choose(source, editions, edition):
@@ -240,15 +245,14 @@ def _read_folder(source: str, edition: str | None = None) -> Iterator[Sample]:
 def _read_archive(source: str, edition: str | None = None) -> Iterator[Sample]:
     try:
         with tarfile.open(source) as archive:
-            editions: dict[str, list[tarfile.TarInfo]] = {}
+            editions: dict[str, dict[str, tarfile.TarInfo]] = {}
             for member in archive:
                 folder, _, name = member.name.rpartition("/")
                 if member.isfile() and _TASK_FILE.match(name):
-                    editions.setdefault(folder.rpartition("/")[2] or ".", []).append(member)
+                    editions.setdefault(folder.rpartition("/")[2] or ".", {})[name] = member
             if not editions:
                 raise NotFound(f"no story in {source!r}", "looked for files like qa1_…_train.txt")
-            chosen = _choose(source, editions, edition)
-            for member in sorted(chosen, key=lambda m: natural_key(m.name)):
+            for member in _choose(source, editions, edition):
                 opened = archive.extractfile(member)
                 assert opened is not None  # it is a file
                 lines = io.TextIOWrapper(opened, "utf-8-sig", errors="replace", newline="")

@@ -152,6 +152,7 @@ def encode(
     written: list[str] = []
 
     def ids(words: tuple[str, ...]) -> list[int]:
+        words = vocabulary.told(words)
         known = vocabulary.ids(words)
         if None not in known and not hidden:
             return known  # type: ignore[return-value]

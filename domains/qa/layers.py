@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 
@@ -170,3 +172,107 @@ class RandomEmptySentences(layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return all constructor arguments."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class WithQuestion(layers.Layer):
+    """Put the question behind its story, as the last sentence.
+
+    Call arguments:
+        inputs: a list of story (batch, sentences, words) and question (batch, words), int32.
+
+    Returns:
+        (batch, sentences + 1, words) int32, as many words as the longer of the two has.
+    """
+
+    def call(self, inputs):
+        """Fill the shorter one up with padding."""
+        story, question = inputs
+        wide, long = ops.shape(story)[2], ops.shape(question)[1]
+        story = ops.pad(story, [[0, 0], [0, 0], [0, ops.maximum(long - wide, 0)]])
+        question = ops.pad(question, [[0, 0], [0, ops.maximum(wide - long, 0)]])
+        return ops.concatenate([story, ops.expand_dims(question, 1)], axis=1)
+
+    def compute_output_spec(self, inputs):
+        """Return (batch, sentences + 1, free)."""
+        batch, sentences, _ = inputs[0].shape
+        longer = None if sentences is None else sentences + 1
+        return keras.KerasTensor((batch, longer, None), inputs[0].dtype)
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class PointedWords(layers.Layer):
+    """The logit of each class as the words of the text say: log of the sum of exp(score) over all
+    mentions of its word.
+
+    Args:
+        answers: the word id of each class; 0 where it has none.
+        least: logit of a class that the text does not mention.
+
+    Call arguments:
+        inputs: a list of ids (batch, sentences, words) int32, and a score of each word, same shape.
+
+    Returns:
+        (batch, classes) float32.
+
+    Source:
+        Kadlec et al., "Text understanding with the attention sum reader network", ACL 2016,
+        section 3: the chance of a word is the sum over its mentions. No softmax here.
+    """
+
+    def __init__(self, answers: Sequence[int], least: float = -12.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.answers, self.least = [int(a) for a in answers], float(least)
+
+    def call(self, inputs):
+        """Sum over the mentions of each class."""
+        ids, scores = inputs
+        batch = ops.shape(ids)[0]
+        words = ops.convert_to_tensor(np.array([a or -1 for a in self.answers], "int32"))
+        mine = ops.equal(ops.reshape(ids, (batch, -1, 1)), words)
+        scores = ops.reshape(ops.cast(scores, "float32"), (batch, -1, 1))
+        told = ops.logsumexp(ops.where(mine, scores, -1e9), axis=1)
+        return ops.maximum(told, self.least)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, classes)."""
+        return (input_shape[0][0], len(self.answers))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "answers": self.answers, "least": self.least}
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class Places(layers.Layer):
+    """The place of each word in its sentence, counted on for the question, the last one.
+
+    Args:
+        positions: how many places there are; later words share the last.
+
+    Call arguments:
+        ids: (batch, sentences, words) int32.
+
+    Returns:
+        (1, sentences, words) int32: 0 to `positions` - 1 in the story, `positions` and on in the
+        question.
+    """
+
+    def __init__(self, positions: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.positions = positions
+
+    def call(self, ids):
+        """Count words, and find the last sentence."""
+        sentences, words = ops.shape(ids)[1], ops.shape(ids)[2]
+        place = ops.minimum(ops.arange(words, dtype="int32"), self.positions - 1)
+        last = ops.cast(ops.equal(ops.arange(sentences), sentences - 1), "int32")
+        return ops.expand_dims(last * self.positions, 1)[None] + place[None, None]
+
+    def compute_output_shape(self, input_shape):
+        """Return (1, sentences, words)."""
+        return (1, *input_shape[1:])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "positions": self.positions}

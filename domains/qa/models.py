@@ -19,10 +19,20 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from deepfield.domains.qa.layers import OrderedLogits, RandomEmptySentences, RandomSlots
+from deepfield.domains.qa.layers import (
+    OrderedLogits,
+    Places,
+    PointedWords,
+    RandomEmptySentences,
+    RandomSlots,
+    WithQuestion,
+)
+from deepfield.domains.qa.vocabulary import UNKNOWN
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.layers import (
     MemoryHop,
+    MentionBlock,
+    MentionOrder,
     PositionEncoding,
     PositionWeights,
     QueryReduction,
@@ -34,19 +44,29 @@ from deepfield.toolkit.registry import Registry
 #: Every builder of the domain, by name.
 ARCHITECTURES = Registry("architecture")
 
+_NORMAL = keras.initializers.RandomNormal(0.0, 1.0)
+
 
 # -- beginnings and ends -------------------------------------------------------------------------
 
 
-def _inputs(words: int, classes: int, slots: int, name: str) -> tuple[list[Any], Any, Any, Any]:
-    """Inputs, story and question with shuffled slots, and the order of the slots."""
+def _check(words: int, classes: int, slots: int, name: str) -> None:
     if words < 3 or classes < 2 or not 0 <= slots < min(words, classes + 1):
         raise UsageError(
             f"{name}: {words} word ids and {classes} classes, {slots} of them slots",
             "there must be 3 ids, 2 classes, and no more slots than either",
         )
+
+
+def _story_and_question() -> tuple[Any, Any]:
     story = keras.Input((None, None), dtype="int32", name="story")
-    question = keras.Input((None,), dtype="int32", name="question")
+    return story, keras.Input((None,), dtype="int32", name="question")
+
+
+def _inputs(words: int, classes: int, slots: int, name: str) -> tuple[list[Any], Any, Any, Any]:
+    """Inputs, story and question with shuffled slots, and the order of the slots."""
+    _check(words, classes, slots, name)
+    story, question = _story_and_question()
     if not slots:
         return [story, question], story, question, None
     told, asked, order = RandomSlots(words - slots, slots, name="slots")([story, question])
@@ -171,6 +191,96 @@ def memn2n(
         scores = ops.take(tables[-1](query, reverse=True), np.asarray(answers, "int32"), axis=-1)
     outputs = {"logits": _logits(scores, order, slots), "attention": _attention(attention)}
     return keras.Model(inputs, outputs, name="memn2n")
+
+
+@ARCHITECTURES.register()
+def mention_network(
+    words: int,
+    classes: int,
+    slots: int = 0,
+    units: int = 32,
+    hops: int = 4,
+    positions: int = 16,
+    answers: Sequence[int] | None = None,
+    grounds: bool = False,
+    trade: bool = True,
+    messages: int | None = None,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Mention network: what is asked for passes from mention to mention of the same word.
+
+    Story and question are one text. Messages pass along all mentions of a word, inside sentences
+    and from sentence to sentence (`MentionBlock`). Then every word says how likely it is the
+    answer, and the question says so of answers that need not be in the story. Slots share one
+    vector, so what the network does with an unknown name it does with every other, exactly.
+
+    Args:
+        words: number of word ids.
+        classes: number of answers.
+        slots: how many of both are slots.
+        units: features of a word.
+        hops: blocks. Each passes a message from one mention to others, then to other words of
+            their sentences.
+        positions: words of a sentence with a weight of their own.
+        answers: the word id of each class, 0 for a class that is no word. Without, only slots
+            can be pointed at.
+        grounds: also tell which sentences the answer rests on, learnt from the data.
+        trade: names trade places in training, where the data show which may (see `names.py`; the
+            pipeline does it, the network is the same).
+        messages: features of what a mention says to the next one; half of `units` by default.
+        dropout: fraction of each exchange of messages left out in training.
+
+    Returns:
+        A model from `story` and `question` to `logits`, `attention`, and if wanted `grounds`,
+        (batch, sentences) logits.
+
+    Raises:
+        UsageError: numbers that do not fit together.
+
+    Example:
+        >>> from deepfield.domains.qa.models import mention_network
+        >>> mention_network(20, 6, slots=6, units=8, hops=1).output_shape["logits"]
+        (None, 6)
+
+    Source:
+        Ours; see `MentionBlock` and `PointedWords`.
+    """
+    _check(words, classes, slots, "mention_network")
+    story, question = _story_and_question()
+    if answers is None:
+        answers = [*[0] * (classes - slots), *range(words - slots, words)]
+    if len(answers) != classes:
+        raise UsageError(f"{len(answers)} answers for {classes} classes", "one word id a class")
+    ids = WithQuestion(name="text")([story, question])
+    there = ops.not_equal(ids, 0)
+    seen = ops.where(ids >= words - slots, UNKNOWN, ids) if slots else ids
+    place = layers.Embedding(2 * positions, units, name="places")
+    h = layers.Embedding(words - slots, units, embeddings_initializer=_NORMAL, name="words")(seen)
+    h = h + place(Places(positions, name="place")(ids))
+    order = MentionOrder(name="mentions")(ids)
+    attention = []
+    for k in range(1, hops + 1):
+        block = MentionBlock(positions, messages, dropout=dropout, name=f"block_{k}")
+        h, p = block([h, *order], mask=there)
+        attention.append(p)
+    h = layers.LayerNormalization(name="normalize")(h)
+    score = layers.Dense(1, dtype="float32", name="score")(h)
+    logits = PointedWords(answers, dtype="float32", name="pointed")([ids, ops.squeeze(score, -1)])
+    weight = ops.cast(ops.expand_dims(there, -1), h.dtype)
+    sentences = ops.sum(h * weight, axis=2) / ops.maximum(ops.sum(weight, axis=2), 1.0)
+    if classes > slots:
+        x = layers.Dense(2 * units, activation="relu", name="asked")(sentences[:, -1])
+        known = layers.Dense(classes - slots, dtype="float32", name="answer")(x)
+        logits = logits + ops.pad(known, [[0, 0], [0, slots]])
+    outputs = {
+        "logits": layers.Identity(dtype="float32", name="logits")(logits),
+        "attention": _attention(attention),
+    }
+    if grounds:
+        x = layers.Dense(units, activation="relu", name="rests")(sentences[:, :-1])
+        x = layers.Dense(1, dtype="float32", name="ground")(x)
+        outputs["grounds"] = layers.Reshape((-1,), dtype="float32", name="grounds")(x)
+    return keras.Model([story, question], outputs, name="mention_network")
 
 
 @ARCHITECTURES.register()

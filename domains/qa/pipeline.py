@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,10 +12,11 @@ import numpy as np
 from deepfield.domains.qa.data import READERS
 from deepfield.domains.qa.explanation import Explanation, explain
 from deepfield.domains.qa.features import Asked, Reading, encode, words_of
+from deepfield.domains.qa.names import Lesson, interchangeable, traded
 from deepfield.domains.qa.task import Answers
 from deepfield.domains.qa.verbs import NAMES, ask, write_stories
 from deepfield.domains.qa.vocabulary import FIRST, Vocabulary
-from deepfield.toolkit.data import Arrays, Option, Sample
+from deepfield.toolkit.data import Arrays, Encoded, Option, Sample
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
@@ -23,6 +25,8 @@ from deepfield.toolkit.verbs import Verb
 _LEARNING = ("train", "finetune", "inspect")
 #: With slots, a word is known if this share of the training stories uses it, and at least three.
 KNOWN_SHARE = 0.005
+#: A word is silent if it is in more than this share of the sentences of a task.
+SILENT_SHARE = 0.6
 #: Attention from which on a sentence counts as a ground of the answer.
 LEAST_ATTENTION = 0.2
 
@@ -42,16 +46,19 @@ class QAPipeline(Pipeline):
     summary = "question answering: what a story says"
     readers = READERS
     architectures = "deepfield.domains.qa.models"
-    default_architecture = "query_reduction"
+    default_architecture = "mention_network"
     task_class = Answers
     baseline = "logistic"
     explanation_file = None
     recipes: ClassVar = {
         "": Recipe(epochs=40, batch_size=32, learning_rate=3e-3, clip_norm=5.0),
+        "mention_network": Recipe(
+            epochs=40, batch_size=64, learning_rate=2e-3, warmup=0.05, clip_norm=5.0, jit=True
+        ),
         "memn2n": Recipe(epochs=60, batch_size=32, learning_rate=5e-3, clip_norm=40.0),
     }
     options = (
-        Option("edition", "of several side by side: en, en-10k, …",
+        Option("edition", "of several side by side: en-10k; en-10k,en adds what it lacks",
                (*_LEARNING, "evaluate", "predict"), reader=True),
         Option("question", "what to ask a plain text", ("predict", "explain"), repeat=True,
                reader=True),
@@ -133,14 +140,46 @@ class QAPipeline(Pipeline):
             sentences += map(words_of, (*sample.data.sentences, sample.data.question))
         if "vocabulary" not in self.state or not slots:
             least = max(3, math.ceil(KNOWN_SHARE * len(told))) if slots else 1
-            words = Vocabulary.learn(told.values(), slots, least).words
+            before = self.state.get("vocabulary", {})
+            silent = before.get("silent", ())
+            if self.architecture == "mention_network" and not before:
+                silent = silent_words(s.data for s in items if isinstance(s.data, Asked))
+            words = Vocabulary.learn(told.values(), slots, least, silent).words
             if not slots:  # answers of several words are words too, as in the papers
-                before = self.state.get("vocabulary", {}).get("words", ())
-                words = tuple(dict.fromkeys([*before, *words, *map(str, targets)]))
-            self.state["vocabulary"] = Vocabulary(words, slots).state()
+                words = tuple(dict.fromkeys([*before.get("words", ()), *words, *map(str, targets)]))
+            self.state["vocabulary"] = Vocabulary(words, slots, silent).state()
             self.__dict__.pop("_vocabulary", None)
         if slots:
             self.task.learn([answer for sample in items for answer in self.targets(sample)])
+
+    def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
+        """Names that trade places, found task by task; not where names are slots anyway."""
+        trade = self.architecture == "mention_network" and self.hyper.get("trade", True)
+        if not trade or self.hyper.get("slots"):
+            return None
+        task = self.task
+        assert isinstance(task, Answers)
+        lessons: dict[str, list[Lesson]] = {}
+        for item in items:
+            asked = self.asked(item.sample.data)
+            lessons.setdefault(asked.task, []).append((asked, str(item.sample.target)))
+        groups = {name: interchangeable(own) for name, own in lessons.items()}
+        if not any(groups.values()):
+            return None
+        own = [groups[self.asked(item.sample.data).task] for item in items]
+        return traded(own, self.vocabulary, task.labels, task.output)
+
+    def lesson(self, name: str, item: Encoded) -> tuple[Arrays, Arrays]:
+        """Also which sentences the answer rests on, where the data tell: NaN elsewhere."""
+        inputs, targets = super().lesson(name, item)
+        if not self.hyper.get("grounds"):
+            return inputs, targets
+        asked, read = self.asked(item.sample.data), item.context
+        grounds = np.full(len(inputs["story"]), np.nan, np.float32)
+        if asked.supporting and read.sentences == asked.sentences:
+            grounds[:] = 0.0
+            grounds[list(asked.supporting)] = 1.0
+        return inputs, {**targets, "grounds": grounds}
 
     def build_arguments(self) -> dict[str, Any]:
         """Number of word ids and of classes; for MemN2N the word of each class."""
@@ -150,11 +189,15 @@ class QAPipeline(Pipeline):
             "words": len(self.vocabulary),
             "classes": len(task.labels) + task.slots,
         }
+        if "answers" in self.hyper:
+            return found
+        ids = [self.vocabulary.ids((label,))[0] for label in task.labels]
+        slots = map(self.vocabulary.slot_id, range(task.slots))
+        if self.architecture == "mention_network":
+            found["answers"] = [*(i or 0 for i in ids), *slots]
         adjacent = self.hyper.get("tying", "adjacent") == "adjacent"
-        if self.architecture == "memn2n" and adjacent and "answers" not in self.hyper:
-            ids = [self.vocabulary.ids((label,))[0] for label in task.labels]
-            if None not in ids:
-                found["answers"] = [*ids, *map(self.vocabulary.slot_id, range(task.slots))]
+        if self.architecture == "memn2n" and adjacent and None not in ids:
+            found["answers"] = [*ids, *slots]
         return found
 
     @classmethod
@@ -213,8 +256,22 @@ class QAPipeline(Pipeline):
         return explain(self, sample)
 
 
+def silent_words(stories: Iterable[Asked]) -> list[str]:
+    """Words of nearly every sentence of a task, which tell nothing apart: "the"."""
+    sentences: dict[str, dict[str, None]] = {}
+    for asked in stories:
+        sentences.setdefault(asked.task, {}).update(dict.fromkeys(asked.sentences))
+    found = set()
+    for own in sentences.values():
+        counts = Counter(w for s in own for w in {word.casefold() for word in words_of(s)})
+        found |= {word for word, count in counts.items() if count > SILENT_SHARE * len(own)}
+    return sorted(found)
+
+
 def grounds(outputs: Arrays, read: Reading) -> list[int]:
     """Places of the sentences that some hop looked at, in the order of the story."""
+    if "grounds" in outputs:
+        return np.flatnonzero(outputs["grounds"][: len(read.sentences)] > 0).tolist()
     attention = outputs.get("attention")
     if attention is None:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -28,6 +29,10 @@ class Answers(Classification):
         'Mordor'
     """
 
+    losses: ClassVar[Mapping[str, str]] = {
+        **Classification.losses, "grounds": "masked_binary_crossentropy"
+    }  # fmt: skip
+    padding: ClassVar[Mapping[str, float]] = {"grounds": math.nan}
     metrics = ("accuracy", "error", "ece")
     fields = ("answer", "probability", "alternatives")
     column: ClassVar[str] = "task"

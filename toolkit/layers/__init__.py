@@ -4,6 +4,8 @@ from deepfield.toolkit.layers.euclidean_rbf import EuclideanRBF
 from deepfield.toolkit.layers.inverted_residual2d import InvertedResidual2D
 from deepfield.toolkit.layers.mapped_conv2d import MappedConv2D
 from deepfield.toolkit.layers.memory_hop import MemoryHop
+from deepfield.toolkit.layers.mention_block import MentionBlock
+from deepfield.toolkit.layers.mention_order import MentionOrder
 from deepfield.toolkit.layers.position_encoding import PositionEncoding
 from deepfield.toolkit.layers.position_weights import PositionWeights
 from deepfield.toolkit.layers.query_reduction import QueryReduction
@@ -20,6 +22,8 @@ __all__ = [
     "InvertedResidual2D",
     "MappedConv2D",
     "MemoryHop",
+    "MentionBlock",
+    "MentionOrder",
     "PositionEncoding",
     "PositionWeights",
     "QueryReduction",

@@ -8,10 +8,7 @@ import keras
 from keras import ops
 
 from deepfield.toolkit.layers._arguments import choice, integer
-
-#: Levels of chunks before what is left is done in one piece: `chunk`^3 steps cost no more memory a
-#: step than `chunk` do.
-_LEVELS = 2
+from deepfield.toolkit.layers._recurrence import CHUNK, recurrence
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -25,11 +22,10 @@ class QueryReduction(keras.layers.Layer):
     with h_0 = 0, and the reset gate r_t = sigmoid(W_r (x_t o q_t) + b_r), or 1 without it. Gates
     and candidates depend on the inputs alone, so that all steps are computed at once:
 
-    $$ h_t = \sum_{i \le t} \exp\Bigl(\sum_{j=i+1}^{t} \log(1 - z_j)\Bigr) z_i r_i \tilde h_i $$
+    $$ h_t = \sum_{i \le t} \Bigl(\prod_{j=i+1}^{t} (1 - z_j)\Bigr) z_i r_i \tilde h_i $$
 
-    That is a (steps, steps) matrix. It is made for chunks of steps only; the ends of the chunks are
-    again such a sum, of fewer steps, so memory grows with the steps and not with their square.
-    Exponents are sums of logarithms, never positive, so nothing overflows.
+    That is done by doubling within chunks of steps, and over the ends of the chunks again, so
+    memory grows with the steps and not with their square.
 
     Layers are stacked by taking the h of one as the q of the next.
 
@@ -39,7 +35,7 @@ class QueryReduction(keras.layers.Layer):
         reset: whether there is a reset gate.
         gate: `"scalar"`, one number a step, or `"vector"`, one for each feature (which costs as
             many times the memory).
-        chunk: steps that are computed in one piece.
+        chunk: steps that are doubled up in one piece.
         kernel_initializer: of all kernels.
         gate_bias_initializer: of b_z; b_r starts at zero.
         **kwargs: what every Keras layer takes.
@@ -73,7 +69,7 @@ class QueryReduction(keras.layers.Layer):
         eq. (1) update gate, (2) candidate, (3) recurrence, (4) both directions, (5) and (6) reset
         gate, (7) closed form; vector gates in section 2.2. The paper's "forget bias of 2.5" is
         `gate_bias_initializer=keras.initializers.Constant(-2.5)`. Deviations: the paper computes
-        the closed form over the whole story; chunks are ours, and give the same numbers. Both
+        the closed form as a matrix over the whole story; doubling gives the same numbers. Both
         directions share the reset gate, too; the paper says so of the other weights alone, and
         its authors' program has a reset gate for each.
     """
@@ -83,7 +79,7 @@ class QueryReduction(keras.layers.Layer):
         direction: str = "forward",
         reset: bool = False,
         gate: str = "scalar",
-        chunk: int = 64,
+        chunk: int = CHUNK,
         kernel_initializer: Any = "glorot_uniform",
         gate_bias_initializer: Any = "zeros",
         **kwargs: Any,
@@ -131,42 +127,21 @@ class QueryReduction(keras.layers.Layer):
         both = ops.concatenate([steps, query], axis=-1)
         match = steps * query
         candidate = ops.cast(ops.tanh(_dense(both, self.candidate)), "float32")
-        score = ops.cast(_dense(match, self.update), "float32")
-        update, keep = ops.sigmoid(score), -ops.softplus(score)  # log(1 - sigmoid(s))
+        update = ops.sigmoid(ops.cast(_dense(match, self.update), "float32"))
         if mask is not None:
-            valid = ops.cast(mask, "float32")[..., None]
-            update, keep = update * valid, keep * valid
+            update = update * ops.cast(mask, "float32")[..., None]
+        keep = 1.0 - update
         fresh = update * candidate
         if self.resets is not None and not closing:
             fresh = fresh * ops.cast(ops.sigmoid(_dense(match, self.resets)), "float32")
         found = []
         direction = "forward" if closing else self.direction
         if direction != "backward":
-            found.append(self._scan(keep, fresh, _LEVELS))
+            found.append(recurrence(keep, fresh, chunk=self.chunk))
         if direction != "forward":
-            turned = self._scan(ops.flip(keep, axis=1), ops.flip(fresh, axis=1), _LEVELS)
-            found.append(ops.flip(turned, axis=1))
+            found.append(recurrence(keep, fresh, reverse=True, chunk=self.chunk))
         h = found[0] if len(found) == 1 else found[0] + found[1]
         return ops.cast(h, self.compute_dtype), ops.cast(update, self.compute_dtype)
-
-    def _scan(self, keep: Any, fresh: Any, levels: int) -> Any:
-        """h_t = exp(keep_t) h_(t-1) + fresh_t over axis 1, in chunks of chunks."""
-        steps = ops.shape(fresh)[1]
-        static = isinstance(steps, int)
-        if levels == 0 or (static and steps <= self.chunk):
-            return _closed_form(keep, fresh)[1]
-        gates, features = keep.shape[-1], fresh.shape[-1]
-        chunk = min(steps, self.chunk) if static else ops.minimum(steps, self.chunk)
-        chunks = (steps + chunk - 1) // chunk
-        # appended steps leave the memory as it is: log 1 = 0, and nothing fresh
-        missing = [[0, 0], [0, chunks * chunk - steps], [0, 0]]
-        keep = ops.reshape(ops.pad(keep, missing), (-1, chunks, chunk, gates))
-        fresh = ops.reshape(ops.pad(fresh, missing), (-1, chunks, chunk, features))
-        total, inside = _closed_form(keep, fresh)
-        ends = self._scan(total[:, :, -1], inside[:, :, -1], levels - 1)
-        start = ops.pad(ends[:, :-1], [[0, 0], [1, 0], [0, 0]])[:, :, None]
-        h = inside + ops.exp(total) * start
-        return ops.reshape(h, (-1, chunks * chunk, features))[:, :steps]
 
     def compute_mask(self, inputs, mask=None):
         """Return the mask of the steps, twice."""
@@ -202,21 +177,3 @@ class QueryReduction(keras.layers.Layer):
 def _dense(x: Any, weights: tuple[Any, Any]) -> Any:
     kernel, bias = weights
     return ops.matmul(x, kernel) + ops.cast(bias, x.dtype)
-
-
-def _closed_form(keep: Any, fresh: Any) -> tuple[Any, Any]:
-    """The recurrence over axis -2 from zero, and the sums of `keep` up to every step.
-
-    `keep` is (..., steps, gates) with 1 gate or as many as `fresh` has features.
-    """
-    steps = ops.shape(fresh)[-2]
-    total = ops.cumsum(keep, axis=-2)
-    order = ops.arange(steps)
-    earlier = order[None] <= order[:, None]  # (now, then)
-    if keep.shape[-1] == 1:
-        since = total - ops.swapaxes(total, -1, -2)  # (..., now, then)
-        weight = ops.exp(ops.where(earlier, since, -1e9))
-        return total, ops.matmul(weight, fresh)
-    since = total[..., :, None, :] - total[..., None, :, :]  # (..., now, then, gates)
-    weight = ops.exp(ops.where(earlier[..., None], since, -1e9))
-    return total, ops.sum(weight * fresh[..., None, :, :], axis=-2)

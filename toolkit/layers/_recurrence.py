@@ -1,0 +1,194 @@
+"""A gated recurrence over many steps at once, which several layers are made of."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from keras import layers, ops
+
+#: Steps that are doubled up in one piece.
+CHUNK = 16
+
+#: Name of the operation that stands for a recurrence while a network is exported.
+MARK = "gated_recurrence"
+_exporting = False
+
+
+def recurrence(keep: Any, fresh: Any, reverse: bool = False, chunk: int = CHUNK) -> Any:
+    """h_t = keep_t h_(t-1) + fresh_t for all steps t of axis 1, from h_0 = 0.
+
+    Two steps are one of the same form, h_t = (keep_t keep_(t-1)) h_(t-2) + (keep_t fresh_(t-1) +
+    fresh_t), and so are two of those: chunks of 16 steps take 4 doublings, side by side. The ends
+    of the chunks are read one after the other. Memory grows with the steps, not with their square.
+
+    The gradient is the same recurrence backwards, d fresh_t = d h_t + keep_(t+1) d fresh_(t+1), and
+    d keep_t = d fresh_t h_(t-1).
+
+    Args:
+        keep: (batch, steps, features or 1), from 0 to 1.
+        fresh: (batch, steps, features), single precision.
+        reverse: from the last step to the first.
+        chunk: steps to double up.
+
+    Returns:
+        h, (batch, steps, features).
+
+    Source:
+        Blelloch, "Prefix sums and their applications", 1990, section 1.4 (the operator); Hillis,
+        Steele, "Data parallel algorithms", 1986 (doubling).
+    """
+    if _exporting:
+        return _marked(keep, fresh, reverse)
+    if reverse:
+        keep, fresh = ops.flip(keep, axis=1), ops.flip(fresh, axis=1)
+        return ops.flip(recurrence(keep, fresh, chunk=chunk), axis=1)
+
+    @ops.custom_gradient
+    def read(keep: Any, fresh: Any) -> tuple[Any, Any]:
+        h = _read(keep, fresh, chunk)
+
+        def gradient(*upstream: Any, **named: Any) -> tuple[Any, Any]:
+            change = upstream[0] if upstream else named["upstream"]
+            later = ops.concatenate([keep[:, 1:], ops.zeros_like(keep[:, :1])], axis=1)
+            turned = _read(ops.flip(later, axis=1), ops.flip(change, axis=1), chunk)
+            fresh_change = ops.flip(turned, axis=1)
+            keep_change = fresh_change * _later(h, 1, 0.0)
+            if keep.shape[-1] == 1:
+                keep_change = ops.sum(keep_change, axis=-1, keepdims=True)
+            return keep_change, fresh_change
+
+        return h, gradient
+
+    return read(keep, fresh)
+
+
+def _read(keep: Any, fresh: Any, chunk: int) -> Any:
+    steps, gates = ops.shape(fresh)[1], keep.shape[-1]
+    if isinstance(steps, int) and steps <= chunk:
+        return _doubled(keep, fresh, steps)[1]
+    chunks = (steps + chunk - 1) // chunk
+    # appended steps leave h as it is
+    keep, fresh = _in_chunks(keep, chunks, chunk, 1.0), _in_chunks(fresh, chunks, chunk, 0.0)
+    kept, h = _doubled(keep, fresh, chunk)
+    last = ops.concatenate([kept[:, :, -1], h[:, :, -1]], axis=-1)
+    ends = layers.RNN(_Step(gates, fresh.shape[-1]), return_sequences=True)(last)
+    h = h + kept * ops.expand_dims(_later(ends, 1, 0.0), 2)
+    return ops.reshape(h, (-1, chunks * chunk, fresh.shape[-1]))[:, :steps]
+
+
+class _Step(layers.Layer):
+    """One step of the recurrence, as a cell of Keras' `RNN`; x is keep and fresh."""
+
+    def __init__(self, gates: int, features: int) -> None:
+        super().__init__()
+        self.gates, self.state_size, self.output_size = gates, features, features
+
+    def call(self, x: Any, states: Any) -> tuple[Any, Any]:
+        """The next state, which is also the output."""
+        h = x[:, : self.gates] * states[0] + x[:, self.gates :]
+        return h, [h]
+
+
+def _in_chunks(x: Any, chunks: Any, chunk: int, filling: float) -> Any:
+    """(batch, chunks, chunk, features), filled up at the end."""
+    missing = [[0, 0], [0, chunks * chunk - ops.shape(x)[1]], [0, 0]]
+    x = ops.pad(x, missing, constant_values=filling)
+    return ops.reshape(x, (-1, chunks, chunk, x.shape[-1]))
+
+
+def _doubled(keep: Any, fresh: Any, steps: int) -> tuple[Any, Any]:
+    """The recurrence over axis -2, and the products of `keep` up to every step."""
+    reach = 1
+    while reach < steps:
+        fresh = fresh + keep * _later(fresh, reach, 0.0)
+        keep = keep * _later(keep, reach, 1.0)
+        reach *= 2
+    return keep, fresh
+
+
+def _later(x: Any, steps: int, first: float) -> Any:
+    """Each step as it was so many steps before (axis -2), beginning with `first`."""
+    missing = [[0, 0]] * (len(x.shape) - 2) + [[steps, 0], [0, 0]]
+    return ops.pad(x, missing, constant_values=first)[..., :-steps, :]
+
+
+# ------------------------------------------------------------------------------- in ONNX
+
+
+@contextlib.contextmanager
+def exporting() -> Iterator[None]:
+    """While a network is exported, a recurrence is one operation, for `in_onnx` to replace."""
+    global _exporting
+    _exporting = True
+    try:
+        yield
+    finally:
+        _exporting = False
+
+
+def _marked(keep: Any, fresh: Any, reverse: bool) -> Any:
+    # any operation does that takes two arrays and that no other layer uses
+    import tensorflow as tf
+
+    way = "reverse" if reverse else "forward"
+    return tf.pow(keep, fresh, name=f"{MARK}_{way}_{keep.shape[-1]}_{fresh.shape[-1]}_")
+
+
+def in_onnx(graph: Any) -> None:
+    """Make the marked operations of an ONNX graph what they stand for.
+
+    An LSTM whose gates are given, not computed, is such a recurrence: c_t = f_t c_(t-1) + i_t g_t
+    with f = keep, i = fresh, g = 1, and the output o_t c_t with o = 1. ONNX lets all its
+    activations be the identity; its matrices then pick keep and fresh from their places. One
+    operation in place of hundreds, which ONNX Runtime computes step by step without a copy.
+    """
+    import numpy as np
+    import onnx
+    from onnx import helper, numpy_helper
+
+    mark = re.compile(rf"{MARK}_(forward|reverse)_(\d+)_(\d+)_")
+    constants: dict[str, Any] = {}
+    nodes = []
+    for node in graph.graph.node:
+        found = mark.search(node.name) if node.op_type == "Pow" else None
+        if found is None:
+            nodes.append(node)
+            continue
+        (keep, fresh), name = node.input, node.name
+        gates, units = int(found[2]), int(found[3])
+        place = f"{MARK}_{gates}_{units}"
+        # rows in ONNX' order: input gate, output gate, forget gate, cell
+        matrix = np.zeros((1, 4 * units, gates + units), np.float32)
+        matrix[0, :units, gates:] = np.eye(units)
+        matrix[0, 2 * units : 3 * units, :gates] = np.eye(units) if gates > 1 else 1.0
+        bias = np.zeros((1, 8 * units), np.float32)
+        bias[0, units : 2 * units] = bias[0, 3 * units : 4 * units] = 1.0
+        constants[f"{place}_w"] = matrix
+        constants[f"{place}_r"] = np.zeros((1, 4 * units, units), np.float32)
+        constants[f"{place}_b"] = bias
+        constants[f"{MARK}_axis"] = np.array([1])
+        nodes += [
+            helper.make_node("Concat", [keep, fresh], [f"{name}/both"], axis=2),
+            helper.make_node("Transpose", [f"{name}/both"], [f"{name}/steps"], perm=[1, 0, 2]),
+            helper.make_node(
+                "LSTM",
+                [f"{name}/steps", *(f"{place}_{kind}" for kind in "wrb")],
+                [f"{name}/found"],
+                hidden_size=units,
+                direction=found[1],
+                activations=["Affine"] * 3,
+                activation_alpha=[1.0] * 3,
+                activation_beta=[0.0] * 3,
+            ),
+            helper.make_node("Squeeze", [f"{name}/found", f"{MARK}_axis"], [f"{name}/h"]),
+            helper.make_node("Transpose", [f"{name}/h"], [node.output[0]], perm=[1, 0, 2]),
+        ]
+    if not constants:
+        return
+    nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in nodes]
+    graph.graph.ClearField("node")
+    graph.graph.node.extend(nodes)
+    graph.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in constants.items())
