@@ -75,7 +75,8 @@ class Batches(keras.utils.PyDataset):
         if targets is not None:
             kinds = {tuple((n, a.shape) for n, a in item.items()) for item in targets}
             self.targets = list(targets) if len(kinds) > 1 else collate(list(targets), {})
-        self.longest = _longest([*inputs, *(targets or ())]) if few_shapes else {}
+        self.axes = _axes([*inputs, *(targets or ())]) if self.ragged or few_shapes else {}
+        self.few_shapes = few_shapes
         self._order: tuple[int, list[np.ndarray]] | None = None
 
     def resized(self, batch_size: int) -> Batches:
@@ -130,24 +131,21 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         order = self.order(self.epoch)
-        if not self.running and self.ragged and index < 2:
-            # Before it starts, TensorFlow looks at the first two batches to learn which axes vary:
-            # show it the shortest and the longest.
-            by_length = sorted(order, key=lambda b: max(self.sizes[i] for i in b))  # type: ignore
-            chosen = by_length[-index]
-        else:
-            chosen = order[index + self.skip]
-        if self.longest and self.seed is not None:
+        chosen = order[index + self.skip]
+        if self.few_shapes and self.seed is not None:
             chosen = np.resize(chosen, self.batch_size)
         own = self._own(len(chosen))
         # Ragged items are padded before they are dealt out, so that all parts have one shape.
         inputs = self._take(self.items, chosen, own)
-        if self.targets is None:
-            return (_single(inputs),)
-        targets = self._take(self.targets, chosen, own)
+        targets = {} if self.targets is None else self._take(self.targets, chosen, own)
+        if not self.running and self.ragged and index == 1:
+            # Before it starts, TensorFlow looks at the first two batches to learn which axes vary.
+            inputs, targets = self._wider(inputs), self._wider(targets)
         if self.vary is not None:
             rng = np.random.default_rng((self.seed or 0, self.epoch + 1, index + self.skip))
             inputs, targets = self.vary(rng, chosen[own], inputs, targets)
+        if self.targets is None:
+            return (_single(inputs),)
         batch = (_single(inputs), targets if self.named else _single(targets))
         return batch if self.weights is None else (*batch, self.weights[chosen[own]])
 
@@ -159,31 +157,42 @@ class Batches(keras.utils.PyDataset):
         filled = np.resize(np.arange(count), -(-count // devices) * devices)
         return np.split(filled, machines)[place]
 
+    def _wider(self, arrays: Arrays) -> Arrays:
+        """One more of padding along every axis in which items differ."""
+        return {
+            name: np.pad(array, [(0, 0), *((0, int(a < b)) for a, b in self.axes[name])])
+            for name, array in arrays.items()
+        }
+
     def _take(self, items: Any, chosen: np.ndarray, own: Any) -> Arrays:
         if isinstance(items, dict):
             return {name: array[chosen[own]] for name, array in items.items()}
         together = collate([items[i] for i in chosen], self.padding)
-        for name, longest in self.longest.items():
-            if name in together:
-                together[name] = _filled(together[name], longest, self.padding.get(name, 0))
+        if self.few_shapes:
+            together = {
+                name: _filled(array, self.axes[name], self.padding.get(name, 0))
+                for name, array in together.items()
+            }
         return {name: array[own] for name, array in together.items()}
 
 
-def _longest(items: Sequence[Arrays]) -> dict[str, tuple[int, ...]]:
-    """The longest of every axis of the items, by name."""
-    found: dict[str, tuple[int, ...]] = {}
+def _axes(items: Sequence[Arrays]) -> dict[str, list[tuple[int, int]]]:
+    """The shortest and the longest of every axis of the items, by name."""
+    shapes: dict[str, set[tuple[int, ...]]] = {}
     for item in items:
         for name, array in item.items():
-            shape = np.shape(array)
-            found[name] = tuple(map(max, shape, found.get(name, shape)))
-    return found
+            shapes.setdefault(name, set()).add(np.shape(array))
+    return {
+        name: [(min(sizes), max(sizes)) for sizes in zip(*own, strict=True)]
+        for name, own in shapes.items()
+    }
 
 
-def _filled(array: np.ndarray, longest: tuple[int, ...], padding: float) -> np.ndarray:
+def _filled(array: np.ndarray, axes: list[tuple[int, int]], padding: float) -> np.ndarray:
     """An array padded to one of few shapes."""
     sizes = [
         most if most <= _SHORT else _rounded(size)
-        for size, most in zip(array.shape[1:], longest, strict=True)
+        for size, (_, most) in zip(array.shape[1:], axes, strict=True)
     ]
     missing = [(0, 0), *((0, n - size) for n, size in zip(sizes, array.shape[1:], strict=True))]
     return np.pad(array, missing, constant_values=padding)
