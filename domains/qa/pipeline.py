@@ -26,7 +26,7 @@ _LEARNING = ("train", "finetune", "inspect")
 #: With slots, a word is known if this share of the training stories uses it, and at least three.
 KNOWN_SHARE = 0.005
 #: A word is silent if it is in more than this share of the sentences of a task.
-SILENT_SHARE = 0.6
+SILENT_SHARE = 0.8
 #: Attention from which on a sentence counts as a ground of the answer.
 LEAST_ATTENTION = 0.2
 
