@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -48,6 +49,7 @@ def to_onnx(model: Any) -> bytes:
         graph = onnx.load(path)
     _rename_outputs(graph, list(model.output_names))
     _recurrence.in_onnx(graph)
+    _one_layer_normalization(graph)
     _without_last_axis_of_one(graph)
     _halve(graph)
     return graph.SerializeToString()
@@ -59,23 +61,25 @@ def _spec(tensor: Any) -> Any:
 
 @contextlib.contextmanager
 def _unfused() -> Iterator[None]:
-    """Keep batch normalisation apart from the convolution before it.
+    """Keep batch normalisation apart from the convolution before it, and layers' in one piece.
 
     TensorFlow and tf2onnx multiply its scale into the kernel, and the products are no longer half
     precision numbers. As an operator of its own it survives both; ONNX Runtime then fuses the two
     when it loads the file, so nothing is lost.
     """
     from keras.src.backend.tensorflow import nn
+    from keras.src.ops import nn as nn_ops
     from tf2onnx.optimizer import back_to_back_optimizer
 
     table = back_to_back_optimizer._func_map
     fusion = table.pop(("Conv", "BatchNormalization"), None)
-    plain = nn.batch_normalization
+    plain, plain_layer = nn.batch_normalization, nn_ops._layer_normalization
     nn.batch_normalization = functools.partial(_one_operator, plain)
+    nn_ops._layer_normalization = functools.partial(_marked_layer_normalization, plain_layer)
     try:
         yield
     finally:
-        nn.batch_normalization = plain
+        nn.batch_normalization, nn_ops._layer_normalization = plain, plain_layer
         if fusion is not None:
             table["Conv", "BatchNormalization"] = fusion
 
@@ -99,6 +103,56 @@ def _one_operator(
         is_training=False,
     ).y
     return y if rank == 4 else tf.squeeze(y, 1)
+
+
+_LAYER_NORMALIZATION = "deepfield_layer_normalization"
+
+
+def _marked_layer_normalization(
+    plain: Callable[..., Any], x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1,
+    epsilon: float | None = None, rms_scaling: bool = False,
+) -> Any:  # fmt: skip
+    """Two operations whose names `_one_layer_normalization` knows, in place of ten."""
+    import tensorflow as tf
+
+    usual = not rms_scaling and gamma is not None and beta is not None and x.dtype == tf.float32
+    if not usual or axis not in (-1, [-1], len(x.shape) - 1, [len(x.shape) - 1]):
+        return plain(x, gamma, beta, axis, epsilon, rms_scaling)
+    scaled = tf.pow(x, gamma, name=f"{_LAYER_NORMALIZATION}_scale")
+    tiny = keras.config.epsilon() if epsilon is None else epsilon
+    return tf.pow(scaled, beta, name=f"{_LAYER_NORMALIZATION}_{tiny!r}_")
+
+
+def _one_layer_normalization(graph: Any) -> None:
+    """Make of each marked pair the one operator that ONNX has since version 17."""
+    import onnx
+    from onnx import helper
+
+    mark = re.compile(rf"{_LAYER_NORMALIZATION}_([\d.e-]+)_")
+    inner = {
+        node.output[0]: node
+        for node in graph.graph.node
+        if f"{_LAYER_NORMALIZATION}_scale" in node.name and node.op_type == "Pow"
+    }
+    if not inner:
+        return
+    nodes = []
+    for node in graph.graph.node:
+        found = mark.search(node.name) if node.op_type == "Pow" else None
+        if found is not None:
+            x, gamma = inner[node.input[0]].input
+            node = helper.make_node(
+                "LayerNormalization", [x, gamma, node.input[1]], [node.output[0]],
+                name=node.name, axis=-1, epsilon=float(found[1]),
+            )  # fmt: skip
+        elif node.output[0] in inner:
+            continue
+        nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
+    graph.graph.ClearField("node")
+    graph.graph.node.extend(nodes)
+    for opset in graph.opset_import:
+        if opset.domain == "":
+            opset.version = max(opset.version, 17)
 
 
 def _rename_outputs(graph: Any, names: list[str]) -> None:

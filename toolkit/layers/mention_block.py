@@ -125,10 +125,10 @@ class MentionBlock(layers.Layer):
         def in_one_line(x: Any) -> Any:
             return ops.reshape(x, (shape[0], -1, x.shape[-1]))
 
+        # padding talks to padding alone: it is another word than all others
         along = sorted_words(in_one_line(self.normalize[0](tokens)), order)
-        valid = sorted_words(in_one_line(there), order)
         begins = ops.expand_dims(ops.cast(first, tokens.dtype), -1)
-        heard = sorted_words(self.heard(_both_ways(self.mention(along), valid, begins)), back)
+        heard = sorted_words(self.heard(_both_ways(self.mention(along), begins)), back)
         tokens = tokens + self.drop(ops.reshape(heard, shape), training=training)
 
         own = self.normalize[1](tokens)
@@ -141,7 +141,7 @@ class MentionBlock(layers.Layer):
         begins = ops.concatenate(
             [ops.ones_like(told_column[:, :1]), ops.zeros_like(told_column[:, 1:])], axis=1
         )
-        read = _both_ways(self.reading(sentences), told_column, begins)
+        read = _both_ways(self.reading(sentences), begins, told_column)
         query, key = ops.split(self.look(sentences), 2, axis=-1)
         score = ops.sum(query[:, -1:] * key[:, :-1], axis=-1) * features**-0.5
         score = ops.where(ops.cast(told[:, :-1], "bool"), ops.cast(score, "float32"), -1e9)
@@ -176,14 +176,15 @@ class MentionBlock(layers.Layer):
         }
 
 
-def _both_ways(scores: Any, valid: Any, begins: Any) -> Any:
+def _both_ways(scores: Any, begins: Any, valid: Any = None) -> Any:
     """What every step hears from those before it and from those after it: (batch, steps, 2 m).
 
     `scores` (batch, steps, 4 m) are candidates and gates of both ways; steps that are not `valid`
     say nothing; no message passes from before a step that `begins` to it.
     """
     candidate, gate = ops.split(scores, 2, axis=-1)
-    gate = ops.sigmoid(gate) * valid
+    gate = ops.sigmoid(gate)
+    gate = gate if valid is None else gate * valid
     fresh, keep = (
         ops.split(gate * ops.tanh(candidate), 2, axis=-1),
         ops.split(1.0 - gate, 2, axis=-1),
