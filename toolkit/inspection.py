@@ -133,16 +133,20 @@ def training_time(
         name, model = next(iter(build_models(pipeline).items()))
     except DeepfieldError as error:
         return {"architecture": pipeline.architecture, "problem": error.message}
-    labelled = (e for e in pipeline.encoded(samples, targets=True) if e.fault is None)
-    some = list(islice(labelled, (_TIMED_STEPS + 2) * recipe.batch_size))
-    feed = feed_of(pipeline, name, model, some, min(recipe.batch_size, len(some)), 0)
+    wanted = (_TIMED_STEPS + 2) * recipe.batch_size
+    spread = samples[:: max(1, len(samples) // wanted)]  # not the first ones: they may be short
+    labelled = (e for e in pipeline.encoded(spread, targets=True) if e.fault is None)
+    some = list(islice(labelled, wanted))
+    size = min(recipe.batch_size, len(some))
+    feed = feed_of(pipeline, name, model, some, size, 0, few_shapes=recipe.jit)
     model.compile(
         optimizer=training.make_optimizer(recipe, 100, model),
         loss=training.resolve_losses(pipeline.task, recipe, model),
         jit_compile=recipe.jit,
     )
-    model.train_on_batch(*feed[0])
     steps = min(_TIMED_STEPS, len(feed))
+    for index in range(steps):  # compiles, for every shape
+        model.train_on_batch(*feed[index])
     began = time.monotonic()
     for index in range(steps):
         model.train_on_batch(*feed[index])
