@@ -28,13 +28,16 @@ FREE_LENGTHS = (7, 33, 120)  # what an axis without a size is set to
 def random_inputs(model: Any, count: int, seed: int) -> list[dict[str, np.ndarray]]:
     rng = np.random.default_rng(seed)
     batches = []
+    # word ids must be in the network's smallest table
+    limits = [layer.input_dim for layer in model.layers if hasattr(layer, "input_dim")]
+    limit = min(256, *limits) if limits else 256
     free = any(size is None for t in model.inputs for size in t.shape[1:])
     for length in FREE_LENGTHS if free else (0,):
         batch = {}
         for tensor in model.inputs:
             shape = (count, *(length if size is None else size for size in tensor.shape[1:]))
             kind = np.dtype(tensor.dtype).kind
-            drawn = rng.normal(size=shape) if kind == "f" else rng.integers(0, 256, shape)
+            drawn = rng.normal(size=shape) if kind == "f" else rng.integers(0, limit, shape)
             batch[tensor.name] = drawn.astype(tensor.dtype)
         batches.append(batch)
     return batches

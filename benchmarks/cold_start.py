@@ -15,7 +15,10 @@ from deepfield.domains import DOMAINS, domain
 from deepfield.toolkit.presets import preset_folder
 
 #: A sample that a preset can answer; other presets get the domain's first `predict` example.
-SAMPLES = {"image": {"efficientnet_lite0_imagenet": "sample:china", "": "sample:digit"}}
+SAMPLES = {
+    "image": {"efficientnet_lite0_imagenet": "sample:china", "": "sample:digit"},
+    "qa": {"": "sample:babi"},
+}
 
 
 def compiled(module: str) -> bool:

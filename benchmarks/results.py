@@ -119,6 +119,10 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s"
 
 
+def rate(value: float) -> str:
+    return f"{value:,.0f} a second"
+
+
 def gap(value: float) -> str:
     return f"{value:.1e}"
 
@@ -155,6 +159,27 @@ BARS: Sequence[tuple[str, str, str, float, Any, str, str]] = (
     ("peak memory, 10,000 pictures over 2,000", "≤ 1.1x", "<=", 1.1,
      row_of("predict_mnist", "memory for all", times), "whole processes",
      "python benchmarks/predict_mnist.py"),
+    ("bAbI, 10,000 questions a task, one network: mean error", "≤ 4.2 %", "<=", 0.042,
+     row_of("babi", "babi_10k, mean error over", percent),
+     "the part of every task set aside from training (task 3: 1,000 questions); bar: MemN2N's "
+     "published test error", "python benchmarks/babi.py"),
+    ("bAbI, 10,000 questions a task, one network: failed tasks", "≤ 3", "<=", 3,
+     row_of("babi", "tasks failed by babi_10k", lambda v: f"{v:.0f}"), "above 5 % error",
+     "python benchmarks/babi.py"),
+    ("bAbI, 1,000 questions a task, one network: mean error", "≤ 9.9 %", "<=", 0.099,
+     row_of("babi", "babi_1k, mean error over", percent),
+     "as above; bar: QRN's published test error", "python benchmarks/babi.py"),
+    ("bAbI, 10,000 questions a task, MemN2N: mean error", "≤ 4.2 %", "<=", 0.042,
+     row_of("babi", "memn2n_babi_10k, mean error over", percent),
+     "as above; bar: its published test error, a network a task", "python benchmarks/babi.py"),
+    ("stories of 60 sentences, all names invented, accuracy", "≥ 95 %", ">=", 0.95,
+     row_of("unseen_names", " sentences, accuracy", percent),
+     "simulated with a seed of their own, a question each", "python benchmarks/unseen_names.py"),
+    ("20,000 bAbI questions from files to answers", "≥ 1,000 a second", ">=", 1000,
+     row_of("qa_speed", "bAbI questions from files, answered", rate), "whole process, median of 3",
+     "python benchmarks/qa_speed.py"),
+    ("cold `qa ask`", "≤ 1.5 s", "<=", 1.5, row_of("qa_speed", "cold `qa ask`", seconds),
+     "whole process, median of 3", "python benchmarks/qa_speed.py"),
     ("`deepfield --help` and of a domain", "≤ 0.4 s", "<=", 0.4,
      row_of("cold_start", "--help", seconds), "the slower, median of 5 processes",
      "python benchmarks/cold_start.py"),

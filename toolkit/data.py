@@ -139,6 +139,21 @@ def own_columns(sample: Sample, answer: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
+def shipped(source: str, samples: Mapping[str, Callable[[], str]]) -> str:
+    """What `sample:NAME` stands for; any other source is itself.
+
+    Raises:
+        NotFound: no such sample.
+    """
+    if not source.startswith("sample:"):
+        return source
+    name = source.removeprefix("sample:")
+    if name not in samples:
+        known = ", ".join(f"sample:{n}" for n in samples)
+        raise NotFound(f"no sample named {name!r}", f"there are {known}")
+    return samples[name]()
+
+
 def read_source(
     source: str,
     readers: Sequence[Reader],
@@ -159,12 +174,7 @@ def read_source(
     """
     if not source.strip() or "\0" in source:
         raise UsageError(f"{source!r} names nothing to read", "name a file or folder, or '-'")
-    if source.startswith("sample:"):
-        name = source.removeprefix("sample:")
-        if name not in samples:
-            known = ", ".join(f"sample:{n}" for n in samples)
-            raise NotFound(f"no sample named {name!r}", f"there are {known}")
-        source = samples[name]()
+    source = shipped(source, samples)
     for reader in readers:
         if reader.accepts(source):
             given = {k: v for k, v in options.items() if v is not None}

@@ -391,28 +391,34 @@ def saliency_plot(picture: np.ndarray, strength: np.ndarray, caption: str = "") 
     return _png(figure)
 
 
-def attention_plot(labels: Sequence[str], shares: np.ndarray, caption: str = "") -> bytes:
+def attention_plot(
+    labels: Sequence[str], shares: np.ndarray, caption: str = "", looks: Sequence[str] = ()
+) -> bytes:
     """How much each of several things counted: a bar for each look at them, side by side.
 
     Args:
         labels: of the things, top to bottom.
         shares: (looks, things), 0 to 1.
         caption: above all.
+        looks: what each is called; hop 1, hop 2, … without.
     """
     shares = np.atleast_2d(np.asarray(shares, dtype=float))
+    titles = looks or [f"hop {number}" for number in range(1, len(shares) + 1)]
     places = np.arange(len(labels))
     figure = _figure(4.2 + 1.1 * len(shares), 0.75 + 0.22 * len(labels))
-    looks = np.atleast_1d(figure.subplots(1, len(shares), sharey=True))
-    for number, (axes, share) in enumerate(zip(looks, shares, strict=True), start=1):
+    columns = np.atleast_1d(figure.subplots(1, len(shares), sharey=True))
+    for axes, share, title in zip(columns, shares, titles, strict=True):
         _plain(axes, grid=False)
         axes.barh(places, np.ones(len(places)), color=LINE, alpha=0.4, height=0.7)
         axes.barh(places, share, color=COLOURS[0], height=0.7)
         axes.set(xlim=(0, 1), xticks=(0, 1), ylim=(len(labels) - 0.4, -0.6))
-        axes.set_title(f"hop {number}", fontsize=SMALL, color=SOFT)
-    looks[0].set_yticks(places, [_short(label, 60) for label in labels], fontsize=SMALL, color=INK)
+        axes.set_title(title, fontsize=SMALL, color=SOFT)
+    columns[0].set_yticks(
+        places, [_short(label, 60) for label in labels], fontsize=SMALL, color=INK
+    )
     # plain text: a dollar sign in a sentence is no formula
     figure.suptitle(_short(caption, 90), fontsize=NORMAL, color=INK, parse_math=False)
-    for label in looks[0].get_yticklabels():
+    for label in columns[0].get_yticklabels():
         label.set_parse_math(False)
     return _png(figure)
 

@@ -14,7 +14,7 @@ import json
 import re
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,6 +29,7 @@ from deepfield.toolkit.data import (
     open_text,
     read_json_lines,
     read_rows,
+    shipped,
 )
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.tasks import natural_key
@@ -42,6 +43,12 @@ _BROKEN = (EOFError, OSError, zlib.error, tarfile.TarError)
 
 _STORY = ("story", "context", "passage", "text")
 _QUESTION, _ANSWER = ("question", "query"), ("answer", "answers", "label")
+#: `sample:NAME` to the file that it stands for.
+SAMPLES: dict[str, Callable[[], str]] = {
+    name: lambda name=name: str(Path(__file__).with_name("samples") / f"{name}.txt")  # type: ignore[misc]
+    for name in ("lotr", "babi")
+}
+
 _TABLES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 
 
@@ -177,13 +184,14 @@ def _opened(source: str) -> TextIO:
 
 
 def story_text(source: str) -> str:
-    """The whole text of a file, gzipped or not, in any encoding; `-` is standard input.
+    """The whole text of a file, gzipped or not, in any encoding; `-` is standard input, and
+    `sample:NAME` a story that ships with the program.
 
     Raises:
-        NotFound: no such file.
+        NotFound: no such file, no such sample.
         UsageError: it cannot be read.
     """
-    with _opened(source) as stream:
+    with _opened(shipped(source, SAMPLES)) as stream:
         try:
             return stream.read()
         except _BROKEN as error:

@@ -31,7 +31,12 @@ METHODS = {
         "what is left of a sentence at the end of the story, as it is read forward: its update"
         " gate times (1 - gate) of every later sentence; a hop adds up to 1 at most"
     ),
+    "mention_network": (
+        "attention: how the question, in each block, shared its look among the sentences; a hop"
+        " adds up to 1 (messages also pass from mention to mention, which is not shown)"
+    ),
 }
+_GROUNDS = "; grounds: how likely the network holds it that the answer rests on the sentence"
 
 
 @dataclass(slots=True)
@@ -45,6 +50,8 @@ class Explanation:
         sentences: the story.
         attention: (hops, sentences), 0 to 1.
         method: what the numbers are.
+        grounds: (sentences,), 0 to 1: how likely the answer rests on each, where the network
+            says so.
     """
 
     name: str
@@ -53,6 +60,7 @@ class Explanation:
     sentences: tuple[str, ...]
     attention: np.ndarray
     method: str
+    grounds: np.ndarray | None = None
 
     @property
     def answer(self) -> str:
@@ -70,6 +78,11 @@ class Explanation:
             "method": self.method,
             "sentences": [
                 {"number": n, "text": text, "hops": [round(float(p), 6) for p in column]}
+                | (
+                    {}
+                    if self.grounds is None
+                    else {"grounds": round(float(self.grounds[n - 1]), 6)}
+                )
                 for n, (text, column) in enumerate(
                     zip(self.sentences, self.attention.T, strict=True), start=1
                 )
@@ -81,11 +94,12 @@ class Explanation:
         yield f"{self.question}  {self.answer} ({self.scores[self.answer]:.0%})"
         yield ""
         cell = _BAR + 5
-        yield "  ".join(f"{f'hop {k}':<{cell}}" for k in range(1, len(self.attention) + 1)).rstrip()
+        looks = self._looks()
+        yield "  ".join(f"{name:<{cell}}" for name in looks).rstrip()
         shown = self._shown()
         wide = len(str(shown[-1] + 1))
         for place in shown:
-            bars = (f"{_bar(p)} {p:.2f}" for p in self.attention[:, place])
+            bars = (f"{_bar(p[place])} {p[place]:.2f}" for p in looks.values())
             yield "  ".join([*bars, f"{place + 1:>{wide}} {self.sentences[place]}"])
         if len(shown) < len(self.sentences):
             yield f"{len(self.sentences) - len(shown):,} more sentences that counted less"
@@ -99,7 +113,9 @@ class Explanation:
         shown = self._shown()
         labels = [f"{place + 1}  {self.sentences[place]}" for place in shown]
         caption = f"{self.question}  {self.answer}, {self.scores[self.answer]:.1%}"
-        return plots.attention_plot(labels, self.attention[:, shown], caption)
+        looks = self._looks()
+        shares = np.stack(list(looks.values()))[:, shown]
+        return plots.attention_plot(labels, shares, caption, list(looks))
 
     def report(self) -> Report:
         """A page with the answers, the picture, and all sentences that are shown."""
@@ -108,13 +124,18 @@ class Explanation:
         page.picture(self.png(), f"How much each sentence counted ({self.method})")
         return page.table([
             {"sentence": place + 1, "text": self.sentences[place]}
-            | {f"hop {k}": float(p) for k, p in enumerate(self.attention[:, place], start=1)}
+            | {name: float(p[place]) for name, p in self._looks().items()}
             for place in self._shown()
         ])  # fmt: skip
 
+    def _looks(self) -> dict[str, np.ndarray]:
+        """What stands beside a sentence, by name: each hop, and the grounds where there are any."""
+        looks = {f"hop {k}": shares for k, shares in enumerate(self.attention, start=1)}
+        return looks if self.grounds is None else {**looks, "grounds": self.grounds}
+
     def _shown(self) -> list[int]:
         """Places of the sentences that counted most in any hop, in the order of the story."""
-        order = np.argsort(-self.attention.max(axis=0), kind="stable")
+        order = np.argsort(-np.max(list(self._looks().values()), axis=0), kind="stable")
         return sorted(int(place) for place in order[:MOST_SENTENCES])
 
 
@@ -134,13 +155,20 @@ def explain(pipeline: QAPipeline, sample: Sample) -> Explanation:
         )
     own = {name: values[0] for name, values in outputs.items()}
     answer = pipeline.decode(own, reading)
+    count = len(reading.sentences)
+    method = METHODS.get(pipeline.architecture, METHODS["memn2n"])
+    grounds = None
+    if "grounds" in own:
+        grounds = 1.0 / (1.0 + np.exp(-np.asarray(own["grounds"], np.float64)[:count]))
+        method += _GROUNDS
     return Explanation(
         sample.id,
         pipeline.asked(sample.data).question,
         {answer["answer"]: answer["probability"], **answer["alternatives"]},
         reading.sentences,
-        np.asarray(own["attention"], np.float64)[:, : len(reading.sentences)],
-        METHODS.get(pipeline.architecture, METHODS["memn2n"]),
+        np.asarray(own["attention"], np.float64)[:, :count],
+        method,
+        grounds,
     )
 
 

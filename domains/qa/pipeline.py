@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepfield.domains.qa.data import READERS
+from deepfield.domains.qa.data import READERS, SAMPLES
 from deepfield.domains.qa.explanation import Explanation, explain
 from deepfield.domains.qa.features import Asked, Reading, encode, words_of
 from deepfield.domains.qa.names import Lesson, interchangeable, traded
@@ -45,11 +45,17 @@ class QAPipeline(Pipeline):
     domain = "qa"
     summary = "question answering: what a story says"
     readers = READERS
+    samples: ClassVar = SAMPLES
     architectures = "deepfield.domains.qa.models"
     default_architecture = "mention_network"
     task_class = Answers
     baseline = "logistic"
     explanation_file = None
+    presets = ("story", "babi_10k", "babi_1k", "memn2n_babi_10k")
+    known_data: ClassVar = {
+        name: ("bAbI tasks 1-20 v1.2 (Weston et al. 2015)", "CC BY 3.0")
+        for name in ("babi", "tasks_1-20_v1-2.tar.gz", "tasks_1-20_v1-2-train.tar.gz")
+    }
     recipes: ClassVar = {
         "": Recipe(epochs=40, batch_size=32, learning_rate=3e-3, clip_norm=5.0),
         "mention_network": Recipe(
@@ -69,6 +75,42 @@ class QAPipeline(Pipeline):
         Option("names", "of people, places and things", ("simulate",), default="mixed",
                choices=NAMES),
     )  # fmt: skip
+    examples: ClassVar = {
+        "inspect": (
+            "deepfield qa inspect sample:babi --no-timing",
+            "deepfield qa inspect world:200:1:usual",
+        ),
+        "train": (
+            "deepfield qa train world:2000:1:invented -o mine --set slots=64 --set grounds=true",
+            "deepfield qa train babi.tar.gz --edition en-10k,en -o tasks",
+        ),
+        "finetune": (
+            "deepfield qa finetune stories.jsonl --from story -o mine",
+            "deepfield qa finetune stories_train.txt --from story -o mine --epochs 5",
+        ),
+        "evaluate": (
+            "deepfield qa evaluate sample:babi",
+            "deepfield qa evaluate babi/en --model babi_1k --html tasks.html",
+        ),
+        "predict": (
+            'deepfield qa predict sample:lotr --question "Where is the ring?"',
+            "deepfield qa predict sample:babi -o answers.csv",
+        ),
+        "explain": (
+            'deepfield qa explain sample:lotr --question "Where is the ring?"',
+            'deepfield qa explain sample:lotr --question "Where is Bilbo now?" -o why.html',
+        ),
+        "export": (
+            "deepfield qa export -o story.onnx",
+            "deepfield qa export --model memn2n_babi_10k -o memory.onnx",
+        ),
+        "describe": ("deepfield qa describe", "deepfield qa describe memn2n --json"),
+        "ask": (
+            'deepfield qa ask --story sample:lotr "Where is the ring?"',
+            "deepfield qa ask --story lotr.txt",
+        ),
+        "simulate": ("deepfield qa simulate --count 1000 -o stories_train.txt",),
+    }
     verbs: ClassVar = {
         "ask": Verb(
             "Answer questions about a story; without one they are typed in.",
@@ -250,6 +292,13 @@ class QAPipeline(Pipeline):
             if common[place].any():
                 features[0, row] = recency
         return features[:, FIRST:].ravel()
+
+    @classmethod
+    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
+        """The story of the ring, as it was told and with other names."""
+        from deepfield.domains.qa.demo import demo
+
+        return demo(cls, page, console)
 
     def explain(self, sample: Sample) -> Explanation:
         """How much each sentence counted in each hop."""
