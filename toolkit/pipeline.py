@@ -142,9 +142,7 @@ class Pipeline:
         return item.arrays or {}, item.target or {}
 
     def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
-        """What varies the training items from epoch to epoch where no layer does: see `vary` of
-        `Batches`. Nothing by default.
-        """
+        """What varies the training items where no layer does (`vary` of `Batches`)."""
         return None
 
     def decode(self, outputs: Arrays, context: Any) -> dict[str, Any]:
