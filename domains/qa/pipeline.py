@@ -69,6 +69,40 @@ class QAPipeline(Pipeline):
         Option("names", "of people, places and things", ("simulate",), default="mixed",
                choices=NAMES),
     )  # fmt: skip
+    examples: ClassVar = {
+        "inspect": (
+            "deepfield qa inspect world:200",
+            "deepfield qa inspect world:200:1:invented --set slots=24 --no-timing",
+        ),
+        "train": (
+            "deepfield qa train world:2000:1:usual -o story_model",
+            "deepfield qa train world:2000:1:invented --set slots=24 -o names_model",
+        ),
+        "finetune": (
+            "deepfield qa finetune world:200:2:usual --from story_model -o mine",
+            "deepfield qa finetune world:200:2:invented --from names_model -o my2 --epochs 2",
+        ),
+        "evaluate": (
+            "deepfield qa evaluate world:100:3:usual --model story_model",
+            "deepfield qa evaluate world:100:3:invented --model names_model --json",
+        ),
+        "predict": (
+            "deepfield qa predict world:5:4:usual --model story_model",
+            "deepfield qa predict world:100:4:invented --model names_model -o answers.csv",
+        ),
+        "explain": (
+            "deepfield qa explain world:1:5:usual --model story_model",
+            "deepfield qa explain world:1:5:invented --model names_model -o why.html",
+        ),
+        "export": (
+            "deepfield qa export --model story_model -o story.onnx",
+            "deepfield qa export --model names_model -o names.onnx",
+        ),
+        "describe": (
+            "deepfield qa describe mention_network",
+            "deepfield qa describe memn2n --json",
+        ),
+    }
     verbs: ClassVar = {
         "ask": Verb(
             "Answer questions about a story; without one they are typed in.",

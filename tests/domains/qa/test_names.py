@@ -140,7 +140,7 @@ def trade(lessons, groups, seed=0):
 
 
 def test_story_question_and_answer_are_renamed_alike():
-    lessons = where(("Mary", "attic"), ("John", "barn")) * 8
+    lessons = where(("Mary", "attic"), ("John", "barn")) * 40
     met = set()
     for story, question, answer in trade(lessons, [[PEOPLE, PLACES]] * len(lessons)):
         (one, *_, first), (two, *_, second) = story
