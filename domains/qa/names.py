@@ -132,14 +132,15 @@ def traded(
     Args:
         groups: of each item its groups.
         vocabulary: as the items were encoded.
-        labels: the classes; of several words, joined by commas, too.
+        labels: the classes, also of several words. An item whose answer would be none of them
+            stays as it is.
         output: name of the target that holds the class.
     """
     size = len(vocabulary)
-    classes = {_ids(label, vocabulary): place for place, label in enumerate(labels)}
-    words = {place: ids for ids, place in classes.items() if None not in ids}
+    words = [_ids(label, vocabulary) for label in labels]
+    classes = {ids: place for place, ids in enumerate(words)}
     known = {
-        group: np.array([i for i in vocabulary.ids(group) if i is not None])
+        group: np.array([i for i in vocabulary.ids(group) if i is not None], np.int32)
         for own in groups
         for group in map(tuple, own)
     }
@@ -154,10 +155,11 @@ def traded(
             for group in groups[item]:
                 ids = known[tuple(group)]
                 trade[row, ids] = rng.permutation(ids)
-            label = words.get(int(answers[row]))
-            if label is None:
+            label = words[int(answers[row])]
+            renamed = tuple(i if isinstance(i, str) else int(trade[row, i]) for i in label)
+            if renamed == label:
                 continue
-            new = classes.get(tuple(int(trade[row, i]) for i in label if i is not None))
+            new = classes.get(renamed)
             if new is None:  # an answer that no class stands for
                 trade[row] = np.arange(size)
             else:
@@ -173,8 +175,8 @@ def traded(
     return vary
 
 
-def _ids(label: str, vocabulary: Vocabulary) -> tuple[int | None, ...]:
-    whole = vocabulary.ids((label,))
-    if whole[0] is not None and "," not in label:
-        return tuple(whole)
-    return tuple(vocabulary.ids(tuple(label.split(","))))
+def _ids(label: str, vocabulary: Vocabulary) -> tuple[int | str, ...]:
+    """The words of a label by their ids, or as they are written where they have none."""
+    words = words_of(label)
+    ids = vocabulary.ids(words)
+    return tuple(w if i is None else i for w, i in zip(words, ids, strict=True))

@@ -123,3 +123,163 @@ def test_a_network_with_an_output_that_nothing_is_learnt_from_is_trained():
     assert list(batches[0][1]) == ["logits"]
     history = model.fit(batches, validation_data=batches, verbose=0).history
     assert np.isfinite(history["val_loss"]).all()
+
+
+# -- what is varied, and few shapes
+
+
+def added(rng, chosen, inputs, targets):
+    """Every item gets a number, the same in input and target."""
+    number = rng.normal(size=(len(chosen), 1)).astype("float32")
+    return {"x": inputs["x"] + number}, {"y": targets["y"] + 10 * number}
+
+
+def varied(seed=1, epoch=0, skip=0, **settings):
+    batches = Batches(*even(), 6, seed, vary=added, **settings)
+    batches.epoch, batches.skip = epoch, skip
+    batches.on_epoch_begin()
+    return [batches[i] for i in range(batches.num_batches)]
+
+
+def test_what_varies_depends_on_seed_epoch_and_batch_alone():
+    first = varied()
+    for x, y in first:
+        np.testing.assert_allclose(10 * x, y, rtol=1e-5)
+        assert (x != np.round(x)).all()
+    for again in (varied(), first):
+        for (x, y), (a, b) in zip(first, again, strict=True):
+            np.testing.assert_array_equal(x, a)
+            np.testing.assert_array_equal(y, b)
+    offsets = [np.mod(batches[0][0], 1) for batches in (first, varied(2), varied(epoch=1))]
+    assert not np.array_equal(offsets[0], offsets[1])
+    assert not np.array_equal(offsets[0], offsets[2])
+    assert not np.array_equal(offsets[0], np.mod(first[1][0], 1))
+
+
+def test_what_varies_is_repeated_by_a_resumed_epoch():
+    whole, rest = varied(epoch=2), varied(epoch=2, skip=2)
+    assert len(whole) == len(rest) + 2
+    for (x, y), (a, b) in zip(whole[2:], rest, strict=True):
+        np.testing.assert_array_equal(x, a)
+        np.testing.assert_array_equal(y, b)
+
+
+def test_what_varies_knows_the_places_of_its_items():
+    seen = []
+
+    def vary(rng, chosen, inputs, targets):
+        np.testing.assert_array_equal(inputs["x"][:, 0], chosen)
+        seen.extend(chosen.tolist())
+        return inputs, targets
+
+    batches = Batches(*even(), 6, 1, vary=vary)
+    batches.on_epoch_begin()
+    for index in range(len(batches)):
+        batches[index]
+    assert sorted(seen) == list(range(20))
+
+
+def stories(count=300, most=100, words=9):
+    rng = np.random.default_rng(0)
+    items, targets = [], []
+    for i in range(count):
+        sentences = int(rng.integers(1, most + 1))
+        story = rng.integers(1, 9, (sentences, int(rng.integers(1, words + 1)))).astype("int32")
+        items.append({"story": story})
+        targets.append({"logits": np.int32(i), "grounds": np.zeros(sentences, "float32")})
+    return items, targets
+
+
+def all_batches(batches):
+    batches.on_epoch_begin()
+    return [batches[i] for i in range(len(batches))]
+
+
+@pytest.mark.parametrize("seed", [None, 4])
+def test_shapes_are_few(seed):
+    items, targets = stories()
+    padding = {"grounds": np.nan}
+    batches = Batches(items, targets, 8, seed, padding, named=True, few_shapes=True)
+    order = batches.order(0)
+    shapes = set()
+    for (story, asked), chosen in zip(all_batches(batches), order, strict=True):
+        longest = max(len(items[i]["story"]) for i in chosen)
+        assert longest <= story.shape[1] <= max(2, 1.5 * longest)
+        assert story.shape[2] == 9 and asked["grounds"].shape == story.shape[:2]
+        shapes.add(story.shape[1:])
+        for row, grounds, item in zip(story, asked["grounds"], chosen, strict=False):
+            own = items[item]["story"]
+            np.testing.assert_array_equal(row[: len(own), : own.shape[1]], own)
+            assert (row != 0).sum() == own.size
+            assert not np.isnan(grounds[: len(own)]).any() and np.isnan(grounds[len(own) :]).all()
+    powers = {2**k for k in range(8)} | {3 * 2**k for k in range(6)}
+    assert {sentences for sentences, _ in shapes} <= powers
+    assert len(shapes) <= len(powers)
+
+
+def test_axes_that_are_never_long_have_one_length():
+    items, targets = stories(most=16)
+    batches = Batches(items, targets, 8, 4, {"grounds": np.nan}, few_shapes=True, named=True)
+    assert {story.shape for story, _ in all_batches(batches)} == {(8, 16, 9)}
+
+
+def test_the_last_batch_is_filled_up_in_training_alone():
+    items, targets = stories(20)
+    sizes = {}
+    for seed in (None, 4):
+        for few in (False, True):
+            batches = Batches(items, targets, 8, seed, few_shapes=few, named=True)
+            found = all_batches(batches)
+            sizes[seed, few] = sorted(len(asked["logits"]) for _, asked in found)
+            drawn = np.concatenate([asked["logits"] for _, asked in found])
+            assert set(drawn.tolist()) == set(range(20))
+    assert sizes == {
+        (None, False): [4, 8, 8], (None, True): [4, 8, 8],
+        (4, False): [4, 8, 8], (4, True): [8, 8, 8],
+    }  # fmt: skip
+    asked = next(a for (_, a), chosen in zip(found, batches.order(0), strict=True)
+                 if len(chosen) == 4)  # fmt: skip
+    np.testing.assert_array_equal(asked["logits"][:4], asked["logits"][4:])
+
+
+def test_a_filled_batch_has_weights_and_is_varied_too():
+    numbers = []
+
+    def vary(rng, chosen, inputs, targets):
+        numbers.append(len(chosen))
+        return inputs, targets
+
+    weights = np.arange(20, dtype="float32")
+    batches = Batches(*even(), 6, 1, weights=weights, few_shapes=True, vary=vary)
+    for x, y, weight in all_batches(batches):
+        assert len(x) == len(y) == len(weight) == 6
+        np.testing.assert_array_equal(x[:, 0], weight)
+    assert numbers == [6] * 4
+
+
+def test_few_shapes_are_repeated_by_seed_and_epoch_and_by_a_resumed_epoch():
+    items, targets = stories(60)
+
+    def batches_of(epoch, skip=0, seed=4):
+        batches = Batches(items, targets, 8, seed, few_shapes=True, named=True)
+        batches.epoch, batches.skip = epoch, skip
+        batches.on_epoch_begin()
+        return [batches[i][0] for i in range(batches.num_batches)]
+
+    whole = batches_of(2)
+    for again, start in ((batches_of(2), 0), (batches_of(2, 5), 5)):
+        for a, b in zip(whole[start:], again, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert any(
+        a.shape != b.shape or (a != b).any() for a, b in zip(whole, batches_of(3), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "rounded"),
+    [(1, 1), (2, 2), (3, 3), (4, 4), (5, 6), (7, 8), (13, 16), (17, 24), (25, 32), (33, 48)],
+)
+def test_lengths_are_rounded_to_powers_of_two_and_three_quarters_of_them(size, rounded):
+    from deepfield.toolkit.batches import _rounded
+
+    assert _rounded(size) == rounded

@@ -7,6 +7,7 @@ import pytest
 import toys
 
 from deepfield.domains import DOMAINS, domain
+from deepfield.domains.qa.features import Asked
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.testing_pipelines import check_pipeline
 
@@ -16,6 +17,14 @@ DOMAIN_CHECKS = {
         "digits",
         Sample("broken.png", b"\x89PNG no picture", row={"id": "broken.png"}),
         {"settings": {"epochs": 2}, "learnt": ("accuracy", 0.9)},
+    ),
+    "qa": (
+        "world:60:1:invented",
+        Sample("broken", Asked((), "Where?"), row={"id": "broken"}),
+        {
+            "settings": {"slots": 24, "epochs": 2, "jit": False, "units": 8, "hops": 2},
+            "learnt": ("accuracy", 0.0),  # two epochs are for the contract alone
+        },
     ),
 }
 

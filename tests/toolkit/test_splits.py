@@ -77,6 +77,32 @@ def test_a_random_split_is_stratified():
     assert sum(samples[i].target == "b" for i in dealt["test"]) == 10
 
 
+def test_labels_that_are_names_of_nearly_every_sample_do_not_stratify():
+    """Dealt label by label, single samples would all be training."""
+    for targets in ([f"name {i}" for i in range(100)], [f"name {i // 2 * 2}" for i in range(51)]):
+        samples = [Sample(str(i), i, target=t) for i, t in enumerate(targets)]
+        dealt = Split("random").deal(samples)
+        total = len(samples)
+        assert [len(dealt[p]) for p in PARTS] == pytest.approx(
+            [0.8 * total, 0.1 * total, 0.1 * total], abs=1
+        )
+
+
+def test_groups_with_names_of_their_own_are_dealt_whole_by_their_number():
+    samples = [Sample(str(i), i, target=f"name {i}", group=f"g{i // 5}") for i in range(500)]
+    dealt = Split("group").deal(samples)
+    assert [len(dealt[p]) for p in PARTS] == [400, 50, 50]
+    parts = [{samples[i].group for i in dealt[p]} for p in PARTS]
+    assert not set.intersection(*parts) and sum(map(len, parts)) == 100
+
+
+def test_labels_of_two_samples_each_are_stratified_still():
+    samples = [Sample(str(i), i, target=f"label {i // 2}") for i in range(20)]
+    dealt = Split("random", (0.5, 0.0, 0.5)).deal(samples)
+    for part in ("train", "test"):
+        assert len({samples[i].target for i in dealt[part]}) == 10
+
+
 @pytest.mark.parametrize("text", ["1/2", "a/b/c", "0/1/1", "-1/1/1", "group:1/1", "x/"])
 def test_a_split_that_makes_no_sense_is_refused(text):
     with pytest.raises(UsageError, match="KIND"):

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def integer(layer: str, name: str, value: Any) -> int:
-    """Return `value` if it is a positive integer.
+def integer(layer: str, name: str, value: Any, least: int = 1) -> int:
+    """Return `value` if it is an integer, positive or `least` at least.
 
     Raises:
         ValueError: it is not; the message names the layer, the argument and the value.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{layer}: {name} must be a positive integer, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"{layer}: {name} must be {wanted}, got {value!r}")
     return value
 
 

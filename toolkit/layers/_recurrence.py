@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 from keras import layers, ops
 
 #: Steps that are doubled up in one piece.
@@ -31,7 +32,7 @@ def recurrence(keep: Any, fresh: Any, reverse: bool = False, chunk: int = CHUNK)
         keep: (batch, steps, features or 1), from 0 to 1.
         fresh: (batch, steps, features), single precision.
         reverse: from the last step to the first.
-        chunk: steps to double up.
+        chunk: steps to double up, at least 2.
 
     Returns:
         h, (batch, steps, features).
@@ -74,7 +75,10 @@ def _read(keep: Any, fresh: Any, chunk: int) -> Any:
     keep, fresh = _in_chunks(keep, chunks, chunk, 1.0), _in_chunks(fresh, chunks, chunk, 0.0)
     kept, h = _doubled(keep, fresh, chunk)
     last = ops.concatenate([kept[:, :, -1], h[:, :, -1]], axis=-1)
-    ends = layers.RNN(_Step(gates, fresh.shape[-1]), return_sequences=True)(last)
+    # whatever the policy: layers would cast to its dtype
+    dtype = keras.backend.standardize_dtype(last.dtype)
+    cell = _Step(gates, fresh.shape[-1], dtype)
+    ends = layers.RNN(cell, return_sequences=True, dtype=dtype)(last)
     h = h + kept * ops.expand_dims(_later(ends, 1, 0.0), 2)
     return ops.reshape(h, (-1, chunks * chunk, fresh.shape[-1]))[:, :steps]
 
@@ -82,8 +86,8 @@ def _read(keep: Any, fresh: Any, chunk: int) -> Any:
 class _Step(layers.Layer):
     """One step of the recurrence, as a cell of Keras' `RNN`; x is keep and fresh."""
 
-    def __init__(self, gates: int, features: int) -> None:
-        super().__init__()
+    def __init__(self, gates: int, features: int, dtype: str) -> None:
+        super().__init__(dtype=dtype)
         self.gates, self.state_size, self.output_size = gates, features, features
 
     def call(self, x: Any, states: Any) -> tuple[Any, Any]:
@@ -134,7 +138,9 @@ def _marked(keep: Any, fresh: Any, reverse: bool) -> Any:
     import tensorflow as tf
 
     way = "reverse" if reverse else "forward"
-    return tf.pow(keep, fresh, name=f"{MARK}_{way}_{keep.shape[-1]}_{fresh.shape[-1]}_")
+    # the other way round, or the two directions of one sequence are taken for one operation
+    inputs = (fresh, keep) if reverse else (keep, fresh)
+    return tf.pow(*inputs, name=f"{MARK}_{way}_{keep.shape[-1]}_{fresh.shape[-1]}_")
 
 
 def in_onnx(graph: Any) -> None:
@@ -157,7 +163,8 @@ def in_onnx(graph: Any) -> None:
         if found is None:
             nodes.append(node)
             continue
-        (keep, fresh), name = node.input, node.name
+        keep, fresh = reversed(node.input) if found[1] == "reverse" else node.input
+        name = node.name
         gates, units = int(found[2]), int(found[3])
         place = f"{MARK}_{gates}_{units}"
         # rows in ONNX' order: input gate, output gate, forget gate, cell

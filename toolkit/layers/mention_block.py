@@ -47,7 +47,7 @@ class MentionBlock(layers.Layer):
         The words anew, same shape, and p, (batch, sentences - 1), which adds up to 1.
 
     Raises:
-        ValueError: the input is no list of four.
+        ValueError: an argument is none of its choices, or the input is no list of four.
 
     Example:
         >>> import numpy as np
@@ -61,8 +61,9 @@ class MentionBlock(layers.Layer):
     Source:
         Ours. The recurrence along a permuted order is close to that along coreference chains of
         Dhingra et al., "Neural models for reasoning over multiple mentions using coreference",
-        NAACL 2018, which runs one step after the other; weights of positions as in Henaff et al.,
-        ICLR 2017, eq. (1); the look as in Sukhbaatar et al., NIPS 2015.
+        NAACL 2018, which runs one step after the other (deviation: gates that do not see the
+        state); weights of positions as in Henaff et al., ICLR 2017, eq. (1); the look as in
+        Sukhbaatar et al., NIPS 2015.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class MentionBlock(layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.positions = integer("MentionBlock", "positions", positions)
-        self.messages = messages and integer("MentionBlock", "messages", messages)
+        self.messages = None if messages is None else integer("MentionBlock", "messages", messages)
         if not 0 <= dropout < 1:
             raise ValueError(f"MentionBlock: dropout must be 0 to 1, got {dropout!r}")
         self.dropout = float(dropout)
@@ -94,15 +95,19 @@ class MentionBlock(layers.Layer):
             initializer=keras.initializers.RandomNormal(1.0, 0.3),
         )
 
-        def dense(units: int, inputs: int, name: str, use_bias: bool = True, **more: Any) -> Any:
-            layer = layers.Dense(units, use_bias=use_bias, name=name, **more)
+        policy = self.dtype_policy
+
+        def dense(units: int, inputs: int, name: str, use_bias: bool = True) -> Any:
+            layer = layers.Dense(units, use_bias=use_bias, name=name, dtype=policy)
             layer.build((None, inputs))
             return layer
 
-        self.normalize = [layers.LayerNormalization(name=f"normalize_{i}") for i in (1, 2)]
+        self.normalize = [
+            layers.LayerNormalization(name=f"normalize_{i}", dtype=policy) for i in (1, 2)
+        ]
         for layer in self.normalize:
             layer.build((None, features))
-        messages = self.messages or features // 2
+        messages = self.messages or max(1, features // 2)
         self.mention = dense(4 * messages, features, "mention")
         self.heard = dense(features, 2 * messages, "heard")
         self.word = dense(features, features, "word")
@@ -112,7 +117,7 @@ class MentionBlock(layers.Layer):
         self.known = dense(2 * features, features + 2 * messages, "known")
         self.own = dense(2 * features, features, "own", use_bias=False)
         self.answer = dense(features, 2 * features, "answer")
-        self.drop = layers.Dropout(self.dropout, name="drop")
+        self.drop = layers.Dropout(self.dropout, name="drop", dtype=policy)
 
     def call(self, inputs, mask=None, training=None):
         """Exchange along mentions, along sentences, then inside each word."""
@@ -145,8 +150,8 @@ class MentionBlock(layers.Layer):
         query, key = ops.split(self.look(sentences), 2, axis=-1)
         score = ops.sum(query[:, -1:] * key[:, :-1], axis=-1) * features**-0.5
         score = ops.where(ops.cast(told[:, :-1], "bool"), ops.cast(score, "float32"), -1e9)
-        p = ops.softmax(score, axis=-1)
-        weighted = ops.expand_dims(ops.cast(p, tokens.dtype), -1) * sentences[:, :-1]
+        p = ops.cast(ops.softmax(score, axis=-1), tokens.dtype)
+        weighted = ops.expand_dims(p, -1) * sentences[:, :-1]
         seen = self.seen(ops.sum(weighted, axis=1, keepdims=True))
         seen = ops.pad(seen, [[0, 0], [shape[1] - 1, 0], [0, 0]])
         known = ops.relu(self.known(ops.concatenate([sentences, read], axis=-1)) + seen)
@@ -158,13 +163,14 @@ class MentionBlock(layers.Layer):
         return (mask[0] if isinstance(mask, list | tuple) else mask), None
 
     def compute_output_spec(self, inputs, mask=None, training=None):
+        """Return the words' shape, and (batch, sentences - 1), of the compute dtype."""
+        shapes = self.compute_output_shape([x.shape for x in inputs])
+        return tuple(keras.KerasTensor(shape, self.compute_dtype) for shape in shapes)
+
+    def compute_output_shape(self, input_shape):
         """Return the words' shape, and (batch, sentences - 1)."""
-        tokens = inputs[0]
-        batch, sentences = tokens.shape[:2]
-        return (
-            keras.KerasTensor(tokens.shape, tokens.dtype),
-            keras.KerasTensor((batch, None if sentences is None else sentences - 1), "float32"),
-        )
+        batch, sentences = input_shape[0][:2]
+        return tuple(input_shape[0]), (batch, None if sentences is None else sentences - 1)
 
     def get_config(self) -> dict[str, Any]:
         """Return all constructor arguments."""
@@ -182,6 +188,8 @@ def _both_ways(scores: Any, begins: Any, valid: Any = None) -> Any:
     `scores` (batch, steps, 4 m) are candidates and gates of both ways; steps that are not `valid`
     say nothing; no message passes from before a step that `begins` to it.
     """
+    dtype = scores.dtype
+    scores, valid, begins = (ops.cast(x, "float32") for x in (scores, valid, begins))
     candidate, gate = ops.split(scores, 2, axis=-1)
     gate = ops.sigmoid(gate)
     gate = gate if valid is None else gate * valid
@@ -197,4 +205,4 @@ def _both_ways(scores: Any, begins: Any, valid: Any = None) -> Any:
     none = ops.zeros_like(before[:, :1])
     before = ops.concatenate([none, before[:, :-1]], axis=1) * begun
     after = ops.concatenate([after[:, 1:], none], axis=1) * ended
-    return ops.concatenate([before, after], axis=-1)
+    return ops.cast(ops.concatenate([before, after], axis=-1), dtype)

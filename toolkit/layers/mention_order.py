@@ -14,6 +14,9 @@ class MentionOrder(keras.layers.Layer):
 
     Only whether two ids are equal matters, and 0, which is padding.
 
+    Args:
+        **kwargs: what every Keras layer takes.
+
     Call arguments:
         ids: (batch, sentences, words) integers, 0 where there is no word.
 
@@ -23,6 +26,9 @@ class MentionOrder(keras.layers.Layer):
         `first`: (batch, sentences x words) bool, true in the sorted text where the mentions of
         another word begin.
 
+    Raises:
+        ValueError: the input has not three axes.
+
     Example:
         >>> import numpy as np
         >>> from deepfield.toolkit.layers import MentionOrder
@@ -31,8 +37,15 @@ class MentionOrder(keras.layers.Layer):
         (array([[3, 1, 2, 0, 5, 4]], dtype=int32), array([[1, 1, 0, 1, 0, 1]]))
 
     Source:
-        Ours.
+        Ours. No deviation.
     """
+
+    def build(self, input_shape) -> None:
+        """Check the axes; there are no weights."""
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"MentionOrder: ids must be (batch, sentences, words), got shape {input_shape}"
+            )
 
     def call(self, ids):
         """Sort by id; what is equal stays in the order of the text."""
@@ -46,10 +59,15 @@ class MentionOrder(keras.layers.Layer):
 
     def compute_output_spec(self, ids):
         """Return three arrays of a row for each text."""
-        batch, sentences, words = ids.shape
-        words = None if None in (sentences, words) else sentences * words
         kinds = ("int32", "int32", "bool")
-        return tuple(keras.KerasTensor((batch, words), kind) for kind in kinds)
+        shapes = self.compute_output_shape(ids.shape)
+        return tuple(keras.KerasTensor(s, kind) for s, kind in zip(shapes, kinds, strict=True))
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, sentences x words), three times."""
+        batch, sentences, words = input_shape
+        words = None if None in (sentences, words) else sentences * words
+        return ((batch, words),) * 3
 
 
 def sorted_words(words: Any, order: Any) -> Any:

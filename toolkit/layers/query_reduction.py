@@ -35,7 +35,7 @@ class QueryReduction(keras.layers.Layer):
         reset: whether there is a reset gate.
         gate: `"scalar"`, one number a step, or `"vector"`, one for each feature (which costs as
             many times the memory).
-        chunk: steps that are doubled up in one piece.
+        chunk: steps that are doubled up in one piece, at least 2.
         kernel_initializer: of all kernels.
         gate_bias_initializer: of b_z; b_r starts at zero.
         **kwargs: what every Keras layer takes.
@@ -89,7 +89,7 @@ class QueryReduction(keras.layers.Layer):
         self.direction = choice(layer, "direction", direction, ("forward", "backward", "both"))
         self.reset = bool(reset)
         self.gate = choice(layer, "gate", gate, ("scalar", "vector"))
-        self.chunk = integer(layer, "chunk", chunk)
+        self.chunk = integer(layer, "chunk", chunk, least=2)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.gate_bias_initializer = keras.initializers.get(gate_bias_initializer)
         self.supports_masking = True

@@ -103,6 +103,30 @@ def test_editions_side_by_side_must_be_chosen(file, tmp_path):
         read(archive, edition="en")
 
 
+def test_a_second_edition_gives_what_the_first_lacks(file, tmp_path):
+    file(BABI, "babi/en/qa1_x_train.txt")
+    file(BABI, "babi/en/qa1_x_test.txt")
+    file(BABI.replace("Mary", "Anna"), "babi/en-10k/qa1_x_train.txt")
+    archive = tmp_path / "tasks.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(tmp_path / "babi", "tasks_1-20_v1-2")
+    for source in (tmp_path / "babi", archive):
+
+        def asked(edition, source=source):
+            found = {}
+            for sample in read(source, edition=edition):
+                found.setdefault(sample.part, sample.data.question)
+            return found
+
+        assert asked("en-10k") == {"train": "Where is Anna?"}
+        assert asked("en-10k,en") == {"train": "Where is Anna?", "test": "Where is Mary?"}
+        assert asked("en,en-10k") == {"train": "Where is Mary?", "test": "Where is Mary?"}
+        assert len(read(source, edition="en-10k,en")) == 6
+        with pytest.raises(NotFound, match="no edition 'fr'") as error:
+            read(source, edition="en,fr")
+        assert "en, en-10k" in error.value.hint
+
+
 def faults(samples):
     return [sample.fault for sample in samples]
 

@@ -14,11 +14,15 @@ from deepfield.domains.qa.vocabulary import Vocabulary
 from deepfield.domains.qa.world import simulate
 from deepfield.toolkit.data import collate
 from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.export import to_onnx
 from deepfield.toolkit.structure import parameters
 
 RANDOM = np.random.default_rng(0)
-LOOKING = ("memn2n", "query_reduction")
-SMALL = {"entity_network": {"entities": 4, "positions": 3}}
+LOOKING = ("memn2n", "mention_network", "query_reduction")
+SMALL = {
+    "entity_network": {"entities": 4, "positions": 3},
+    "mention_network": {"hops": 2, "positions": 3},
+}
 
 
 def batch(words=20, stories=3, sentences=7, longest=5):
@@ -108,7 +112,7 @@ def test_an_exported_network_takes_stories_of_any_size(name, tmp_path):
 def test_every_weight_learns(name):
     model = built(name, slots=3)
     before = [w.copy() for w in model.get_weights()]
-    model.compile(keras.optimizers.SGD(0.5), {"logits": loss()})
+    model.compile(keras.optimizers.SGD(0.5), {"logits": loss()}, jit_compile=False)
     model.train_on_batch(batch(), named(model, np.array([0, 3, 5])))
     for old, new, variable in zip(before, model.get_weights(), model.weights, strict=True):
         if "seed" not in variable.path:
@@ -163,9 +167,9 @@ def test_it_learns_stories_by_heart(name, slots):
     # without a look at sentences it takes more stories to find out that slots mean nothing
     many = bool(slots) and name not in LOOKING
     fed, targets, words, classes = stories(300, slots, 4) if many else stories(30, slots)
-    sizes = {"entity_network": {"entities": 5}}.get(name, {})
+    sizes = {"entity_network": {"entities": 5}, "mention_network": {"hops": 2}}.get(name, {})
     model = ARCHITECTURES[name](words, classes, slots=slots, units=32, **sizes)
-    model.compile(keras.optimizers.Adam(0.01), {"logits": loss()})
+    model.compile(keras.optimizers.Adam(0.01), {"logits": loss()}, jit_compile=False)
     model.fit(
         fed,
         named(model, targets),
@@ -253,6 +257,96 @@ def test_a_linear_start_has_the_weights_of_the_network_with_softmax():
     sums = answers_of(soft, fed)["attention"].sum(axis=-1)
     np.testing.assert_allclose(sums, 1, atol=1e-5)
     assert np.abs(answers_of(straight, fed)["attention"].sum(axis=-1) - 1).max() > 0.1
+
+
+# -- the mention network
+
+
+def moved(model):
+    """Weights off their initial values, so that a forgotten bias shows."""
+    random = np.random.default_rng(5)
+    for variable in model.weights:
+        if "seed" not in variable.path:
+            variable.assign(variable.numpy() + random.normal(0, 0.2, variable.shape))
+    return model
+
+
+@pytest.mark.parametrize("grounds", [False, True])
+def test_mention_network_has_the_parameters_of_its_parts(grounds):
+    build = ARCHITECTURES["mention_network"]
+    model = build(20, 6, slots=4, units=8, hops=3, positions=5, messages=2, grounds=grounds)
+    block = 5 * 8 + 2 * 16  # positions, two normalisations
+    block += 2 * (8 * 8 + 8) + (4 * 8 + 8)  # what mentions and sentences say, what is heard
+    block += (8 * 8 + 8) + 2 * 8 * 16  # a word in its sentence, look, seen
+    block += (12 * 16 + 16) + 8 * 16 + (16 * 8 + 8)  # known, own, answer
+    ends = 16 * 8 + 10 * 8 + 16 + 9 + (8 * 16 + 16) + (16 * 2 + 2)
+    assert parameters(model) == 3 * block + ends + grounds * (8 * 8 + 8 + 9)
+
+
+def test_a_slot_has_no_parameters_and_no_answers_no_layer():
+    build = ARCHITECTURES["mention_network"]
+    few, many = (build(10 + n, n, slots=n, units=8, hops=1) for n in (3, 30))
+    assert parameters(few) == parameters(many)
+    assert not {"asked", "answer"} & {layer.name for layer in many.layers}
+
+
+def test_grounds_are_a_number_for_each_sentence():
+    model, fed = built("mention_network", slots=3, grounds=True), batch()
+    found = answers_of(model, fed)
+    assert set(model.output_names) == {"logits", "attention", "grounds"}
+    assert found["grounds"].shape == (3, 7) and found["attention"].shape == (3, 2, 7)
+    alone = answers_of(model, {"story": fed["story"][2:, :3], "question": fed["question"][2:]})
+    np.testing.assert_allclose(alone["grounds"][0], found["grounds"][2, :3], atol=1e-5)
+
+
+def test_words_of_the_text_point_at_their_classes():
+    """What no word of the text says and the question does not add to is as unlikely as can be."""
+    model = moved(built("mention_network", classes=4, answers=[5, 0, 7, 8]))
+    fed = {"story": np.array([[[5, 2], [7, 5]]], "int32"), "question": np.array([[3, 4]], "int32")}
+    pointed = keras.Model(model.inputs, model.get_layer("pointed").output)(fed)
+    assert (np.array(pointed)[0] == -12).tolist() == [False, True, False, True]
+    assert np.isfinite(answers_of(model, fed)["logits"]).all()
+
+
+@pytest.mark.parametrize("classes", [5, 9], ids=["slots alone", "labels and slots"])
+def test_names_in_other_slots_get_the_same_logits_there(classes):
+    words, slots = 20, 5
+    model, fed = moved(built("mention_network", words, classes, slots=slots)), batch(words)
+    one = answers_of(model, fed)
+    order = np.random.default_rng(3).permutation(slots)
+    ids = np.concatenate([np.arange(words - slots), words - slots + order]).astype("int32")
+    two = answers_of(model, {name: ids[array] for name, array in fed.items()})
+    labels = classes - slots
+    np.testing.assert_allclose(two["logits"][:, :labels], one["logits"][:, :labels], atol=2e-5)
+    np.testing.assert_allclose(
+        two["logits"][:, labels:][:, order], one["logits"][:, labels:], atol=2e-5
+    )
+    np.testing.assert_allclose(two["attention"], one["attention"], atol=2e-5)
+
+
+def test_names_in_later_slots_get_the_same_bits_there():
+    model = moved(built("mention_network", 26, 10, slots=10))
+    fed = batch(21)  # of ten slots the first five
+    later = {name: np.where(array >= 16, array + 5, array) for name, array in fed.items()}
+    one, two = answers_of(model, fed)["logits"], answers_of(model, later)["logits"]
+    np.testing.assert_array_equal(one[:, :5], two[:, 5:])
+
+
+def test_the_mention_network_as_it_is_shipped_reads_stories_of_any_size():
+    model = moved(built("mention_network", slots=3, grounds=True))
+    made = to_onnx(model)
+    session = onnxruntime.InferenceSession(made, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    for sentences, longest in ((7, 5), (5, 1), (90, 3)):
+        fed = batch(sentences=sentences, longest=longest)
+        found = dict(zip(names, session.run(None, fed), strict=True))
+        for name, expected in answers_of(model, fed).items():
+            np.testing.assert_allclose(found[name], expected, atol=1e-4, rtol=1e-5)
+
+
+def test_as_many_answers_as_classes():
+    with pytest.raises(UsageError, match="2 answers for 3 classes"):
+        built("mention_network", 9, 3, answers=[4, 5])
 
 
 def test_the_attention_of_query_reduction_is_what_is_left_at_the_end():
