@@ -212,7 +212,8 @@ def mention_network(
     Story and question are one text. Messages pass along all mentions of a word, inside sentences
     and from sentence to sentence (`MentionBlock`). Then every word says how likely it is the
     answer, and the question says so of answers that need not be in the story. Slots share one
-    vector, so what the network does with an unknown name it does with every other, but for rounding.
+    vector, so what the network does with one unknown name it does with every other, but for
+    rounding.
 
     Args:
         words: number of word ids.

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from deepfield.toolkit.layers._arguments import integer
 from deepfield.toolkit.layers._recurrence import recurrence
-from deepfield.toolkit.layers.mention_order import sorted_words
+from deepfield.toolkit.layers.mention_order import sorted_rows
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -127,19 +127,25 @@ class MentionBlock(layers.Layer):
         there = ops.expand_dims(ops.cast(mask, tokens.dtype), -1)
         shape, features = ops.shape(tokens), tokens.shape[-1]
 
-        def in_one_line(x: Any) -> Any:
-            return ops.reshape(x, (shape[0], -1, x.shape[-1]))
+        def of_text(rows: Any) -> Any:
+            return ops.reshape(rows, (shape[0], -1, rows.shape[-1]))
 
-        # padding talks to padding alone: it is another word than all others
-        along = sorted_words(in_one_line(self.normalize[0](tokens)), order)
+        def of_sentences(rows: Any) -> Any:
+            return ops.reshape(rows, (*shape[:3], rows.shape[-1]))
+
+        # Words are rows of one long table wherever they can be: matrices are multiplied fastest so.
+        # Padding talks to padding alone, as mentions of a word that is none.
+        rows = ops.reshape(tokens, (-1, features))
+        along = sorted_rows(self.normalize[0](rows), order)
         begins = ops.expand_dims(ops.cast(first, tokens.dtype), -1)
-        heard = sorted_words(self.heard(_both_ways(self.mention(along), begins)), back)
-        tokens = tokens + self.drop(ops.reshape(heard, shape), training=training)
+        messages = _both_ways(of_text(self.mention(along)), begins)
+        heard = self.heard(sorted_rows(ops.reshape(messages, (-1, messages.shape[-1])), back))
+        rows = rows + self.drop(heard, training=training)
 
-        own = self.normalize[1](tokens)
+        own = self.normalize[1](rows)
         place = ops.minimum(ops.arange(shape[2]), self.positions - 1)
         weight = ops.take(self.position, place, axis=0)
-        sentences = ops.sum(self.word(own) * there * weight, axis=2)
+        sentences = ops.sum(of_sentences(self.word(own)) * there * weight, axis=2)
         told = ops.cast(ops.any(mask, axis=-1), tokens.dtype)
         told_column = ops.expand_dims(told, -1)
         # the text begins with its first sentence
@@ -155,8 +161,9 @@ class MentionBlock(layers.Layer):
         seen = self.seen(ops.sum(weighted, axis=1, keepdims=True))
         seen = ops.pad(seen, [[0, 0], [shape[1] - 1, 0], [0, 0]])
         known = ops.relu(self.known(ops.concatenate([sentences, read], axis=-1)) + seen)
-        answer = self.answer(ops.relu(self.own(own) + ops.expand_dims(known, 2)))
-        return tokens + self.drop(answer, training=training), p
+        both = ops.relu(of_sentences(self.own(own)) + ops.expand_dims(known, 2))
+        answer = self.answer(ops.reshape(both, (-1, both.shape[-1])))
+        return of_sentences(rows + self.drop(answer, training=training)), p
 
     def compute_mask(self, inputs, mask=None):
         """Return the mask of the words, and none."""
@@ -189,10 +196,10 @@ def _both_ways(scores: Any, begins: Any, valid: Any = None) -> Any:
     say nothing; no message passes from before a step that `begins` to it.
     """
     dtype = scores.dtype
-    scores, valid, begins = (ops.cast(x, "float32") for x in (scores, valid, begins))
-    candidate, gate = ops.split(scores, 2, axis=-1)
+    begins = ops.cast(begins, "float32")
+    candidate, gate = ops.split(ops.cast(scores, "float32"), 2, axis=-1)
     gate = ops.sigmoid(gate)
-    gate = gate if valid is None else gate * valid
+    gate = gate if valid is None else gate * ops.cast(valid, "float32")
     fresh, keep = (
         ops.split(gate * ops.tanh(candidate), 2, axis=-1),
         ops.split(1.0 - gate, 2, axis=-1),

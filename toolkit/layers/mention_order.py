@@ -70,9 +70,8 @@ class MentionOrder(keras.layers.Layer):
         return ((batch, words),) * 3
 
 
-def sorted_words(words: Any, order: Any) -> Any:
-    """(batch, words, features) by an order, or back."""
-    count, features = ops.shape(words)[1], words.shape[-1]
-    # rows of one long table: quicker than an index along every feature
-    rows = order + count * ops.expand_dims(ops.arange(ops.shape(order)[0], dtype="int32"), 1)
-    return ops.take(ops.reshape(words, (-1, features)), rows, axis=0)
+def sorted_rows(words: Any, order: Any) -> Any:
+    """Words of texts as rows (batch x words, features), by an order (batch, words), or back."""
+    batch, count = ops.shape(order)[0], ops.shape(order)[1]
+    rows = order + count * ops.expand_dims(ops.arange(batch, dtype="int32"), 1)
+    return ops.take(words, ops.reshape(rows, (-1,)), axis=0)
