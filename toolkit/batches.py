@@ -131,7 +131,8 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         order = self.order(self.epoch)
-        chosen = order[index + self.skip]
+        index += self.skip if self.running else 0
+        chosen = order[index]
         if self.few_shapes and self.seed is not None:
             chosen = np.resize(chosen, self.batch_size)
         own = self._own(len(chosen))
@@ -142,7 +143,7 @@ class Batches(keras.utils.PyDataset):
             # Before it starts, TensorFlow looks at the first two batches to learn which axes vary.
             inputs, targets = self._wider(inputs), self._wider(targets)
         if self.vary is not None:
-            rng = np.random.default_rng((self.seed or 0, self.epoch + 1, index + self.skip))
+            rng = np.random.default_rng((self.seed or 0, self.epoch + 1, index))
             inputs, targets = self.vary(rng, chosen[own], inputs, targets)
         if self.targets is None:
             return (_single(inputs),)
@@ -158,11 +159,13 @@ class Batches(keras.utils.PyDataset):
         return np.split(filled, machines)[place]
 
     def _wider(self, arrays: Arrays) -> Arrays:
-        """One more of padding along every axis in which items differ."""
-        return {
-            name: np.pad(array, [(0, 0), *((0, int(a < b)) for a, b in self.axes[name])])
-            for name, array in arrays.items()
-        }
+        """Padded to more than any batch has, along every axis in which items differ."""
+        wide: Arrays = {}
+        for name, array in arrays.items():
+            sizes = zip(array.shape[1:], self.axes[name], strict=True)
+            missing = [2 * b + 1 - n if a < b else 0 for n, (a, b) in sizes]
+            wide[name] = np.pad(array, [(0, 0), *((0, n) for n in missing)])
+        return wide
 
     def _take(self, items: Any, chosen: np.ndarray, own: Any) -> Arrays:
         if isinstance(items, dict):

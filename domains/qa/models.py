@@ -240,8 +240,8 @@ def mention_network(
 
     Example:
         >>> from deepfield.domains.qa.models import mention_network
-        >>> mention_network(20, 6, slots=6, units=8, hops=1).output_shape["logits"]
-        (None, 6)
+        >>> mention_network(20, 6, slots=6, units=8, hops=1).count_params()
+        1777
 
     Source:
         Ours; see `MentionBlock` and `PointedWords`.

@@ -48,7 +48,8 @@ def test_the_demonstration_asks_the_story_twice(bundle, monkeypatch, capsys):
     page = Report("page")
     rows = QAPipeline.demo(page, Console(False))
     assert [row["model"] for row in rows] == ["story"] * 6 + [*QAPipeline.presets[1:]]
-    assert rows[-1]["input"] == "sample:babi" and rows[-1]["answer"].endswith(" of 6 right")
+    for row in rows[6:]:
+        assert row["input"] == "sample:babi" and row["answer"].endswith(" of 6 right")
     # a network that knows none of the names cannot tell the tellings apart
     assert [row["probability"] for row in rows[:3]] == [row["probability"] for row in rows[3:6]]
     names = told.other_names(0)
