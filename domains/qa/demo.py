@@ -49,6 +49,7 @@ def demo(cls: type[QAPipeline], page: Report, console: Console) -> list[dict[str
             rows.append(_row("", model, error.hint, None, None))
             continue
         if model == PRESET:
+            assert isinstance(pipeline, cls)
             rows += _story(pipeline, page, console)
         else:
             figures = pipeline.evaluate(TASKS)
