@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from deepfield.toolkit import onnx_graph
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import DeepfieldError
 from deepfield.toolkit.golden import TOLERANCE, disagreement
@@ -47,11 +47,11 @@ def to_onnx(model: Any) -> bytes:
                 "replace the layer that it names",
             ) from error
         graph = onnx.load(path)
-    _rename_outputs(graph, list(model.output_names))
-    _recurrence.in_onnx(graph)
-    _one_layer_normalization(graph)
-    _without_last_axis_of_one(graph)
-    _halve(graph)
+    onnx_graph.rename_outputs(graph, list(model.output_names))
+    onnx_graph.recurrences(graph)
+    onnx_graph.layer_normalizations(graph)
+    onnx_graph.without_last_axis_of_one(graph)
+    onnx_graph.halve(graph)
     return graph.SerializeToString()
 
 
@@ -105,119 +105,19 @@ def _one_operator(
     return y if rank == 4 else tf.squeeze(y, 1)
 
 
-_LAYER_NORMALIZATION = "deepfield_layer_normalization"
-
-
 def _marked_layer_normalization(
     plain: Callable[..., Any], x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1,
     epsilon: float | None = None, rms_scaling: bool = False,
 ) -> Any:  # fmt: skip
-    """Two operations whose names `_one_layer_normalization` knows, in place of ten."""
+    """Two operations whose names `onnx_graph` knows, in place of ten."""
     import tensorflow as tf
 
     usual = not rms_scaling and gamma is not None and beta is not None and x.dtype == tf.float32
     if not usual or axis not in (-1, [-1], len(x.shape) - 1, [len(x.shape) - 1]):
         return plain(x, gamma, beta, axis, epsilon, rms_scaling)
-    scaled = tf.pow(x, gamma, name=f"{_LAYER_NORMALIZATION}_scale")
+    scaled = tf.pow(x, gamma, name=f"{onnx_graph.LAYER_NORMALIZATION}_scale")
     tiny = keras.config.epsilon() if epsilon is None else epsilon
-    return tf.pow(scaled, beta, name=f"{_LAYER_NORMALIZATION}_{tiny!r}_")
-
-
-def _one_layer_normalization(graph: Any) -> None:
-    """Make of each marked pair the one operator that ONNX has since version 17."""
-    import onnx
-    from onnx import helper
-
-    mark = re.compile(rf"{_LAYER_NORMALIZATION}_([\d.e-]+)_")
-    inner = {
-        node.output[0]: node
-        for node in graph.graph.node
-        if f"{_LAYER_NORMALIZATION}_scale" in node.name and node.op_type == "Pow"
-    }
-    if not inner:
-        return
-    nodes = []
-    for node in graph.graph.node:
-        found = mark.search(node.name) if node.op_type == "Pow" else None
-        if found is not None:
-            x, gamma = inner[node.input[0]].input
-            node = helper.make_node(
-                "LayerNormalization", [x, gamma, node.input[1]], [node.output[0]],
-                name=node.name, axis=-1, epsilon=float(found[1]),
-            )  # fmt: skip
-        elif node.output[0] in inner:
-            continue
-        nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
-    graph.graph.ClearField("node")
-    graph.graph.node.extend(nodes)
-    for opset in graph.opset_import:
-        if opset.domain == "":
-            opset.version = max(opset.version, 17)
-
-
-def _rename_outputs(graph: Any, names: list[str]) -> None:
-    from onnx import helper
-
-    for output, name in zip(graph.graph.output, names, strict=True):
-        if output.name != name:
-            graph.graph.node.append(helper.make_node("Identity", [output.name], [name]))
-            output.name = name
-
-
-def _without_last_axis_of_one(graph: Any) -> None:
-    """Take the last axis away where a scalar meets an array with only one element along it.
-
-    Grey pictures are such arrays. ONNX Runtime would go through them element by element, fifty
-    times slower: an eighth of the time of a small network.
-    """
-    import onnx
-    from onnx import helper, numpy_helper
-
-    inferred = onnx.shape_inference.infer_shapes(graph).graph
-    dims = {
-        value.name: value.type.tensor_type.shape.dim
-        for value in (*inferred.value_info, *graph.graph.input)
-    }
-    scalars = {tensor.name for tensor in graph.graph.initializer if not tensor.dims}
-    axis, nodes = "last_axis", []
-    for node in graph.graph.node:
-        arrays = [name for name in node.input if name not in scalars]
-        slow = node.op_type in ("Add", "Sub", "Mul", "Div") and len(arrays) == 1
-        if not slow or [d.dim_value for d in dims.get(arrays[0], ())][1:][-1:] != [1]:
-            nodes.append(node)
-            continue
-        name = node.output[0]
-        before, after = f"{name}/before", f"{name}/after"
-        inputs = [before if given == arrays[0] else given for given in node.input]
-        nodes += [
-            helper.make_node("Squeeze", [arrays[0], axis], [before]),
-            helper.make_node(node.op_type, inputs, [after], name=node.name),
-            helper.make_node("Unsqueeze", [after, axis], [name]),
-        ]
-    if len(nodes) > len(graph.graph.node):
-        graph.graph.initializer.append(numpy_helper.from_array(np.array([-1]), axis))
-        nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        graph.graph.ClearField("node")
-        graph.graph.node.extend(nodes)
-
-
-def _halve(graph: Any) -> None:
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for tensor in graph.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
-            continue
-        full = numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            half = full.astype(np.float16)
-        if full.size < 16 or not np.array_equal(half.astype(np.float32), full):
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}/half"))
-        casts.append(helper.make_node("Cast", [f"{name}/half"], [name], to=TensorProto.FLOAT))
-    for node in reversed(casts):
-        graph.graph.node.insert(0, node)
+    return tf.pow(scaled, beta, name=f"{onnx_graph.LAYER_NORMALIZATION}_{tiny!r}_")
 
 
 def to_litert(model: Any, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,8 @@ from keras import layers, ops
 #: Steps that are doubled up in one piece.
 CHUNK = 16
 
-#: Name of the operation that stands for a recurrence while a network is exported.
+#: Name of the operation that stands for a recurrence while a network is exported, for
+#: `onnx_graph.recurrences` to replace.
 MARK = "gated_recurrence"
 _exporting = False
 
@@ -124,7 +124,7 @@ def _later(x: Any, steps: int, first: float) -> Any:
 
 @contextlib.contextmanager
 def exporting() -> Iterator[None]:
-    """While a network is exported, a recurrence is one operation, for `in_onnx` to replace."""
+    """While a network is exported, a recurrence is one operation."""
     global _exporting
     _exporting = True
     try:
@@ -141,61 +141,3 @@ def _marked(keep: Any, fresh: Any, reverse: bool) -> Any:
     # the other way round, or the two directions of one sequence are taken for one operation
     inputs = (fresh, keep) if reverse else (keep, fresh)
     return tf.pow(*inputs, name=f"{MARK}_{way}_{keep.shape[-1]}_{fresh.shape[-1]}_")
-
-
-def in_onnx(graph: Any) -> None:
-    """Make the marked operations of an ONNX graph what they stand for.
-
-    An LSTM whose gates are given, not computed, is such a recurrence: c_t = f_t c_(t-1) + i_t g_t
-    with f = keep, i = fresh, g = 1, and the output o_t c_t with o = 1. ONNX lets all its
-    activations be the identity; its matrices then pick keep and fresh from their places. One
-    operation in place of hundreds, which ONNX Runtime computes step by step without a copy.
-    """
-    import numpy as np
-    import onnx
-    from onnx import helper, numpy_helper
-
-    mark = re.compile(rf"{MARK}_(forward|reverse)_(\d+)_(\d+)_")
-    constants: dict[str, Any] = {}
-    nodes = []
-    for node in graph.graph.node:
-        found = mark.search(node.name) if node.op_type == "Pow" else None
-        if found is None:
-            nodes.append(node)
-            continue
-        keep, fresh = reversed(node.input) if found[1] == "reverse" else node.input
-        name = node.name
-        gates, units = int(found[2]), int(found[3])
-        place = f"{MARK}_{gates}_{units}"
-        # rows in ONNX' order: input gate, output gate, forget gate, cell
-        matrix = np.zeros((1, 4 * units, gates + units), np.float32)
-        matrix[0, :units, gates:] = np.eye(units)
-        matrix[0, 2 * units : 3 * units, :gates] = np.eye(units) if gates > 1 else 1.0
-        bias = np.zeros((1, 8 * units), np.float32)
-        bias[0, units : 2 * units] = bias[0, 3 * units : 4 * units] = 1.0
-        constants[f"{place}_w"] = matrix
-        constants[f"{place}_r"] = np.zeros((1, 4 * units, units), np.float32)
-        constants[f"{place}_b"] = bias
-        constants[f"{MARK}_axis"] = np.array([1])
-        nodes += [
-            helper.make_node("Concat", [keep, fresh], [f"{name}/both"], axis=2),
-            helper.make_node("Transpose", [f"{name}/both"], [f"{name}/steps"], perm=[1, 0, 2]),
-            helper.make_node(
-                "LSTM",
-                [f"{name}/steps", *(f"{place}_{kind}" for kind in "wrb")],
-                [f"{name}/found"],
-                hidden_size=units,
-                direction=found[1],
-                activations=["Affine"] * 3,
-                activation_alpha=[1.0] * 3,
-                activation_beta=[0.0] * 3,
-            ),
-            helper.make_node("Squeeze", [f"{name}/found", f"{MARK}_axis"], [f"{name}/h"]),
-            helper.make_node("Transpose", [f"{name}/h"], [node.output[0]], perm=[1, 0, 2]),
-        ]
-    if not constants:
-        return
-    nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in nodes]
-    graph.graph.ClearField("node")
-    graph.graph.node.extend(nodes)
-    graph.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in constants.items())
