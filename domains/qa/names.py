@@ -7,7 +7,7 @@ exchanged. Shown in other orders in every epoch, a small set teaches what happen
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,21 +16,31 @@ from deepfield.domains.qa.vocabulary import Vocabulary
 from deepfield.toolkit.data import Arrays
 
 #: Words are alike if the cosine between what stands beside them is at least this.
-LEAST_LIKENESS = 0.5
+LEAST_LIKENESS = 0.8
+#: Answers depend on which of two words it is if chance makes it seem so this seldom.
+LEAST_CHANCE = 1e-4
 
 Lesson = tuple[Asked, str]
 
 
-def interchangeable(lessons: Sequence[Lesson]) -> list[tuple[str, ...]]:
+def interchangeable(
+    lessons: Sequence[Lesson], names: Collection[str] = ()
+) -> list[tuple[str, ...]]:
     """Groups of words that may trade places in the stories of one task.
 
     The words of a group stand in the same company (the two words before and after them). Questions
-    ask for them or are answered by them. An answer of the group stands in its story, or it would
-    be meant by itself, not told. And no two stories that are equal but for the words of the group
-    have different answers: where "Sumit is hungry" tells where Sumit will go, hungry is no name.
+    ask for them or are answered by them, or it is known that they are names. An answer of the group
+    stands in its story, or it would be meant by itself, not told. And the answers do not depend on
+    which word of the group it is:
+
+    - No two stories that are equal but for the words of the group have different answers: where
+      "Sumit is hungry" tells where Sumit will go, hungry is no name.
+    - Where a question, or a story, has only one of two words, the answers are as often this or that
+      with the one as with the other: a chocolate is never bigger than a suitcase.
 
     Args:
         lessons: stories with questions, and their answers.
+        names: casefolded words that are names in other tasks.
 
     Returns:
         Groups of two and more casefolded words.
@@ -48,17 +58,25 @@ def interchangeable(lessons: Sequence[Lesson]) -> list[tuple[str, ...]]:
     """
     told = [_words(asked, answer) for asked, answer in lessons]
     said = {word for story, _, _ in told for sentence in story for word in sentence}
-    wanted = said & {word for _, question, answer in told for word in (*question, *answer)}
+    asked_for = {word for _, question, answer in told for word in (*question, *answer)}
+    wanted = said & (asked_for | set(names))
     company: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
     for sentence in {s for story, question, _ in told for s in (*story, question)}:
         padded = ("", "", *sentence, "", "")
         for at, word in enumerate(sentence, start=2):
             company[word]["before", *padded[at - 2 : at]] += 1
             company[word]["after", *padded[at + 1 : at + 3]] += 1
+    once = list(_one_a_story(told))
+
+    def alike(one: str, other: str) -> bool:
+        return _likeness(company[one], company[other]) >= LEAST_LIKENESS and not _matters(
+            once, one, other
+        )
+
     groups: list[list[str]] = []
     for word in sorted(wanted):
         for group in groups:
-            if all(_likeness(company[word], company[other]) >= LEAST_LIKENESS for other in group):
+            if all(alike(word, other) for other in group):
                 group.append(word)
                 break
         else:
@@ -90,6 +108,44 @@ def _likeness(a: Mapping[tuple[str, ...], int], b: Mapping[tuple[str, ...], int]
 
 def _length(a: Mapping[tuple[str, ...], int]) -> float:
     return float(np.sqrt(sum(count * count for count in a.values())))
+
+
+def _one_a_story(told: Sequence[_Told]) -> Iterator[_Told]:
+    """The first question of every story: more of them would be the same evidence again."""
+    before: tuple[tuple[str, ...], ...] | None = None
+    for lesson in sorted(told, key=lambda lesson: lesson[0]):
+        if before is None or lesson[0][: len(before)] != before:
+            yield lesson
+        before = lesson[0]
+
+
+def _matters(told: Sequence[_Told], one: str, other: str) -> bool:
+    """Whether the answers depend on which of two words a question, or else a story, has.
+
+    Pearson's chi-squared over the tables of all questions that are equal but for the two words.
+    """
+    from scipy.stats import chi2
+
+    tables: dict[object, dict[object, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    for story, question, answer in told:
+        in_question = {one, other}.intersection(question)
+        found = in_question or {one, other}.intersection(w for s in story for w in s)
+        if len(found) == 1:
+            (word,) = found
+            names = {word: "#", other if word == one else one: "$"}
+            called = tuple(names.get(w, w) for w in question)
+            answered = tuple(names.get(w, w) for w in answer)
+            tables[bool(in_question), called][answered][word == other] += 1
+    total, freedom = 0.0, 0
+    for table in tables.values():
+        counts = np.array(list(table.values()), float)
+        sums, all_ = counts.sum(axis=0), counts.sum()
+        if len(counts) > 1 and sums.all():
+            expected = counts.sum(axis=1, keepdims=True) * sums / all_
+            # (n - 1) / n makes the mean exact for small tables
+            total += float(((counts - expected) ** 2 / expected).sum()) * (all_ - 1) / all_
+            freedom += len(counts) - 1
+    return freedom > 0 and float(chi2.sf(total, freedom)) < LEAST_CHANCE
 
 
 def _answers_are_told(told: Sequence[_Told], group: frozenset[str]) -> bool:

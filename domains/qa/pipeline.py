@@ -26,7 +26,7 @@ _LEARNING = ("train", "finetune", "inspect")
 #: With slots, a word is known if this share of the training stories uses it, and at least three.
 KNOWN_SHARE = 0.005
 #: A word is silent if it is in more than this share of the sentences of a task.
-SILENT_SHARE = 0.8
+SILENT_SHARE = 0.95
 #: Attention from which on a sentence counts as a ground of the answer.
 LEAST_ATTENTION = 0.2
 
@@ -64,7 +64,7 @@ class QAPipeline(Pipeline):
         "memn2n": Recipe(epochs=60, batch_size=32, learning_rate=5e-3, clip_norm=40.0),
     }
     options = (
-        Option("edition", "of several side by side: en-10k; en-10k,en adds what it lacks",
+        Option("edition", "of several side by side: en-10k; en-10k,en,world:99 adds what it lacks",
                (*_LEARNING, "evaluate", "predict"), reader=True),
         Option("question", "what to ask a plain text", ("predict", "explain"), repeat=True,
                reader=True),
@@ -206,6 +206,10 @@ class QAPipeline(Pipeline):
             asked = self.asked(item.sample.data)
             lessons.setdefault(asked.task, []).append((asked, str(item.sample.target)))
         groups = {name: interchangeable(own) for name, own in lessons.items()}
+        # whom several tasks ask for others may tell of without asking
+        counts = Counter(w for found in groups.values() for group in found for w in group)
+        names = {word for word, count in counts.items() if count > 1}
+        groups = {name: interchangeable(own, names) for name, own in lessons.items()}
         if not any(groups.values()):
             return None
         own = [groups[self.asked(item.sample.data).task] for item in items]

@@ -88,6 +88,39 @@ def test_directions_mean_something():
     assert interchangeable([told("north", "attic"), told("south", "attic"), *paths]) == []
 
 
+def sizes(smaller):
+    """Whether one fits in the other, told in other words; of some pairs it is always known."""
+    lessons, random = [], np.random.default_rng(0)
+    for turn in range(200):
+        one, other = random.permutation(["chest", "crate", "trunk", "sweet"])[:2]
+        fits = one == smaller or (other != smaller and bool(random.random() < 0.5))
+        a, b = (one, other) if fits else (other, one)
+        told = [f"Day {turn}.", f"The {a} is less than the {b}.", "The sweet is not a crate."]
+        told += ["The crate is not a trunk.", "The chest is not a sweet.", "The trunk is no chest."]
+        lessons.append(lesson(told, f"Does the {one} fit in the {other}?", "yes" if fits else "no"))
+    return lessons
+
+
+def test_words_that_the_answers_depend_on_mean_something():
+    assert interchangeable(sizes("nothing")) == [("chest", "crate", "sweet", "trunk")]
+    assert interchangeable(sizes("sweet")) == [("chest", "crate", "trunk")]
+    # many questions on one story are no more evidence than one
+    few = sizes("sweet")[:4]
+    assert interchangeable(few * 100) == interchangeable(few)
+
+
+def test_names_of_other_tasks_trade_where_nobody_asks_for_them():
+    told = [
+        lesson([f"{who} took the {what}.", f"{who} went home."], f"Where is the {what}?", "home")
+        for who in ("Mary", "John")
+        for what in ("apple", "pear")
+    ]
+    assert interchangeable(told) == [("apple", "pear")]
+    assert interchangeable(told, {"mary", "john", "ann"}) == [("apple", "pear"), ("john", "mary")]
+    # not where they say something else
+    assert interchangeable(told, {"took", "went"}) == [("apple", "pear")]
+
+
 def test_lessons_that_contradict_each_other_anyway_say_nothing_of_names():
     one, two = where(("Mary", "attic"), ("John", "barn"))
     wrong = (one[0], "barn")
@@ -254,6 +287,9 @@ def test_words_of_nearly_every_sentence_are_silent():
         stories("b", "It rains.", "The sun sets.", "Snow falls."),
     ]
     assert silent_words(told) == ["the"]
+    # "square" is in most sentences of bAbI's task 17, and tells a red square from a red sphere
+    most = [f"The {what} is red." for what in ("square one", "square two", "square three", "ball")]
+    assert silent_words([stories("c", *most)]) == ["is", "red", "the"]
     assert silent_words([]) == []
     # a sentence counts once, however often it is told
     again = stories("b", *["The sun sets."] * 20)
