@@ -222,16 +222,30 @@ def _is_numbered(source: str) -> bool:
 def _choose(source: str, editions: Mapping[str, Mapping[str, Any]], edition: str | None) -> Any:
     """The files of one of the editions (en, en-10k, …) that lie side by side.
 
-    Of several, `en-10k,en`, a later one gives the files that those before it lack.
+    Of several, `en-10k,en`, a later one gives the files that those before it lack. A simulation is
+    none of them: `_simulated` reads it.
     """
     if edition is None and len(editions) > 1:
         raise UsageError(f"{source!r} holds several editions", f"--edition: {_listed(editions)}")
     chosen: dict[str, Any] = {}
     for name in [*editions] if edition is None else edition.split(","):
+        if _is_world(name):
+            continue
         if name not in editions:
             raise NotFound(f"{source!r} has no edition {name!r}", _listed(editions))
         chosen = {**editions[name], **chosen}
     return [chosen[name] for name in sorted(chosen, key=natural_key)]
+
+
+def _simulated(edition: str | None) -> Iterator[Sample]:
+    """The stories of the simulations among editions, `en-10k,en,world:2000:1:babi`."""
+    for name in (edition or "").split(","):
+        if _is_world(name):
+            yield from _read_world(name)
+
+
+def _is_world(source: str) -> bool:
+    return source.partition(":")[0] == "world"
 
 
 def _listed(editions: Iterable[str]) -> str:
@@ -248,6 +262,7 @@ def _read_folder(source: str, edition: str | None = None) -> Iterator[Sample]:
         raise NotFound(f"no story in {source!r}", "looked for .txt files of numbered lines")
     for path in _choose(source, editions, edition):
         yield from _read_file(str(path))
+    yield from _simulated(edition)
 
 
 def _read_archive(source: str, edition: str | None = None) -> Iterator[Sample]:
@@ -265,6 +280,7 @@ def _read_archive(source: str, edition: str | None = None) -> Iterator[Sample]:
                 assert opened is not None  # it is a file
                 lines = io.TextIOWrapper(opened, "utf-8-sig", errors="replace", newline="")
                 yield from _read_lines(lines, *_named(member.name.rpartition("/")[2]))
+        yield from _simulated(edition)
     except _BROKEN as error:
         raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
 
@@ -401,7 +417,10 @@ def _read_world(source: str) -> Iterator[Sample]:
         raise UsageError(
             f"{source!r} is no simulation", f"world:COUNT:SEED:NAMES, names of {', '.join(NAMES)}"
         ) from None
-    for number, tale in enumerate(simulate(stories, start, names=names or "mixed"), start=1):
+    # as long as bAbI's own stories of this kind
+    length = (8, 80) if names == "babi" else (4, 30)
+    tales = simulate(stories, start, length, names=names or "mixed")
+    for number, tale in enumerate(tales, start=1):
         for asked, answer in tale.asked():
             place = f"{number}:{len(asked.sentences)}"
             yield Sample(
@@ -426,8 +445,8 @@ def _is_table(source: str) -> bool:
 READERS: tuple[Reader, ...] = (
     Reader(
         "world",
-        "world[:COUNT[:SEED[:NAMES]]] (a simulated world; names usual, invented or mixed)",
-        lambda s: s.partition(":")[0] == "world" and not Path(s).exists(),
+        "world[:COUNT[:SEED[:NAMES]]] (a simulated world; names usual, invented, mixed or babi)",
+        lambda s: _is_world(s) and not Path(s).exists(),
         _read_world,
     ),
     Reader(

@@ -30,7 +30,10 @@ ASIDES = (
 REMARKS = ("It rained.", "Time passed.", "Night fell.", "The sun rose.")
 THE_END = "The End."
 
-#: Names that bAbI uses, and a few more of their kind.
+#: Of `MOVES`, `TAKES`, `DROPS`, `PEOPLE`, `PLACES` and `THINGS` so many are those of bAbI's task 3.
+_BABI = 5, 4, 4, 4, 6, 3
+
+#: Names that bAbI uses, and a few more of their kind; in front those of its first tasks.
 PEOPLE = (
     "Mary", "John", "Daniel", "Sandra", "Bill", "Fred", "Jeff", "Julie", "Emily", "Jason",
     "Antoine", "Sumit", "Yann",
@@ -42,7 +45,7 @@ PLACES = (
 THINGS = ("apple", "football", "milk", "ring", "book", "lamp", "key", "sword", "letter", "map")
 
 #: How names of a story are chosen.
-NAMES = ("usual", "invented", "mixed")
+NAMES = ("usual", "invented", "mixed", "babi")
 
 
 @dataclass(slots=True)
@@ -251,7 +254,9 @@ def simulate(
             it is asked for after six others or after none.
         length: sentences of a story, or the least and the most.
         questions: how many a story, the last one at its end; fewer where little can be asked.
-        names: `"usual"` names, names `"invented"` for each story, or for each story either.
+        names: `"usual"` names, names `"invented"` for each story, for each story either
+            (`"mixed"`), or `"babi"`: words, manner and question ("Where was the milk before the
+            kitchen?") of bAbI's third task.
         most_grounds: questions whose answer follows from more sentences are not asked.
 
     Yields:
@@ -281,6 +286,17 @@ class _Teller:
 
     def __init__(self, rng: np.random.Generator, length: int, names: str) -> None:
         self.rng, self.length, self.world = rng, length, World()
+        self.verbs: Sequence[Sequence[str]] = MOVES, TAKES, DROPS
+        # up to which a number drawn at random makes somebody move, take, drop, give, and so on
+        self.chances = 0.42, 0.64, 0.82, 0.92, 0.94, 0.98
+        self.babi = names == "babi"
+        if self.babi:
+            pools = *self.verbs, PEOPLE, PLACES, THINGS
+            words = [list(pool[:n]) for pool, n in zip(pools, _BABI, strict=True)]
+            *self.verbs, self.people, places, self.things = words
+            self.places = [f"the {p}" for p in places]
+            self.chances = 0.72, 0.86, 1.0, 1.0, 1.0, 1.0
+            return
         cast = 2 + int(rng.integers(4)), 3 + int(rng.integers(4)), 1 + int(rng.integers(4))
         if names == "usual":
             people, places, things = (
@@ -301,7 +317,7 @@ class _Teller:
         stops = {self.length} | {int(s) for s in self.rng.integers(1, self.length + 1, questions)}
         stops = set(sorted(stops)[-questions:]) if questions else set()
         asked: list[Question] = []
-        closing = self.rng.random() < 0.1
+        closing = self.rng.random() < 0.1 and not self.babi
         while len(self.world.sentences) < self.length:
             if closing and len(self.world.sentences) == self.length - 1:
                 self.world.aside(THE_END)
@@ -327,19 +343,26 @@ class _Teller:
         alive = [p for p in self.people if p not in world.people or world.people[p].alive]
         who, what = _pick(rng, alive), _pick(rng, self.things)
         there = bool(rng.random() < 0.4)
-        if chance < 0.42:
+        if self.babi and chance >= self.chances[0]:
+            # there nobody acts before it is said where, nor drops what they did not take
+            held = what in world.things and world.things[what].holder == who
+            if world.where(who) is None or (chance >= self.chances[1] and not held):
+                return
+        move, take, drop, give, end, aside = self.chances
+        moves, takes, drops = self.verbs
+        if chance < move:
             place = _pick(rng, self.places)
             if world.where(who) is None or world.where(who)[0] != place:  # type: ignore[index]
-                world.move(who, place, _pick(rng, MOVES))
-        elif chance < 0.64:
-            world.take(who, what, _pick(rng, TAKES), there)
-        elif chance < 0.82:
-            world.drop(who, what, _pick(rng, DROPS), there)
-        elif chance < 0.92:
+                world.move(who, place, _pick(rng, moves))
+        elif chance < take:
+            world.take(who, what, _pick(rng, takes), there)
+        elif chance < drop:
+            world.drop(who, what, _pick(rng, drops), there)
+        elif chance < give:
             world.give(who, what, _pick(rng, alive), _pick(rng, GIVES))
-        elif chance < 0.94 and len(alive) > 2:
+        elif chance < end and len(alive) > 2:
             world.end(who, _pick(rng, ENDS))
-        elif chance < 0.98:
+        elif chance < aside:
             world.aside(f"{who} {_pick(rng, ASIDES)}.")
         else:
             world.aside(_pick(rng, REMARKS))
@@ -349,9 +372,11 @@ class _Teller:
         world, now = self.world, len(self.world.sentences)
         kinds: dict[str, list[tuple[str, str, tuple[int, ...]]]] = {}
         for kind, beings in (("where_person", world.people), ("where_thing", world.things)):
+            if self.babi and kind == "where_person":
+                continue
             for name in beings:
                 called = name if kind == "where_person" else f"the {name}"
-                found = world.where(name)
+                found = None if self.babi else world.where(name)
                 if found is not None and len(found[1]) <= most_grounds:
                     ending = " now?" if self.rng.random() < 0.3 else "?"
                     kinds.setdefault(kind, []).append((f"Where is {called}{ending}", *found))

@@ -122,6 +122,10 @@ def test_a_second_edition_gives_what_the_first_lacks(file, tmp_path):
         assert asked("en-10k,en") == {"train": "Where is Anna?", "test": "Where is Mary?"}
         assert asked("en,en-10k") == {"train": "Where is Mary?", "test": "Where is Mary?"}
         assert len(read(source, edition="en-10k,en")) == 6
+        more = read(source, edition="en-10k,world:2:1:babi")
+        assert [s.data.task for s in more[3:]] == ["before"] * (len(more) - 3) and len(more) > 3
+        with pytest.raises(UsageError, match="'world:0' is no simulation"):
+            read(source, edition="en-10k,world:0")
         with pytest.raises(NotFound, match="no edition 'fr'") as error:
             read(source, edition="en,fr")
         assert "en, en-10k" in error.value.hint

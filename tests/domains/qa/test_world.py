@@ -1,6 +1,7 @@
 import doctest
 import io
 import itertools
+import re
 
 import pytest
 
@@ -171,6 +172,44 @@ def test_answers_agree_with_a_second_reading():
     assert count > 300
 
 
+def test_the_third_task_of_babi_is_told_in_its_words_and_answers_agree_with_a_second_reading():
+    sentence = re.compile(
+        r"(Mary|John|Daniel|Sandra) "
+        r"((went|went back|moved|journeyed|travelled) to the "
+        r"(bathroom|bedroom|garden|hallway|kitchen|office)"
+        r"|(took|got|grabbed|picked up|dropped|left|put down|discarded) the "
+        r"(apple|football|milk)( there)?)\."
+    )
+    asked = 0
+    for tale in simulate(60, seed=6, length=(8, 60), names="babi"):
+        places, at, holder = {}, {}, {}
+        questions = list(tale.questions)
+        for told, line in enumerate(tale.sentences, start=1):
+            found = sentence.fullmatch(line)
+            assert found, line
+            who, _, move, place, verb, thing, _ = found.groups()
+            if move:
+                at[who] = place
+            elif verb in world.TAKES:
+                assert holder.get(thing) is None and who in at
+                holder[thing] = who
+                places.setdefault(thing, [at[who]])
+            else:
+                assert holder.pop(thing) == who
+            for thing, who in holder.items():
+                if places[thing][-1] != at[who]:
+                    places[thing].append(at[who])
+            while questions and questions[0].after == told:
+                question = questions.pop(0)
+                thing, place = re.fullmatch(
+                    r"Where was the (\w+) before the (\w+)\?", question.text
+                ).groups()
+                last = max(i for i, p in enumerate(places[thing]) if p == place)
+                assert places[thing][last - 1] == question.answer and last
+                asked += 1
+    assert asked > 150
+
+
 def test_every_kind_of_question_is_asked():
     kinds = [q.kind for tale in simulate(100, seed=7, length=20) for q in tale.questions]
     for kind in ("where_thing", "where_person", "before"):
@@ -202,7 +241,7 @@ def test_babis_form(tmp_path):
 
 
 def test_a_wrong_kind_of_names_is_named():
-    with pytest.raises(ValueError, match="usual, invented, mixed, got 'odd'"):
+    with pytest.raises(ValueError, match="usual, invented, mixed, babi, got 'odd'"):
         next(simulate(1, names="odd"))
 
 
