@@ -18,10 +18,12 @@ from typing import Any
 from measuring import report, row
 
 from deepfield.domains import load
+from deepfield.domains.qa import QAPipeline
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import Split
 
-PRESETS = ("babi_10k", "babi_1k", "memn2n_babi_10k")
+#: The presets that were trained on bAbI.
+PRESETS = [name for name in QAPipeline.presets if name != "story"]
 #: Henaff et al. 2017, table 2: test error in percent by task, 10,000 questions a task.
 PUBLISHED: Mapping[str, tuple[float, ...]] = {
     "MemN2N": (0, 0.3, 2.1, 0, 0.8, 0.1, 2.0, 0.9, 0.3, 0, 0.0, 0, 0, 0.2, 0, 51.8, 18.6, 5.3,

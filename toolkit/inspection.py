@@ -139,6 +139,7 @@ def training_time(
     some = list(islice(labelled, wanted))
     size = min(recipe.batch_size, len(some))
     feed = feed_of(pipeline, name, model, some, size, 0, few_shapes=recipe.jit)
+    feed.on_epoch_begin()  # before it the second batch is a wide one, for TensorFlow to look at
     model.compile(
         optimizer=training.make_optimizer(recipe, 100, model),
         loss=training.resolve_losses(pipeline.task, recipe, model),

@@ -204,3 +204,20 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, An
             yield from _flat(value, f"{before}{name} ")
         else:
             yield f"{before}{name}", value
+
+
+def answer_row(
+    source: str,
+    model: str,
+    answer: str,
+    probability: float | None = None,
+    ms: float | None = None,
+) -> dict[str, Any]:
+    """A row of the demonstration's table: what was asked of which model, its answer, and how long
+    that took.
+    """
+    return {
+        "input": source, "model": model, "answer": answer,
+        "probability": "" if probability is None else f"{probability:.3f}",
+        "ms": "" if ms is None else f"{ms:.1f}",
+    }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.errors import DeepfieldError
-from deepfield.toolkit.report import Report
+from deepfield.toolkit.report import Report, answer_row
 
 if TYPE_CHECKING:
     from deepfield.domains.image.pipeline import ImagePipeline
@@ -31,14 +31,14 @@ def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[
             pipeline = cls.from_preset(model)
         except DeepfieldError as error:
             console.say(f"  {model}: {error.message}; {error.hint}")
-            rows.append(_row("", model, error.hint, None, None))
+            rows.append(answer_row("", model, error.hint))
             continue
         next(pipeline.predict(sources[0]), None)  # the network is loaded with the first answer
         for source in sources:
             began = time.perf_counter()
             answer = next(pipeline.predict(source))
             spent = 1000 * (time.perf_counter() - began)
-            rows.append(_row(source, model, answer["label"], answer["probability"], spent))
+            rows.append(answer_row(source, model, answer["label"], answer["probability"], spent))
         console.say(f"  {model}: why")
         sample = next(iter(pipeline.read(sources[0])))
         explanation = pipeline.explain(sample)
@@ -54,15 +54,5 @@ def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[
     page.metrics(figures["metrics"])
     accuracy = figures["metrics"]["accuracy"]
     spent = 1000 * figures["seconds"] / figures["n"]
-    rows.append(_row("40 digits", "small_cnn_digits", f"accuracy {accuracy:.3f}", None, spent))
+    rows.append(answer_row("40 digits", "small_cnn_digits", f"accuracy {accuracy:.3f}", ms=spent))
     return rows
-
-
-def _row(
-    source: str, model: str, answer: str, probability: float | None, ms: float | None
-) -> dict[str, Any]:
-    return {
-        "input": source, "model": model, "answer": answer,
-        "probability": "" if probability is None else f"{probability:.3f}",
-        "ms": "" if ms is None else f"{ms:.1f}",
-    }  # fmt: skip

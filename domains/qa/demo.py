@@ -15,7 +15,7 @@ from deepfield.domains.qa.world import invent
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import DeepfieldError
-from deepfield.toolkit.report import Report
+from deepfield.toolkit.report import Report, answer_row
 
 if TYPE_CHECKING:
     from deepfield.domains.qa.pipeline import QAPipeline
@@ -46,7 +46,7 @@ def demo(cls: type[QAPipeline], page: Report, console: Console) -> list[dict[str
             pipeline = cls.from_preset(model)
         except DeepfieldError as error:
             console.say(f"  {model}: {error.message}; {error.hint}")
-            rows.append(_row("", model, error.hint, None, None))
+            rows.append(answer_row("", model, error.hint))
             continue
         if model == PRESET:
             assert isinstance(pipeline, cls)
@@ -55,7 +55,7 @@ def demo(cls: type[QAPipeline], page: Report, console: Console) -> list[dict[str
             figures = pipeline.evaluate(TASKS)
             right = round(figures["metrics"]["accuracy"] * figures["n"])
             spent = 1000 * figures["seconds"] / figures["n"]
-            rows.append(_row(TASKS, model, f"{right} of {figures['n']} right", None, spent))
+            rows.append(answer_row(TASKS, model, f"{right} of {figures['n']} right", ms=spent))
     return rows
 
 
@@ -99,7 +99,7 @@ def _told(
         (answer,) = pipeline.predict([Asked(sentences, question)])
         spent = 1000 * (time.perf_counter() - began)
         rests = " ".join(answer["supporting"])
-        rows.append(_row(question, PRESET, answer["answer"], answer["probability"], spent))
+        rows.append(answer_row(question, PRESET, answer["answer"], answer["probability"], spent))
         shown.append(
             {k: rows[-1][k] for k in ("input", "answer", "probability", "ms")}
             | {"supporting sentences": rests}
@@ -125,13 +125,3 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
     """
     words = sorted(map(re.escape, names), key=len, reverse=True)
     return re.sub(rf"\b(?:{'|'.join(words)})\b", lambda found: names[found[0]], text)
-
-
-def _row(
-    source: str, model: str, answer: str, probability: float | None, ms: float | None
-) -> dict[str, Any]:
-    return {
-        "input": source, "model": model, "answer": answer,
-        "probability": "" if probability is None else f"{probability:.3f}",
-        "ms": "" if ms is None else f"{ms:.1f}",
-    }  # fmt: skip
