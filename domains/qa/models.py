@@ -127,7 +127,8 @@ def memn2n(
         answers: with adjacent tying, the word id of each class: scores are then products with the
             last hop's word vectors (W = C). Without, the answer has a matrix of its own.
         position_encoding: weight words by their position; otherwise a bag of words.
-        memories: how many sentences back have a time of their own.
+        memories: places of the memory. So many sentences back have a time of their own, and
+            places that no sentence takes are empty, see `MemoryHop`.
         noise: empty sentences for each sentence in training.
         linear: leave the softmax of the hops out. The weights are those of the network with
             softmax. (`start_epochs` of a recipe does it for the start of training alone.)
@@ -175,13 +176,13 @@ def memn2n(
         query = read(tables[0], question)
         memory = [sentences(table, str(k)) for k, table in enumerate(tables)]
         for k in range(hops):
-            hop = MemoryHop(linear=linear, name=f"hop_{k + 1}")
+            hop = MemoryHop(linear=linear, places=memories, name=f"hop_{k + 1}")
             query, p = hop([query, memory[k], memory[k + 1]], mask=told)
             attention.append(p)
     else:
         query = read(_table(words, units, "words_question"), question)
         memory = [sentences(_table(words, units, f"words_{k}"), k) for k in ("input", "output")]
-        hop = MemoryHop(transform=True, linear=linear, name="hop")
+        hop = MemoryHop(transform=True, linear=linear, places=memories, name="hop")
         for _ in range(hops):
             query, p = hop([query, *memory], mask=told)
             attention.append(p)

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from deepfield.toolkit.layers._arguments import integer
+
 
 @keras.saving.register_keras_serializable("deepfield")
 class MemoryHop(keras.layers.Layer):
@@ -20,10 +22,15 @@ class MemoryHop(keras.layers.Layer):
     one layer with `transform=True` several times on the same memories (layer-wise tying, as a
     recurrent network).
 
+    A memory may have more places than there are memories: the empty ones match every query with
+    u m = 0 and hold nothing. What matches worse than nothing is then not read at all, so that a
+    hop can also answer that nothing was found.
+
     Args:
         transform: whether the query passes through a learned H.
         linear: leave the softmax out: p = u m. Networks that start so and get their softmax later
             ("linear start") get stuck less often. The weights are the same with and without.
+        places: of the memory. Where there are fewer memories, the rest are empty places.
         kernel_initializer: of H.
         **kwargs: what every Keras layer takes.
 
@@ -36,10 +43,11 @@ class MemoryHop(keras.layers.Layer):
 
     Returns:
         The new query u' (batch, features) and the attention p (batch, steps), the compute dtype.
-        The softmax is computed in single precision.
+        The softmax is computed in single precision. p adds up to 1, or to less where places are
+        empty.
 
     Raises:
-        ValueError: the input is no list of three.
+        ValueError: `places` is no number of places, or the input is no list of three.
 
     Example:
         >>> import numpy as np
@@ -54,19 +62,22 @@ class MemoryHop(keras.layers.Layer):
     Source:
         Sukhbaatar et al., "End-to-end memory networks", NIPS 2015: eq. (1) attention, eq. (2)
         output, eq. (4) the next query; H and linear start in sections 2.2 and 4.1. Eq. (3), the
-        answer, is a dense layer behind the last hop. No deviation.
+        answer, is a dense layer behind the last hop. `places` is not in the paper but in its
+        authors' program, whose softmax goes over a memory of fixed size. No deviation.
     """
 
     def __init__(
         self,
         transform: bool = False,
         linear: bool = False,
+        places: int = 0,
         kernel_initializer: Any = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.transform = bool(transform)
         self.linear = bool(linear)
+        self.places = integer("MemoryHop", "places", places, least=0)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.supports_masking = True
 
@@ -93,7 +104,9 @@ class MemoryHop(keras.layers.Layer):
             scores = ops.cast(scores, "float32")
             if mask is not None:
                 scores = ops.where(mask, scores, -1e9)
-            scores = ops.softmax(scores, axis=-1)
+            if self.places:
+                scores = self._with_empty_places(scores, mask)
+            scores = ops.softmax(scores, axis=-1)[:, : ops.shape(memories)[1]]
         attention = ops.cast(scores, contents.dtype)
         if mask is not None:
             # also after the softmax: where no memory is valid it spreads over all of them
@@ -102,6 +115,13 @@ class MemoryHop(keras.layers.Layer):
         if self.kernel is not None:
             query = ops.matmul(query, self.kernel)
         return query + found, attention
+
+    def _with_empty_places(self, scores, mask):
+        """One score more, for all empty places: exp(score) is how many there are."""
+        valid = ops.ones_like(scores) if mask is None else ops.cast(mask, "float32")
+        empty = self.places - ops.sum(valid, axis=1, keepdims=True)
+        together = ops.where(empty > 0, ops.log(ops.maximum(empty, 1.0)), -1e9)
+        return ops.concatenate([scores, together], axis=1)
 
     def compute_mask(self, inputs, mask=None):
         """Return no mask: the new query has no steps."""
@@ -125,5 +145,6 @@ class MemoryHop(keras.layers.Layer):
             **super().get_config(),
             "transform": self.transform,
             "linear": self.linear,
+            "places": self.places,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }

@@ -11,22 +11,24 @@ LENGTHS = np.array([6, 4, 1])
 MASK = np.arange(6) < LENGTHS[:, None]
 
 
-def hop(u, m, c, linear, H):
-    """Eq. (1), (2) and (4), one story at a time."""
+def hop(u, m, c, linear, H, places):
+    """Eq. (1), (2) and (4), one story at a time; a memory of so many places."""
     p = m @ u
     if not linear:
-        p = np.exp(p - p.max()) / np.exp(p - p.max()).sum()
+        p = np.concatenate([p, np.zeros(max(0, places - len(p)))])
+        p = (np.exp(p - p.max()) / np.exp(p - p.max()).sum())[: len(m)]
     return (u if H is None else u @ H) + p @ c, p
 
 
 @pytest.mark.parametrize("transform", [False, True], ids=["adjacent", "layer-wise"])
 @pytest.mark.parametrize("linear", [False, True], ids=["softmax", "linear"])
-def test_it_is_what_a_layer_must_be(transform, linear):
+@pytest.mark.parametrize("places", [0, 5, 50])
+def test_it_is_what_a_layer_must_be(transform, linear, places):
     def reference(inputs, weights):
         queries, attention = [], np.zeros((3, 6))
         for b, n in enumerate(LENGTHS):
             u, m, c = (x[b].astype("float64") for x in inputs)
-            found, p = hop(u, m[:n], c[:n], linear, weights.get("kernel"))
+            found, p = hop(u, m[:n], c[:n], linear, weights.get("kernel"), places)
             queries.append(found)
             attention[b, :n] = p
         return [np.stack(queries), attention]
@@ -34,6 +36,7 @@ def test_it_is_what_a_layer_must_be(transform, linear):
     arguments = {
         "transform": transform,
         "linear": linear,
+        "places": places,
         "kernel_initializer": "orthogonal",
     }
     check_layer(MemoryHop, arguments, [U, M, C], reference, mask=MASK)
@@ -51,6 +54,20 @@ def test_a_question_to_an_empty_memory_stays_as_it_is():
     found, p = MemoryHop()([U, M, C], mask=np.zeros((3, 6), bool))
     np.testing.assert_array_equal(found, U)
     assert (keras.ops.convert_to_numpy(p) == 0).all()
+
+
+def test_what_matches_worse_than_nothing_is_not_read():
+    query = np.array([[9.0, 0.0]], "float32")
+    memories = np.array([[[-1.0, 0.0], [-2.0, 3.0]]], "float32")
+    found, p = MemoryHop(places=50)([query, memories, memories])
+    assert keras.ops.convert_to_numpy(p).sum() < 1e-4
+    np.testing.assert_allclose(found, query, atol=1e-3)
+    assert keras.ops.convert_to_numpy(MemoryHop()([query, memories, memories])[1]).sum() > 0.999
+
+
+def test_half_a_place_is_refused():
+    with pytest.raises(ValueError, match="places"):
+        MemoryHop(places=0.5)
 
 
 def test_weights_fit_with_and_without_softmax():
