@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit import scores
+from deepfield.toolkit import scores, tables
 from deepfield.toolkit.data import BATCH, Sample, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
@@ -38,7 +38,9 @@ def evaluate(pipeline: Pipeline, data: Any, **arguments: Any) -> dict[str, Any]:
 
     Returns:
         `{"model", "data", "n", "rejected", "seconds", "metrics", "intervals", "baseline",
-        "groups"}`; metrics are fractions, `intervals` are 95 % bootstrap intervals.
+        "by", "groups", "published"}`; metrics are fractions, `intervals` are 95 % bootstrap
+        intervals, `groups` figures by class, or by task where the data are divided so;
+        `published` is what others report of those tasks.
 
     Raises:
         UsageError: no labelled sample that the model can be judged by.
@@ -100,7 +102,9 @@ def evaluate_fully(
         "metrics": figures,
         "intervals": intervals,
         "baseline": config.get("baseline") or {},
+        "by": task.column or "class",
         "groups": divided,
+        "published": _published(task, divided) if task.column else {},
     }
     return Evaluated(result, truth, said)
 
@@ -114,6 +118,15 @@ def _divided(
         own = np.array([k == kind for k in kinds])
         found[kind] = {"n": int(own.sum()), **task.figures(truth[own], said[own])}
     return found
+
+
+def _published(task: Task, divided: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What others report, by their names: their figures by group, and the same summed up."""
+    groups: dict[str, dict[str, dict[str, float]]] = {}
+    for kind in divided:
+        for name, figures in task.published(kind).items():
+            groups.setdefault(name, {})[kind] = figures
+    return {name: {"metrics": task.summary(own), "groups": own} for name, own in groups.items()}
 
 
 def _judged(samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -139,9 +152,8 @@ def report(pipeline: Pipeline, evaluated: Evaluated) -> Report:
     page.metrics(shown)
     for caption, png in pipeline.task.plots(evaluated.targets, evaluated.predictions):
         page.picture(png, caption)
-    groups = result["groups"]
-    if groups:
-        rows = [{"": label, **figures} for label, figures in groups.items()]
-        page.section("By class")
-        page.table(rows, list(rows[0]))
+    if result["groups"]:
+        page.section(f"By {result['by']}")
+        head, *rows = tables.groups_of_evaluation(result)
+        page.table(rows, head)
     return page

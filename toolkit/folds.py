@@ -77,8 +77,11 @@ def cross_validate(
         "rejected": rejected,
         "seconds": round(time.monotonic() - began, 1),
         "metrics": task.figures(truth, said),
+        "intervals": {},
         "baseline": {},
+        "by": "fold",
         "groups": groups,
+        "published": {},
     }
 
 

@@ -70,6 +70,33 @@ def figures_of_evaluation(result: Mapping[str, Any]) -> Iterator[str]:
             row.append(baseline[part].get(name, ""))
         rows.append(row)
     yield from aligned(rows)
+    # of classes there may be a thousand; the page has them
+    if result["by"] != "class" and len(result["groups"]) > 1:
+        yield ""
+        yield from aligned(groups_of_evaluation(result))
+
+
+def groups_of_evaluation(result: Mapping[str, Any]) -> list[list[Any]]:
+    """Rows of cells: a heading, a row a group, and what others report beside our figures."""
+    groups, published = result["groups"], result["published"]
+    figures = list(dict.fromkeys(name for own in groups.values() for name in own))
+    beside = [  # which figure of whom
+        (whom, name)
+        for whom, theirs in published.items()
+        for name in next(iter(theirs["groups"].values()))
+    ]
+    rows = [["", *figures, *(f"{name}, {whom}" for whom, name in beside)]]
+    for group, own in groups.items():
+        others = (published[whom]["groups"].get(group, {}).get(name, "") for whom, name in beside)
+        rows.append([group, *(own.get(name, "") for name in figures), *others])
+    if published:
+        # sums stand in the columns of the figures that they sum up
+        compared = {name for _, name in beside}
+        for sum_ in dict.fromkeys(s for theirs in published.values() for s in theirs["metrics"]):
+            ours = (result["metrics"].get(sum_, "") if f in compared else "" for f in figures)
+            theirs = (published[whom]["metrics"].get(sum_, "") for whom, _ in beside)
+            rows.append([sum_, *ours, *theirs])
+    return rows
 
 
 def contents(found: Mapping[str, Any]) -> Iterator[str]:

@@ -91,6 +91,10 @@ class Task:
         """Figures over the groups of a `column`, which `evaluate` adds to those of all samples."""
         return {}
 
+    def published(self, group: str) -> dict[str, dict[str, float]]:
+        """What others report of a group of a `column`: by their names, one of our figures."""
+        return {}
+
     def plots(self, targets: np.ndarray, predictions: np.ndarray) -> list[tuple[str, bytes]]:
         """Captions and PNGs for the report of `evaluate`."""
         return []

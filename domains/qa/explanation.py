@@ -26,7 +26,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 #: What the numbers of an architecture are.
 METHODS = {
-    "memn2n": "attention: the share of a sentence in what the hop read; a hop adds up to 1",
+    "memn2n": "attention: the share of a sentence in what the hop read; a hop adds up to 1 at most",
     "query_reduction": (
         "what is left of a sentence at the end of the story, as it is read forward: its update"
         " gate times (1 - gate) of every later sentence; a hop adds up to 1 at most"

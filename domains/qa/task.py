@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from deepfield.domains.qa import published
 from deepfield.domains.qa.features import Reading
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import BadInput, UsageError
@@ -93,11 +94,15 @@ class Answers(Classification):
 
     def summary(self, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
         """What the papers report of several tasks: the mean error and how many failed."""
-        errors = [float(figures["error"]) for figures in groups.values()]
-        if len(errors) < 2:
+        wrong = [float(figures["error"]) for figures in groups.values()]
+        if len(wrong) < 2:
             return {}
-        failed = sum(error > FAILED for error in errors)
-        return {"error": float(np.mean(errors)), "failed_tasks": float(failed)}
+        failed = sum(error > FAILED for error in wrong)
+        return {"error": float(np.mean(wrong)), "failed_tasks": float(failed)}
+
+    def published(self, group: str) -> dict[str, dict[str, float]]:
+        """Errors of other networks in a task of bAbI."""
+        return published.figures(group)
 
     def plots(self, targets: np.ndarray, predictions: np.ndarray) -> list[tuple[str, bytes]]:
         """Reliability and accuracy against reject rate; a confusion of slots says nothing."""

@@ -10,7 +10,8 @@ from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.evaluation import evaluate_fully, report
 
-KEYS = ["model", "data", "n", "rejected", "seconds", "metrics", "intervals", "baseline", "groups"]
+KEYS = ["model", "data", "n", "rejected", "seconds", "metrics", "intervals", "baseline",
+        "by", "groups", "published"]  # fmt: skip
 
 
 def test_the_json_has_the_shape_that_everything_hangs_on(tiny):

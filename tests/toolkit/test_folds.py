@@ -10,6 +10,7 @@ import toys
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.folds import cross_validate
 from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.tables import figures_of_evaluation
 
 
 class Watched(toys.Measured):
@@ -46,6 +47,8 @@ def test_every_sample_is_answered_once_by_a_network_that_never_saw_it(watched, t
     assert (result["n"], result["rejected"]) == (90, 0)
     assert set(result["groups"]) == {"fold 1", "fold 2", "fold 3"}
     assert set(result["metrics"]) == set(result["groups"]["fold 1"])
+    shown = "\n".join(figures_of_evaluation(result))
+    assert all(f"\nfold {number} " in shown for number in (1, 2, 3))
 
 
 def test_groups_are_kept_whole(watched, tmp_path):
