@@ -38,12 +38,10 @@ def test_each_hop_has_a_number_for_each_sentence(bundles, architecture, hops):
     assert [s["text"] for s in facts["sentences"]] == list(STORY)  # without the empty one
     shares = np.array([s["hops"] for s in facts["sentences"]])
     assert shares.shape == (3, hops) and (shares >= 0).all()
-    if architecture == "memn2n":
-        np.testing.assert_allclose(shares.sum(axis=0), 1, atol=1e-4)
-        assert facts["method"].startswith("attention")
-    else:
-        assert (shares.sum(axis=0) <= 1 + 1e-4).all()
-        assert "update gate" in facts["method"]
+    # the rest is nobody's: empty places of a memory, what was there before the story
+    assert (shares.sum(axis=0) <= 1 + 1e-4).all() and shares.sum() > 0
+    said = "attention" if architecture == "memn2n" else "update gate"
+    assert said in facts["method"]
     (row,) = pipeline.predict([asked])
     assert facts["answer"] == row["answer"] and facts["probability"] == row["probability"]
 
