@@ -229,10 +229,14 @@ class PointedWords(layers.Layer):
         ids, scores = inputs
         batch = ops.shape(ids)[0]
         words = ops.convert_to_tensor(np.array([a or -1 for a in self.answers], "int32"))
-        mine = ops.equal(ops.reshape(ids, (batch, -1, 1)), words)
-        scores = ops.reshape(ops.cast(scores, "float32"), (batch, -1, 1))
-        told = ops.logsumexp(ops.where(mine, scores, -1e9), axis=1)
-        return ops.maximum(told, self.least)
+        ids = ops.reshape(ids, (batch, -1))
+        scores = ops.reshape(ops.cast(scores, "float32"), (batch, -1))
+        scores = ops.where(ops.not_equal(ids, 0), scores, -1e9)
+        # exp once a word, not once a word and class
+        most = ops.stop_gradient(ops.max(scores, axis=1, keepdims=True))
+        mine = ops.cast(ops.equal(ops.expand_dims(ids, 2), words), "float32")
+        told = ops.squeeze(ops.matmul(ops.expand_dims(ops.exp(scores - most), 1), mine), 1)
+        return ops.maximum(most + ops.log(ops.maximum(told, 1e-37)), self.least)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, classes)."""

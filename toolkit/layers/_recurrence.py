@@ -12,9 +12,11 @@ from keras import layers, ops
 #: Steps that are doubled up in one piece.
 CHUNK = 16
 
-#: Name of the operation that stands for a recurrence while a network is exported, for
+#: Name of the operations that stand for a recurrence while a network is exported, for
 #: `onnx_graph.recurrences` to replace.
 MARK = "gated_recurrence"
+#: And of the one before it, where `heard` asks for what each step hears.
+OPEN = f"{MARK}_open"
 _exporting = False
 
 
@@ -64,6 +66,28 @@ def recurrence(keep: Any, fresh: Any, reverse: bool = False, chunk: int = CHUNK)
         return h, gradient
 
     return read(keep, fresh)
+
+
+def heard(keep: Any, fresh: Any, opened: Any, reverse: bool = False) -> Any:
+    """m_t = opened_t h_(t-1), what each step hears, where h_t = keep_t m_t + fresh_t, from h_0 = 0.
+
+    Args:
+        keep: (batch, steps, features), from 0 to 1.
+        fresh: (batch, steps, features), single precision.
+        opened: (batch, steps, 1), 0 where a step hears nothing of those before it, else 1.
+        reverse: from the last step to the first.
+
+    Returns:
+        m, (batch, steps, features).
+    """
+    if _exporting:
+        import tensorflow as tf
+
+        return _marked(tf.pow(keep, opened, name=OPEN), fresh, reverse)
+    h = recurrence(keep * opened, fresh, reverse=reverse)
+    none = ops.zeros_like(h[:, :1])
+    pieces = [h[:, 1:], none] if reverse else [none, h[:, :-1]]
+    return ops.concatenate(pieces, axis=1) * opened
 
 
 def _read(keep: Any, fresh: Any, chunk: int) -> Any:

@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 from deepfield.toolkit.layers._arguments import integer
-from deepfield.toolkit.layers._recurrence import recurrence
+from deepfield.toolkit.layers._recurrence import heard
 from deepfield.toolkit.layers.mention_order import sorted_rows
 
 
@@ -206,10 +206,6 @@ def _both_ways(scores: Any, begins: Any, valid: Any = None) -> Any:
     )
     begun = 1.0 - begins
     ended = ops.concatenate([begun[:, 1:], ops.zeros_like(begun[:, :1])], axis=1)
-    before = recurrence(keep[0] * begun, fresh[0])
-    after = recurrence(keep[1] * ended, fresh[1], reverse=True)
-    # each step hears what was known before it spoke
-    none = ops.zeros_like(before[:, :1])
-    before = ops.concatenate([none, before[:, :-1]], axis=1) * begun
-    after = ops.concatenate([after[:, 1:], none], axis=1) * ended
+    before = heard(keep[0], fresh[0], begun)
+    after = heard(keep[1], fresh[1], ended, reverse=True)
     return ops.cast(ops.concatenate([before, after], axis=-1), dtype)

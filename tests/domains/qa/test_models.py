@@ -244,7 +244,8 @@ def test_memn2n_answers_by_equations_1_to_4():
                           for i, r in enumerate(rows)])
                 for j in (k, k + 1)
             )  # fmt: skip
-            p = np.exp(m @ u) / np.exp(m @ u).sum()
+            empty = 50 - len(rows)  # places of the memory, which match with 0
+            p = np.exp(m @ u) / (np.exp(m @ u).sum() + empty)
             np.testing.assert_allclose(found["attention"][b, k, : len(rows)], p, atol=1e-5)
             u = u + p @ c
         np.testing.assert_allclose(found["logits"][b], u @ tables[-1][1:7].T, atol=1e-5)
@@ -254,9 +255,9 @@ def test_a_linear_start_has_the_weights_of_the_network_with_softmax():
     straight, soft = (built("memn2n", linear=linear) for linear in (True, False))
     soft.set_weights(straight.get_weights())
     fed = batch()
-    sums = answers_of(soft, fed)["attention"].sum(axis=-1)
-    np.testing.assert_allclose(sums, 1, atol=1e-5)
-    assert np.abs(answers_of(straight, fed)["attention"].sum(axis=-1) - 1).max() > 0.1
+    shares, products = (answers_of(model, fed)["attention"] for model in (soft, straight))
+    assert (shares >= 0).all() and (shares.sum(axis=-1) <= 1).all()
+    assert (products < 0).any()
 
 
 # -- the mention network

@@ -6,7 +6,7 @@ import pytest
 
 from deepfield.toolkit.export import to_onnx
 from deepfield.toolkit.layers import QueryReduction, _recurrence
-from deepfield.toolkit.layers._recurrence import CHUNK, recurrence
+from deepfield.toolkit.layers._recurrence import CHUNK, heard, recurrence
 
 RANDOM = np.random.default_rng(0)
 LENGTHS = (1, CHUNK - 1, CHUNK, CHUNK + 1, 41, 300)
@@ -127,6 +127,25 @@ def test_the_policy_of_other_layers_does_not_matter(policy):
 
 
 @keras.saving.register_keras_serializable("tests")
+def heard_loop(keep, fresh, opened, reverse=False):
+    """What each step hears, one step after the other."""
+    m, state = np.zeros(fresh.shape), np.zeros((len(fresh), fresh.shape[-1]))
+    for t in reversed(range(fresh.shape[1])) if reverse else range(fresh.shape[1]):
+        m[:, t] = state * opened[:, t]
+        state = keep[:, t].astype("float64") * m[:, t] + fresh[:, t]
+    return m
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("steps", LENGTHS)
+def test_steps_hear_those_before_them_where_they_are_open(steps, reverse):
+    keep, fresh = drawn(steps, 4)
+    opened = (RANDOM.uniform(size=(2, steps, 1)) < 0.7).astype("float32")
+    expected = heard_loop(keep, fresh, opened, reverse)
+    found = keras.ops.convert_to_numpy(heard(keep, fresh, opened, reverse))
+    np.testing.assert_allclose(found, expected, atol=5e-6)
+
+
 class Recurrence(keras.layers.Layer):
     """Both directions, one after the other."""
 
@@ -160,6 +179,36 @@ def test_it_is_one_operation_in_onnx(gates):
         expected = loop(keep, loop(keep, fresh), reverse=True)
         scale = np.abs(expected).max()
         np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, scale))
+
+
+class Heard(keras.layers.Layer):
+    """What is heard in one direction, passed on in the other."""
+
+    def call(self, inputs):
+        keep, fresh, opened = inputs
+        return heard(keep, heard(keep, fresh, opened), opened, reverse=True)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[1]
+
+
+def test_what_is_heard_is_one_operation_in_onnx():
+    sizes = {"keep": 4, "fresh": 4, "opened": 1}
+    inputs = [keras.Input((None, n), name=name) for name, n in sizes.items()]
+    made = to_onnx(keras.Model(inputs, Heard(name="m")(inputs)))
+    graph = onnx.load_from_string(made)
+    onnx.checker.check_model(graph, full_check=True)
+    kinds = nodes_of(graph)
+    assert kinds.count("Scan") == 2 and not {"Pow", "Loop", "Slice", "Pad"} & set(kinds)
+    session = onnxruntime.InferenceSession(made, providers=["CPUExecutionProvider"])
+    for steps in LENGTHS:
+        keep, fresh = drawn(steps, 4, batch=3)
+        opened = (RANDOM.uniform(size=(3, steps, 1)) < 0.7).astype("float32")
+        (found,) = session.run(None, {"keep": keep, "fresh": fresh, "opened": opened})
+        once = heard_loop(keep, fresh, opened)
+        np.testing.assert_allclose(
+            found, heard_loop(keep, once, opened, reverse=True), atol=1e-4, rtol=1e-4
+        )
 
 
 def test_the_recurrences_of_a_network_keep_apart():
