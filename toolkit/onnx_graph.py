@@ -82,29 +82,24 @@ def recurrences(graph: Any) -> None:
         if found is None:
             return None
         keep, fresh = reversed(node.input) if found[1] == "reverse" else node.input
-        sequences = {"keep": keep, "fresh": fresh}
+        sequences = [keep, fresh]
         if keep in opened:
-            sequences["keep"], sequences["opened"] = opened[keep]
+            sequences = [opened[keep][0], fresh, opened[keep][1]]
         name, way = node.name, [int(found[1] == "reverse")]
-        step = _step("opened" in sequences, gates=int(found[2]), units=int(found[3]))
-
-        def steps_first(array: str, result: str) -> Any:
-            return helper.make_node("Transpose", [array], [result], perm=[1, 0, 2])
+        step = _step(keep in opened, gates=int(found[2]), units=int(found[3]))
 
         return [
-            *(steps_first(array, f"{name}/{what}") for what, array in sequences.items()),
-            helper.make_node("Shape", [f"{name}/fresh"], [f"{name}/shape"], start=1, end=3),
+            helper.make_node("Shape", [fresh], [f"{name}/shape"], start=1, end=3),
             helper.make_node("ConstantOfShape", [f"{name}/shape"], [f"{name}/zeros"]),
             helper.make_node(
                 "Scan",
-                [f"{name}/zeros", *(f"{name}/{what}" for what in sequences)],
-                [f"{name}/last", f"{name}/steps"],
+                [f"{name}/zeros", *sequences],
+                [f"{name}/last", node.output[0]],
                 body=step,
                 num_scan_inputs=len(sequences),
                 scan_input_directions=way * len(sequences),
                 scan_output_directions=way,
             ),
-            steps_first(f"{name}/steps", node.output[0]),
         ]
 
     if replace(graph, rewrite):

@@ -21,7 +21,7 @@ _exporting = False
 
 
 def recurrence(keep: Any, fresh: Any, reverse: bool = False, chunk: int = CHUNK) -> Any:
-    """h_t = keep_t h_(t-1) + fresh_t for all steps t of axis 1, from h_0 = 0.
+    """h_t = keep_t h_(t-1) + fresh_t for all steps t, the first axis, from h_0 = 0.
 
     Two steps are one of the same form, h_t = (keep_t keep_(t-1)) h_(t-2) + (keep_t fresh_(t-1) +
     fresh_t), and so are two of those: chunks of 16 steps take 4 doublings, side by side. The ends
@@ -31,13 +31,13 @@ def recurrence(keep: Any, fresh: Any, reverse: bool = False, chunk: int = CHUNK)
     d keep_t = d fresh_t h_(t-1).
 
     Args:
-        keep: (batch, steps, features or 1), from 0 to 1.
-        fresh: (batch, steps, features), single precision.
+        keep: (steps, batch, features or 1), from 0 to 1.
+        fresh: (steps, batch, features), single precision.
         reverse: from the last step to the first.
         chunk: steps to double up, at least 2.
 
     Returns:
-        h, (batch, steps, features).
+        h, (steps, batch, features).
 
     Source:
         Blelloch, "Prefix sums and their applications", 1990, section 1.4 (the operator); Hillis,
@@ -46,8 +46,8 @@ def recurrence(keep: Any, fresh: Any, reverse: bool = False, chunk: int = CHUNK)
     if _exporting:
         return _marked(keep, fresh, reverse)
     if reverse:
-        keep, fresh = ops.flip(keep, axis=1), ops.flip(fresh, axis=1)
-        return ops.flip(recurrence(keep, fresh, chunk=chunk), axis=1)
+        keep, fresh = ops.flip(keep, axis=0), ops.flip(fresh, axis=0)
+        return ops.flip(recurrence(keep, fresh, chunk=chunk), axis=0)
 
     @ops.custom_gradient
     def read(keep: Any, fresh: Any) -> tuple[Any, Any]:
@@ -55,10 +55,10 @@ def recurrence(keep: Any, fresh: Any, reverse: bool = False, chunk: int = CHUNK)
 
         def gradient(*upstream: Any, **named: Any) -> tuple[Any, Any]:
             change = upstream[0] if upstream else named["upstream"]
-            later = ops.concatenate([keep[:, 1:], ops.zeros_like(keep[:, :1])], axis=1)
-            turned = _read(ops.flip(later, axis=1), ops.flip(change, axis=1), chunk)
-            fresh_change = ops.flip(turned, axis=1)
-            keep_change = fresh_change * _later(h, 1, 0.0)
+            later = ops.concatenate([keep[1:], ops.zeros_like(keep[:1])], axis=0)
+            turned = _read(ops.flip(later, axis=0), ops.flip(change, axis=0), chunk)
+            fresh_change = ops.flip(turned, axis=0)
+            keep_change = fresh_change * _later(h, 1, 0.0, axis=0)
             if keep.shape[-1] == 1:
                 keep_change = ops.sum(keep_change, axis=-1, keepdims=True)
             return keep_change, fresh_change
@@ -72,39 +72,43 @@ def heard(keep: Any, fresh: Any, opened: Any, reverse: bool = False) -> Any:
     """m_t = opened_t h_(t-1), what each step hears, where h_t = keep_t m_t + fresh_t, from h_0 = 0.
 
     Args:
-        keep: (batch, steps, features), from 0 to 1.
-        fresh: (batch, steps, features), single precision.
-        opened: (batch, steps, 1), 0 where a step hears nothing of those before it, else 1.
+        keep: (steps, batch, features), from 0 to 1.
+        fresh: (steps, batch, features), single precision.
+        opened: (steps, batch, 1), 0 where a step hears nothing of those before it, else 1.
         reverse: from the last step to the first.
 
     Returns:
-        m, (batch, steps, features).
+        m, (steps, batch, features).
     """
     if _exporting:
         import tensorflow as tf
 
         return _marked(tf.pow(keep, opened, name=OPEN), fresh, reverse)
     h = recurrence(keep * opened, fresh, reverse=reverse)
-    none = ops.zeros_like(h[:, :1])
-    pieces = [h[:, 1:], none] if reverse else [none, h[:, :-1]]
-    return ops.concatenate(pieces, axis=1) * opened
+    none = ops.zeros_like(h[:1])
+    return ops.concatenate([h[1:], none] if reverse else [none, h[:-1]], axis=0) * opened
+
+
+def steps_first(x: Any) -> Any:
+    """(batch, steps, features) as (steps, batch, features), and back."""
+    return ops.transpose(x, (1, 0, 2))
 
 
 def _read(keep: Any, fresh: Any, chunk: int) -> Any:
-    steps, gates = ops.shape(fresh)[1], keep.shape[-1]
+    steps, gates = ops.shape(fresh)[0], keep.shape[-1]
     if isinstance(steps, int) and steps <= chunk:
-        return _doubled(keep, fresh, steps)[1]
+        return _doubled(keep, fresh, steps, axis=0)[1]
     chunks = (steps + chunk - 1) // chunk
     # appended steps leave h as it is
     keep, fresh = _in_chunks(keep, chunks, chunk, 1.0), _in_chunks(fresh, chunks, chunk, 0.0)
-    kept, h = _doubled(keep, fresh, chunk)
-    last = ops.concatenate([kept[:, :, -1], h[:, :, -1]], axis=-1)
+    kept, h = _doubled(keep, fresh, chunk, axis=1)
+    last = ops.concatenate([kept[:, -1], h[:, -1]], axis=-1)
     # whatever the policy: layers would cast to its dtype
     dtype = keras.backend.standardize_dtype(last.dtype)
     cell = _Step(gates, fresh.shape[-1], dtype)
-    ends = layers.RNN(cell, return_sequences=True, dtype=dtype)(last)
-    h = h + kept * ops.expand_dims(_later(ends, 1, 0.0), 2)
-    return ops.reshape(h, (-1, chunks * chunk, fresh.shape[-1]))[:, :steps]
+    ends = layers.RNN(cell, return_sequences=True, dtype=dtype)(steps_first(last))
+    h = h + kept * ops.expand_dims(_later(steps_first(ends), 1, 0.0, axis=0), 1)
+    return ops.reshape(h, (chunks * chunk, -1, fresh.shape[-1]))[:steps]
 
 
 class _Step(layers.Layer):
@@ -121,26 +125,27 @@ class _Step(layers.Layer):
 
 
 def _in_chunks(x: Any, chunks: Any, chunk: int, filling: float) -> Any:
-    """(batch, chunks, chunk, features), filled up at the end."""
-    missing = [[0, 0], [0, chunks * chunk - ops.shape(x)[1]], [0, 0]]
+    """(chunks, chunk, batch, features), filled up at the end."""
+    missing = [[0, chunks * chunk - ops.shape(x)[0]], [0, 0], [0, 0]]
     x = ops.pad(x, missing, constant_values=filling)
-    return ops.reshape(x, (-1, chunks, chunk, x.shape[-1]))
+    return ops.reshape(x, (chunks, chunk, -1, x.shape[-1]))
 
 
-def _doubled(keep: Any, fresh: Any, steps: int) -> tuple[Any, Any]:
-    """The recurrence over axis -2, and the products of `keep` up to every step."""
+def _doubled(keep: Any, fresh: Any, steps: int, axis: int) -> tuple[Any, Any]:
+    """The recurrence over an axis, and the products of `keep` up to every step."""
     reach = 1
     while reach < steps:
-        fresh = fresh + keep * _later(fresh, reach, 0.0)
-        keep = keep * _later(keep, reach, 1.0)
+        fresh = fresh + keep * _later(fresh, reach, 0.0, axis)
+        keep = keep * _later(keep, reach, 1.0, axis)
         reach *= 2
     return keep, fresh
 
 
-def _later(x: Any, steps: int, first: float) -> Any:
-    """Each step as it was so many steps before (axis -2), beginning with `first`."""
-    missing = [[0, 0]] * (len(x.shape) - 2) + [[steps, 0], [0, 0]]
-    return ops.pad(x, missing, constant_values=first)[..., :-steps, :]
+def _later(x: Any, steps: int, first: float, axis: int) -> Any:
+    """Each step as it was so many steps before, beginning with `first`."""
+    missing = [[steps, 0] if place == axis else [0, 0] for place in range(len(x.shape))]
+    kept = [slice(None)] * axis + [slice(None, -steps)]
+    return ops.pad(x, missing, constant_values=first)[tuple(kept)]
 
 
 # ------------------------------------------------------------------------------- in ONNX

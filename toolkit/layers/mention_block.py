@@ -8,8 +8,7 @@ import keras
 from keras import layers, ops
 
 from deepfield.toolkit.layers._arguments import integer
-from deepfield.toolkit.layers._recurrence import heard
-from deepfield.toolkit.layers.mention_order import sorted_rows
+from deepfield.toolkit.layers._recurrence import heard, steps_first
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -127,32 +126,38 @@ class MentionBlock(layers.Layer):
         there = ops.expand_dims(ops.cast(mask, tokens.dtype), -1)
         shape, features = ops.shape(tokens), tokens.shape[-1]
 
-        def of_text(rows: Any) -> Any:
-            return ops.reshape(rows, (shape[0], -1, rows.shape[-1]))
-
         def of_sentences(rows: Any) -> Any:
             return ops.reshape(rows, (*shape[:3], rows.shape[-1]))
 
         # Words are rows of one long table wherever they can be: matrices are multiplied fastest so.
         # Padding talks to padding alone, as mentions of a word that is none.
         rows = ops.reshape(tokens, (-1, features))
-        along = sorted_rows(self.normalize[0](rows), order)
-        begins = ops.expand_dims(ops.cast(first, tokens.dtype), -1)
-        messages = _both_ways(of_text(self.mention(along)), begins)
-        heard = self.heard(sorted_rows(ops.reshape(messages, (-1, messages.shape[-1])), back))
-        rows = rows + self.drop(heard, training=training)
+        # Sorted rows stand step by step, first those of all texts at step 0: to or from there a
+        # row moves but once.
+        batch, steps = shape[0], shape[1] * shape[2]
+        text = ops.arange(batch, dtype="int32")
+        there_from = ops.transpose(order) + steps * text
+        back_from = batch * back + ops.expand_dims(text, 1)
+        along = ops.take(self.normalize[0](rows), ops.reshape(there_from, (-1,)), axis=0)
+        messages = self.mention(along)
+        messages = ops.reshape(messages, (steps, batch, messages.shape[-1]))
+        begins = ops.expand_dims(ops.cast(ops.transpose(first), tokens.dtype), -1)
+        messages = _both_ways(messages, begins)
+        messages = ops.reshape(messages, (-1, messages.shape[-1]))
+        news = self.heard(ops.take(messages, ops.reshape(back_from, (-1,)), axis=0))
+        rows = rows + self.drop(news, training=training)
 
         own = self.normalize[1](rows)
         place = ops.minimum(ops.arange(shape[2]), self.positions - 1)
         weight = ops.take(self.position, place, axis=0)
         sentences = ops.sum(of_sentences(self.word(own)) * there * weight, axis=2)
         told = ops.cast(ops.any(mask, axis=-1), tokens.dtype)
-        told_column = ops.expand_dims(told, -1)
+        told_steps = ops.expand_dims(ops.transpose(told), -1)
         # the text begins with its first sentence
         begins = ops.concatenate(
-            [ops.ones_like(told_column[:, :1]), ops.zeros_like(told_column[:, 1:])], axis=1
+            [ops.ones_like(told_steps[:1]), ops.zeros_like(told_steps[1:])], axis=0
         )
-        read = _both_ways(self.reading(sentences), begins, told_column)
+        read = steps_first(_both_ways(steps_first(self.reading(sentences)), begins, told_steps))
         query, key = ops.split(self.look(sentences), 2, axis=-1)
         score = ops.sum(query[:, -1:] * key[:, :-1], axis=-1) * features**-0.5
         score = ops.where(ops.cast(told[:, :-1], "bool"), ops.cast(score, "float32"), -1e9)
@@ -190,9 +195,9 @@ class MentionBlock(layers.Layer):
 
 
 def _both_ways(scores: Any, begins: Any, valid: Any = None) -> Any:
-    """What every step hears from those before it and from those after it: (batch, steps, 2 m).
+    """What every step hears from those before it and from those after it: (steps, batch, 2 m).
 
-    `scores` (batch, steps, 4 m) are candidates and gates of both ways; steps that are not `valid`
+    `scores` (steps, batch, 4 m) are candidates and gates of both ways; steps that are not `valid`
     say nothing; no message passes from before a step that `begins` to it.
     """
     dtype = scores.dtype
@@ -205,7 +210,7 @@ def _both_ways(scores: Any, begins: Any, valid: Any = None) -> Any:
         ops.split(1.0 - gate, 2, axis=-1),
     )
     begun = 1.0 - begins
-    ended = ops.concatenate([begun[:, 1:], ops.zeros_like(begun[:, :1])], axis=1)
+    ended = ops.concatenate([begun[1:], ops.zeros_like(begun[:1])], axis=0)
     before = heard(keep[0], fresh[0], begun)
     after = heard(keep[1], fresh[1], ended, reverse=True)
     return ops.cast(ops.concatenate([before, after], axis=-1), dtype)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -68,10 +66,3 @@ class MentionOrder(keras.layers.Layer):
         batch, sentences, words = input_shape
         words = None if None in (sentences, words) else sentences * words
         return ((batch, words),) * 3
-
-
-def sorted_rows(words: Any, order: Any) -> Any:
-    """Words of texts as rows (batch x words, features), by an order (batch, words), or back."""
-    batch, count = ops.shape(order)[0], ops.shape(order)[1]
-    rows = order + count * ops.expand_dims(ops.arange(batch, dtype="int32"), 1)
-    return ops.take(words, ops.reshape(rows, (-1,)), axis=0)

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from deepfield.toolkit.layers._arguments import choice, integer
-from deepfield.toolkit.layers._recurrence import CHUNK, recurrence
+from deepfield.toolkit.layers._recurrence import CHUNK, recurrence, steps_first
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -130,17 +130,17 @@ class QueryReduction(keras.layers.Layer):
         update = ops.sigmoid(ops.cast(_dense(match, self.update), "float32"))
         if mask is not None:
             update = update * ops.cast(mask, "float32")[..., None]
-        keep = 1.0 - update
         fresh = update * candidate
         if self.resets is not None and not closing:
             fresh = fresh * ops.cast(ops.sigmoid(_dense(match, self.resets)), "float32")
+        keep, fresh = steps_first(1.0 - update), steps_first(fresh)
         found = []
         direction = "forward" if closing else self.direction
         if direction != "backward":
             found.append(recurrence(keep, fresh, chunk=self.chunk))
         if direction != "forward":
             found.append(recurrence(keep, fresh, reverse=True, chunk=self.chunk))
-        h = found[0] if len(found) == 1 else found[0] + found[1]
+        h = steps_first(found[0] if len(found) == 1 else found[0] + found[1])
         return ops.cast(h, self.compute_dtype), ops.cast(update, self.compute_dtype)
 
     def compute_mask(self, inputs, mask=None):

@@ -13,18 +13,17 @@ LENGTHS = (1, CHUNK - 1, CHUNK, CHUNK + 1, 41, 300)
 
 
 def drawn(steps, gates, features=4, batch=2):
-    keep = RANDOM.uniform(size=(batch, steps, gates)).astype("float32")
+    keep = RANDOM.uniform(size=(steps, batch, gates)).astype("float32")
     keep[RANDOM.uniform(size=keep.shape) < 0.1] = 0.0
     keep[RANDOM.uniform(size=keep.shape) < 0.1] = 1.0
-    return keep, RANDOM.normal(size=(batch, steps, features)).astype("float32")
+    return keep, RANDOM.normal(size=(steps, batch, features)).astype("float32")
 
 
 def loop(keep, fresh, reverse=False):
     """One step after the other, in double precision."""
-    h, state = np.zeros(fresh.shape), np.zeros((len(fresh), fresh.shape[-1]))
-    for t in reversed(range(fresh.shape[1])) if reverse else range(fresh.shape[1]):
-        state = keep[:, t].astype("float64") * state + fresh[:, t]
-        h[:, t] = state
+    h, state = np.zeros(fresh.shape), np.zeros(fresh.shape[1:])
+    for t in reversed(range(len(fresh))) if reverse else range(len(fresh)):
+        h[t] = state = keep[t].astype("float64") * state + fresh[t]
     return h
 
 
@@ -47,10 +46,10 @@ def test_its_gradients_are_those_of_the_loop(steps, gates, reverse):
     factors = RANDOM.normal(size=fresh.shape).astype("float32")
 
     def plain(keep, fresh):
-        h, state = {}, tf.zeros_like(fresh[:, 0])
+        h, state = {}, tf.zeros_like(fresh[0])
         for t in reversed(range(steps)) if reverse else range(steps):
-            h[t] = state = keep[:, t] * state + fresh[:, t]
-        return tf.stack([h[t] for t in range(steps)], axis=1)
+            h[t] = state = keep[t] * state + fresh[t]
+        return tf.stack([h[t] for t in range(steps)])
 
     found = []
     for way in (plain, lambda k, f: recurrence(k, f, reverse)):
@@ -77,7 +76,9 @@ def test_it_is_compiled_for_numbers_of_steps_known_only_when_it_runs():
     keep, fresh = drawn(37, 1)
     h, gradient = compiled(keep, fresh)
     np.testing.assert_allclose(h, loop(keep, fresh, reverse=True), atol=5e-6)
-    expected = loop(np.roll(keep, 1, axis=1) * (np.arange(37) > 0)[:, None], np.ones_like(fresh))
+    expected = loop(
+        np.roll(keep, 1, axis=0) * (np.arange(37) > 0)[:, None, None], np.ones_like(fresh)
+    )
     np.testing.assert_allclose(gradient, expected, atol=2e-5)
 
 
@@ -105,7 +106,7 @@ def test_ten_thousand_steps_are_as_good_and_take_memory_for_their_number_alone()
         gradient = tape.gradient(h, watched)
     expected = loop(keep, fresh)
     np.testing.assert_allclose(h, expected, atol=1e-5 * np.abs(expected).max())
-    later = np.concatenate([keep[:, 1:], np.zeros_like(keep[:, :1])], axis=1)
+    later = np.concatenate([keep[1:], np.zeros_like(keep[:1])])
     expected = loop(later, np.ones_like(fresh), reverse=True)
     np.testing.assert_allclose(gradient, expected, rtol=1e-4)
     assert max(largest) <= 4 * 2 * (steps + 2 * CHUNK)
@@ -129,10 +130,10 @@ def test_the_policy_of_other_layers_does_not_matter(policy):
 @keras.saving.register_keras_serializable("tests")
 def heard_loop(keep, fresh, opened, reverse=False):
     """What each step hears, one step after the other."""
-    m, state = np.zeros(fresh.shape), np.zeros((len(fresh), fresh.shape[-1]))
-    for t in reversed(range(fresh.shape[1])) if reverse else range(fresh.shape[1]):
-        m[:, t] = state * opened[:, t]
-        state = keep[:, t].astype("float64") * m[:, t] + fresh[:, t]
+    m, state = np.zeros(fresh.shape), np.zeros(fresh.shape[1:])
+    for t in reversed(range(len(fresh))) if reverse else range(len(fresh)):
+        m[t] = state * opened[t]
+        state = keep[t].astype("float64") * m[t] + fresh[t]
     return m
 
 
@@ -140,7 +141,7 @@ def heard_loop(keep, fresh, opened, reverse=False):
 @pytest.mark.parametrize("steps", LENGTHS)
 def test_steps_hear_those_before_them_where_they_are_open(steps, reverse):
     keep, fresh = drawn(steps, 4)
-    opened = (RANDOM.uniform(size=(2, steps, 1)) < 0.7).astype("float32")
+    opened = (RANDOM.uniform(size=(steps, 2, 1)) < 0.7).astype("float32")
     expected = heard_loop(keep, fresh, opened, reverse)
     found = keras.ops.convert_to_numpy(heard(keep, fresh, opened, reverse))
     np.testing.assert_allclose(found, expected, atol=5e-6)
@@ -203,7 +204,7 @@ def test_what_is_heard_is_one_operation_in_onnx():
     session = onnxruntime.InferenceSession(made, providers=["CPUExecutionProvider"])
     for steps in LENGTHS:
         keep, fresh = drawn(steps, 4, batch=3)
-        opened = (RANDOM.uniform(size=(3, steps, 1)) < 0.7).astype("float32")
+        opened = (RANDOM.uniform(size=(steps, 3, 1)) < 0.7).astype("float32")
         (found,) = session.run(None, {"keep": keep, "fresh": fresh, "opened": opened})
         once = heard_loop(keep, fresh, opened)
         np.testing.assert_allclose(
