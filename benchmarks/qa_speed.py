@@ -76,7 +76,7 @@ def main() -> int:
         help="bAbI's archive, or a folder of its files",
     )  # fmt: skip
     parser.add_argument("--edition", default="en")
-    parser.add_argument("--model", default="babi_1k", help="a preset or a bundle")
+    parser.add_argument("--model", default="babi_10k", help="a preset or a bundle")
     parser.add_argument("--asked", default="story", help="the preset or bundle that `ask` asks")
     parser.add_argument("--questions", type=int, default=20_000)
     parser.add_argument("--turns", type=int, default=3)
