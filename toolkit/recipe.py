@@ -18,8 +18,9 @@ class Recipe:
         batch_size: items a step.
         optimizer: `"adam"`, `"adamw"` or `"sgd"` (Nesterov momentum 0.9).
         learning_rate: the highest.
-        schedule: `"constant"`, `"cosine"` (to zero) or `"onecycle"` (up for `warmup`, then
-            cosine to zero).
+        schedule: `"constant"`, `"cosine"` (to zero), `"onecycle"` (up for `warmup`, then
+            cosine to zero) or `"trapezoid"` (constant, in the last fifth to zero): for what is
+            learnt late, in one leap.
         warmup: fraction of all steps in which the rate rises linearly.
         weight_decay: decoupled, of kernels only.
         label_smoothing: of classification losses.
@@ -61,7 +62,7 @@ class Recipe:
     def __post_init__(self) -> None:
         choices = {
             "optimizer": ("adam", "adamw", "sgd"),
-            "schedule": ("constant", "cosine", "onecycle"),
+            "schedule": ("constant", "cosine", "onecycle", "trapezoid"),
             "keep": ("best", "last"),
             "class_weight": ("none", "balanced"),
             "precision": ("float32", "mixed_float16", "mixed_bfloat16"),

@@ -42,7 +42,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     For step s of N, with w = warmup · N: rate · s/w while s < w; then the rate itself
     (`constant`), or rate · ½(1 + cos(π (s - w)/(N - w))) (`cosine`, `onecycle`; Loshchilov &
-    Hutter 2017, eq. 5, without restarts).
+    Hutter 2017, eq. 5, without restarts), or rate · min(1, 5 (N - s)/N) (`trapezoid`: flat, with a
+    linear end; Hägele et al., "Scaling laws and compute-optimal training beyond fixed training
+    durations", 2024).
     """
 
     def __init__(self, rate: float, steps: int, kind: str = "cosine", warmup: float = 0.0) -> None:
@@ -54,7 +56,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         step = ops.cast(step, "float32")
         rising = max(1.0, self.warmup * self.steps)
         rate = ops.ones_like(step)
-        if self.kind != "constant":
+        if self.kind == "trapezoid":
+            rate = ops.clip(5 * (self.steps - step) / self.steps, 0.0, 1.0)
+        elif self.kind != "constant":
             share = (step - self.warmup * self.steps) / max(1.0, (1 - self.warmup) * self.steps)
             rate = 0.5 * (1 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))
         if self.warmup > 0:

@@ -49,11 +49,13 @@ def reference(step, rate, steps, kind, warmup):
         return rate * (step + 1) / (max(1.0, warmup * steps) + 1)
     if kind == "constant":
         return rate
+    if kind == "trapezoid":
+        return rate * np.clip((steps - step) / (0.2 * steps), 0, 1)
     share = (step - warmup * steps) / max(1.0, (1 - warmup) * steps)
     return rate * 0.5 * (1 + np.cos(np.pi * np.clip(share, 0, 1)))
 
 
-@pytest.mark.parametrize("kind", ["constant", "cosine", "onecycle"])
+@pytest.mark.parametrize("kind", ["constant", "cosine", "onecycle", "trapezoid"])
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.25])
 def test_the_schedule_is_its_formula(kind, warmup):
     schedule = training.Schedule(0.3, 40, kind, warmup)
