@@ -178,8 +178,10 @@ def test_standard_input_and_output_are_used(tiny, tmp_path):
 
 
 _FILES = """
-import sys
+import signal, sys
 from deepfield.toolkit import writers
+# what is started in the background of a shell is born deaf to it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 _note = writers.RowWriter._note
 def note(self):
     _note(self)

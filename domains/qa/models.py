@@ -256,7 +256,8 @@ def mention_network(
     ids = WithQuestion(name="text")([story, question])
     there = ops.not_equal(ids, 0)
     seen = ops.where(ids >= words - slots, UNKNOWN, ids) if slots else ids
-    place = layers.Embedding(2 * positions, units, name="places")
+    drawn = keras.initializers.RandomNormal(0.0, 0.3)
+    place = layers.Embedding(2 * positions, units, embeddings_initializer=drawn, name="places")
     h = layers.Embedding(words - slots, units, embeddings_initializer=_NORMAL, name="words")(seen)
     h = h + place(Places(positions, name="place")(ids))
     order = MentionOrder(name="mentions")(ids)
