@@ -51,7 +51,7 @@ class QAPipeline(Pipeline):
     task_class = Answers
     baseline = "logistic"
     explanation_file = None
-    presets = ("story", "babi_10k", "babi_1k")
+    presets = ("story", "babi_10k", "babi_1k", "memn2n_babi_10k")
     known_data: ClassVar = {
         name: ("bAbI tasks 1-20 v1.2 (Weston et al. 2015)", "CC BY 3.0")
         for name in ("babi", "tasks_1-20_v1-2.tar.gz", "tasks_1-20_v1-2-train.tar.gz")
