@@ -41,14 +41,6 @@ def replace(graph: Any, rewrite: Callable[[Any], Sequence[Any] | None]) -> bool:
     return replaced
 
 
-def constant(graph: Any, name: str, value: Any) -> None:
-    """Add a constant to a graph, once."""
-    from onnx import numpy_helper
-
-    if all(tensor.name != name for tensor in graph.graph.initializer):
-        graph.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-
-
 def marked(node: Any, mark: str) -> re.Match[str] | None:
     """The mark in the name of a node that stands for another operation."""
     return re.search(mark, node.name) if node.op_type == "Pow" else None
@@ -68,8 +60,7 @@ def recurrences(graph: Any) -> None:
     """h_t = keep_t h_(t-1) + fresh_t, in place of each marked operation, as one `Scan`.
 
     With a second mark before it, what each step hears: m_t = opened_t h_(t-1), where
-    h_t = keep_t m_t + fresh_t. Three operations a step, on all rows of a batch: a third of the time
-    of an `LSTM` with given gates, and a tenth of that of doubling.
+    h_t = keep_t m_t + fresh_t. Three operations a step, on all rows of a batch.
     """
     from onnx import helper
 
@@ -167,7 +158,7 @@ def without_last_axis_of_one(graph: Any) -> None:
     times slower: an eighth of the time of a small network.
     """
     import onnx
-    from onnx import helper
+    from onnx import helper, numpy_helper
 
     inferred = onnx.shape_inference.infer_shapes(graph).graph
     dims = {
@@ -191,7 +182,7 @@ def without_last_axis_of_one(graph: Any) -> None:
         ]
 
     if replace(graph, rewrite):
-        constant(graph, "last_axis", [-1])
+        graph.graph.initializer.append(numpy_helper.from_array(np.array([-1]), "last_axis"))
 
 
 def halve(graph: Any) -> None:

@@ -50,7 +50,8 @@ def test_the_softmax_comes_after_a_linear_start_with_the_same_weights(whole):
     assert rates[0] == rates[2] > rates[3] > rates[4]  # constant at first
     loaded = QAPipeline.load(out)
     sample = next(iter(loaded.read("world:1:9:usual")))
-    assert (loaded.explain(sample).attention >= 0).all()  # as it would not be without softmax
+    shares = loaded.explain(sample).attention  # of a softmax, some of it for empty places
+    assert (shares > 0).all() and (shares.sum(axis=1) < 1).all()
 
 
 def test_the_start_is_over_when_validation_stops_improving():
