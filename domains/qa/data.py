@@ -417,8 +417,8 @@ def _read_world(source: str) -> Iterator[Sample]:
         raise UsageError(
             f"{source!r} is no simulation", f"world:COUNT:SEED:NAMES, names of {', '.join(NAMES)}"
         ) from None
-    # as long as bAbI's own stories of this kind
-    length = (8, 80) if names == "babi" else (4, 30)
+    # bAbI's own stories of this kind end with their last question
+    length = (250, 250) if names == "babi" else (4, 30)
     tales = simulate(stories, start, length, names=names or "mixed")
     for number, tale in enumerate(tales, start=1):
         for asked, answer in tale.asked():

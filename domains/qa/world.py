@@ -32,6 +32,8 @@ THE_END = "The End."
 
 #: Of `MOVES`, `TAKES`, `DROPS`, `PEOPLE`, `PLACES` and `THINGS` so many are those of bAbI's task 3.
 _BABI = 5, 4, 4, 4, 6, 3
+#: Up to which a random number makes somebody move there, or take; how often "there" is said.
+_MOVING, _TAKING, _THERE = 0.53, 0.765, 0.2
 
 #: Names that bAbI uses, and a few more of their kind; in front those of its first tasks.
 PEOPLE = (
@@ -253,7 +255,8 @@ def simulate(
         seed: of the random numbers; each story has its own, so that story 7 is the same whether
             it is asked for after six others or after none.
         length: sentences of a story, or the least and the most.
-        questions: how many a story, the last one at its end; fewer where little can be asked.
+        questions: how many a story, the last one at its end; fewer where little can be asked. With
+            names `"babi"` the story ends with its last question, after `length` at the latest.
         names: `"usual"` names, names `"invented"` for each story, for each story either
             (`"mixed"`), or `"babi"`: words, manner and question ("Where was the milk before the
             kitchen?") of bAbI's third task.
@@ -274,7 +277,8 @@ def simulate(
         rng = np.random.default_rng((seed, index))
         own = names if names != "mixed" else _pick(rng, NAMES[:2])
         size = int(rng.integers(shortest, longest + 1))
-        yield _Teller(rng, size, own).tale(questions, most_grounds)
+        teller = _BabiTeller if own == "babi" else _Teller
+        yield teller(rng, size, own).tale(questions, most_grounds)
 
 
 def _pick(rng: np.random.Generator, things: Sequence[Any]) -> Any:
@@ -289,14 +293,11 @@ class _Teller:
         self.verbs: Sequence[Sequence[str]] = MOVES, TAKES, DROPS
         # up to which a number drawn at random makes somebody move, take, drop, give, and so on
         self.chances = 0.42, 0.64, 0.82, 0.92, 0.94, 0.98
-        self.babi = names == "babi"
-        if self.babi:
-            pools = *self.verbs, PEOPLE, PLACES, THINGS
-            words = [list(pool[:n]) for pool, n in zip(pools, _BABI, strict=True)]
-            *self.verbs, self.people, places, self.things = words
-            self.places = [f"the {p}" for p in places]
-            self.chances = 0.72, 0.86, 1.0, 1.0, 1.0, 1.0
-            return
+        self._cast(names)
+
+    def _cast(self, names: str) -> None:
+        """Choose the people, places and things of the story."""
+        rng = self.rng
         cast = 2 + int(rng.integers(4)), 3 + int(rng.integers(4)), 1 + int(rng.integers(4))
         if names == "usual":
             people, places, things = (
@@ -317,7 +318,7 @@ class _Teller:
         stops = {self.length} | {int(s) for s in self.rng.integers(1, self.length + 1, questions)}
         stops = set(sorted(stops)[-questions:]) if questions else set()
         asked: list[Question] = []
-        closing = self.rng.random() < 0.1 and not self.babi
+        closing = self.rng.random() < 0.1
         while len(self.world.sentences) < self.length:
             if closing and len(self.world.sentences) == self.length - 1:
                 self.world.aside(THE_END)
@@ -343,11 +344,6 @@ class _Teller:
         alive = [p for p in self.people if p not in world.people or world.people[p].alive]
         who, what = _pick(rng, alive), _pick(rng, self.things)
         there = bool(rng.random() < 0.4)
-        if self.babi and chance >= self.chances[0]:
-            # there nobody acts before it is said where, nor drops what they did not take
-            held = what in world.things and world.things[what].holder == who
-            if world.where(who) is None or (chance >= self.chances[1] and not held):
-                return
         move, take, drop, give, end, aside = self.chances
         moves, takes, drops = self.verbs
         if chance < move:
@@ -372,11 +368,9 @@ class _Teller:
         world, now = self.world, len(self.world.sentences)
         kinds: dict[str, list[tuple[str, str, tuple[int, ...]]]] = {}
         for kind, beings in (("where_person", world.people), ("where_thing", world.things)):
-            if self.babi and kind == "where_person":
-                continue
             for name in beings:
                 called = name if kind == "where_person" else f"the {name}"
-                found = None if self.babi else world.where(name)
+                found = world.where(name)
                 if found is not None and len(found[1]) <= most_grounds:
                     ending = " now?" if self.rng.random() < 0.3 else "?"
                     kinds.setdefault(kind, []).append((f"Where is {called}{ending}", *found))
@@ -390,6 +384,65 @@ class _Teller:
         kind = _pick(self.rng, sorted(kinds))
         text, place, grounds = _pick(self.rng, kinds[kind])
         return [Question(now, text, place.removeprefix("the "), grounds, kind)]
+
+
+class _BabiTeller(_Teller):
+    """Tells stories as bAbI's third task does.
+
+    Its rules were read off its training stories. Nobody acts before it is said where they are, nor
+    drops what they did not take. After every second sentence a question is asked, if there is a
+    thing that was taken or dropped at most four sentences ago and whose holder has gone to two
+    places with it: where it was before one of them. The story is over with the last question.
+    """
+
+    def _cast(self, names: str) -> None:
+        pools = *self.verbs, PEOPLE, PLACES, THINGS
+        words = [list(pool[:n]) for pool, n in zip(pools, _BABI, strict=True)]
+        *self.verbs, self.people, places, self.things = words
+        self.places = [f"the {p}" for p in places]
+
+    def tale(self, questions: int, most_grounds: int) -> Tale:
+        """Tell the story up to its last question, or to its last sentence."""
+        asked: list[Question] = []
+        told = self.world.sentences
+        while len(told) < self.length and len(asked) < questions:
+            self._event()
+            if len(told) % 2 == 0:
+                asked += self._ask(most_grounds)
+        return Tale(tuple(told), tuple(asked))
+
+    def _try_event(self, chance: float) -> None:
+        world, rng = self.world, self.rng
+        who, what = _pick(rng, self.people), _pick(rng, self.things)
+        there, (moves, takes, drops) = bool(rng.random() < _THERE), self.verbs
+        here = world.where(who)
+        if chance < _MOVING:
+            place = _pick(rng, self.places)
+            if here is None or here[0] != place:
+                world.move(who, place, _pick(rng, moves))
+        elif here is not None and chance < _TAKING:
+            world.take(who, what, _pick(rng, takes), there)
+        elif here is not None and what in world.things and world.things[what].holder == who:
+            world.drop(who, what, _pick(rng, drops), there)
+
+    def _ask(self, most_grounds: int) -> list[Question]:
+        now = len(self.world.sentences)
+        carried = []
+        for name, thing in self.world.things.items():
+            # the last word of it, and the places that it came to with whom it was taken by
+            last = thing.held_by if thing.holder is not None else thing.grounds[-1]
+            way = [(place, g[1]) for place, g in thing.history if g[0] == thing.held_by]
+            if now - 1 - last <= 4 and len(way) > 1:
+                carried.append((name, last, way))
+        if not carried:
+            return []
+        name, last, way = _pick(self.rng, carried)
+        after = {place: at for at, (place, _) in enumerate(way) if at}  # came to last
+        at = _pick(self.rng, sorted(after.values()))
+        (was, gone), (place, came) = way[at - 1 : at + 1]
+        grounds = tuple(sorted((gone, came, last)))
+        text = f"Where was the {name} before {place}?"
+        return [Question(now, text, was.removeprefix("the "), grounds, "before")]
 
 
 _ONSETS = "b br c d dr f g gl gr h j k l m n p qu r s sh st t th tr v w y z".split()  # noqa: SIM905

@@ -181,13 +181,14 @@ def test_the_third_task_of_babi_is_told_in_its_words_and_answers_agree_with_a_se
         r"(apple|football|milk)( there)?)\."
     )
     asked = 0
-    for tale in simulate(60, seed=6, length=(8, 60), names="babi"):
-        places, at, holder = {}, {}, {}
+    for tale in simulate(60, seed=6, length=(80, 250), names="babi"):
+        places, at, holder, named = {}, {}, {}, {}
         questions = list(tale.questions)
         for told, line in enumerate(tale.sentences, start=1):
             found = sentence.fullmatch(line)
             assert found, line
             who, _, move, place, verb, thing, _ = found.groups()
+            named[thing] = told
             if move:
                 at[who] = place
             elif verb in world.TAKES:
@@ -206,8 +207,12 @@ def test_the_third_task_of_babi_is_told_in_its_words_and_answers_agree_with_a_se
                 ).groups()
                 last = max(i for i, p in enumerate(places[thing]) if p == place)
                 assert places[thing][last - 1] == question.answer and last
+                assert told % 2 == 0 and told - named[thing] <= 4
+                assert len(question.supporting) == 3 and named[thing] - 1 in question.supporting
                 asked += 1
-    assert asked > 150
+        if len(tale.sentences) < 80:  # over with its last question
+            assert len(tale.questions) == 5 and tale.questions[-1].after == len(tale.sentences)
+    assert asked > 250
 
 
 def test_every_kind_of_question_is_asked():
