@@ -127,8 +127,8 @@ def memn2n(
         answers: with adjacent tying, the word id of each class: scores are then products with the
             last hop's word vectors (W = C). Without, the answer has a matrix of its own.
         position_encoding: weight words by their position; otherwise a bag of words.
-        memories: places of the memory. So many sentences back have a time of their own, and
-            places that no sentence takes are empty, see `MemoryHop`.
+        memories: places of the memory: it keeps so many sentences, the last ones, and places that
+            no sentence takes are empty, see `MemoryHop`.
         noise: empty sentences for each sentence in training.
         linear: leave the softmax of the hops out. The weights are those of the network with
             softmax. (`start_epochs` of a recipe does it for the start of training alone.)
@@ -146,8 +146,7 @@ def memn2n(
 
     Source:
         Sukhbaatar, Szlam, Weston, Fergus, "End-to-end memory networks", NIPS 2015, sections 2 and
-        4.1. Deviations: sentences further back than `memories` share the last time where the paper
-        drops them; answers of several words are classes of their own, as there.
+        4.1. Answers of several words are classes of their own, as there. No deviation.
     """
     inputs, story, question, order = _inputs(words, classes, slots, "memn2n")
     if tying not in ("adjacent", "layerwise"):
@@ -158,6 +157,9 @@ def memn2n(
             "answers are the word ids of the classes, for adjacent tying",
         )
     story, told = RandomEmptySentences(noise, name="noise")(story)
+    count = ops.cast(told, "int32")
+    back = ops.sum(count, axis=1, keepdims=True) - ops.cumsum(count, axis=1)
+    kept = ops.logical_and(told, back < memories)
 
     def read(table: Any, ids: Any) -> Any:
         known = ops.not_equal(ids, 0)
@@ -177,14 +179,14 @@ def memn2n(
         memory = [sentences(table, str(k)) for k, table in enumerate(tables)]
         for k in range(hops):
             hop = MemoryHop(linear=linear, places=memories, name=f"hop_{k + 1}")
-            query, p = hop([query, memory[k], memory[k + 1]], mask=told)
+            query, p = hop([query, memory[k], memory[k + 1]], mask=kept)
             attention.append(p)
     else:
         query = read(_table(words, units, "words_question"), question)
         memory = [sentences(_table(words, units, f"words_{k}"), k) for k in ("input", "output")]
         hop = MemoryHop(transform=True, linear=linear, places=memories, name="hop")
         for _ in range(hops):
-            query, p = hop([query, *memory], mask=told)
+            query, p = hop([query, *memory], mask=kept)
             attention.append(p)
     if answers is None:
         scores = _answer(query, classes, use_bias=False)

@@ -227,16 +227,19 @@ def test_entity_network_has_the_papers_parameters():
     assert parameters(model) == 30 * 8 + 2 * 5 * 8 + 4 * 8 + 3 * 64 + 8 + 64 + 8 + 8 * 7
 
 
-def test_memn2n_answers_by_equations_1_to_4():
+@pytest.mark.parametrize("memories", [50, 2])
+def test_memn2n_answers_by_equations_1_to_4(memories):
     """Adjacent tying, position encoding off: the whole network in NumPy."""
     words, hops, fed = 20, 3, batch()
-    model = memn2n(words, 6, units=8, hops=hops, answers=range(1, 7), position_encoding=False)
+    sizes = {"units": 8, "hops": hops, "memories": memories}
+    model = memn2n(words, 6, answers=range(1, 7), position_encoding=False, **sizes)
     weights = {w.path: keras.ops.convert_to_numpy(w).astype("float64") for w in model.weights}
     tables = [weights[f"words_{k}/embeddings"] for k in range(hops + 1)]
     times = [weights[f"times_{k}/embeddings"] for k in range(hops + 1)]
     found = answers_of(model, fed)
     for b in range(3):
-        rows = [row[row > 0] for row in fed["story"][b] if row.any()]
+        told = [row[row > 0] for row in fed["story"][b] if row.any()]
+        rows = told[-memories:]  # it keeps no more
         u = tables[0][fed["question"][b][fed["question"][b] > 0]].sum(axis=0)
         for k in range(hops):
             m, c = (
@@ -244,9 +247,11 @@ def test_memn2n_answers_by_equations_1_to_4():
                           for i, r in enumerate(rows)])
                 for j in (k, k + 1)
             )  # fmt: skip
-            empty = 50 - len(rows)  # places of the memory, which match with 0
+            empty = memories - len(rows)  # places of the memory, which match with 0
             p = np.exp(m @ u) / (np.exp(m @ u).sum() + empty)
-            np.testing.assert_allclose(found["attention"][b, k, : len(rows)], p, atol=1e-5)
+            attention = found["attention"][b, k, : len(told)]
+            np.testing.assert_allclose(attention[-len(rows) :], p, atol=1e-5)
+            assert not attention[: -len(rows)].any()
             u = u + p @ c
         np.testing.assert_allclose(found["logits"][b], u @ tables[-1][1:7].T, atol=1e-5)
 
