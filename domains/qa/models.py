@@ -112,6 +112,7 @@ def memn2n(
     memories: int = 50,
     noise: float = 0.1,
     linear: bool = False,
+    rectified: bool = False,
 ) -> keras.Model:
     """End-to-end memory network: several looks of the question into the sentences.
 
@@ -132,6 +133,7 @@ def memn2n(
         noise: empty sentences for each sentence in training.
         linear: leave the softmax of the hops out. The weights are those of the network with
             softmax. (`start_epochs` of a recipe does it for the start of training alone.)
+        rectified: a ReLU on half of the query's features behind every hop.
 
     Returns:
         A model from `story` and `question` to `logits` and `attention`.
@@ -146,7 +148,8 @@ def memn2n(
 
     Source:
         Sukhbaatar, Szlam, Weston, Fergus, "End-to-end memory networks", NIPS 2015, sections 2 and
-        4.1. Answers of several words are classes of their own, as there. No deviation.
+        4.1; `rectified` is what section 5 does for language. Answers of several words are classes
+        of their own, as there. No deviation.
     """
     inputs, story, question, order = _inputs(words, classes, slots, "memn2n")
     if tying not in ("adjacent", "layerwise"):
@@ -172,6 +175,12 @@ def memn2n(
         times = TemporalEncoding(memories, embeddings_initializer=drawn, name=f"times_{number}")
         return times(read(table, story), mask=told)
 
+    def rectify(query: Any) -> Any:
+        if not rectified:
+            return query
+        half = units // 2
+        return ops.concatenate([ops.relu(query[:, :half]), query[:, half:]], axis=-1)
+
     attention = []
     if tying == "adjacent":
         tables = [_table(words, units, f"words_{k}") for k in range(hops + 1)]
@@ -180,6 +189,7 @@ def memn2n(
         for k in range(hops):
             hop = MemoryHop(linear=linear, places=memories, name=f"hop_{k + 1}")
             query, p = hop([query, memory[k], memory[k + 1]], mask=kept)
+            query = rectify(query)
             attention.append(p)
     else:
         query = read(_table(words, units, "words_question"), question)
@@ -187,6 +197,7 @@ def memn2n(
         hop = MemoryHop(transform=True, linear=linear, places=memories, name="hop")
         for _ in range(hops):
             query, p = hop([query, *memory], mask=kept)
+            query = rectify(query)
             attention.append(p)
     if answers is None:
         scores = _answer(query, classes, use_bias=False)

@@ -227,11 +227,11 @@ def test_entity_network_has_the_papers_parameters():
     assert parameters(model) == 30 * 8 + 2 * 5 * 8 + 4 * 8 + 3 * 64 + 8 + 64 + 8 + 8 * 7
 
 
-@pytest.mark.parametrize("memories", [50, 2])
-def test_memn2n_answers_by_equations_1_to_4(memories):
+@pytest.mark.parametrize(("memories", "rectified"), [(50, False), (2, False), (50, True)])
+def test_memn2n_answers_by_equations_1_to_4(memories, rectified):
     """Adjacent tying, position encoding off: the whole network in NumPy."""
     words, hops, fed = 20, 3, batch()
-    sizes = {"units": 8, "hops": hops, "memories": memories}
+    sizes = {"units": 8, "hops": hops, "memories": memories, "rectified": rectified}
     model = memn2n(words, 6, answers=range(1, 7), position_encoding=False, **sizes)
     weights = {w.path: keras.ops.convert_to_numpy(w).astype("float64") for w in model.weights}
     tables = [weights[f"words_{k}/embeddings"] for k in range(hops + 1)]
@@ -253,6 +253,8 @@ def test_memn2n_answers_by_equations_1_to_4(memories):
             np.testing.assert_allclose(attention[-len(rows) :], p, atol=1e-5)
             assert not attention[: -len(rows)].any()
             u = u + p @ c
+            if rectified:
+                u[:4] = np.maximum(u[:4], 0)
         np.testing.assert_allclose(found["logits"][b], u @ tables[-1][1:7].T, atol=1e-5)
 
 
