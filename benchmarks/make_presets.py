@@ -1,4 +1,6 @@
-"""Name and run the command of every shipped preset, as its config.json records it.
+"""Name and run the commands of every shipped preset, as its config.json records them.
+
+Several are joined by `&&`: the last one makes the preset, from what those before it made.
 
 Run from the root of the repository. Records name training files as `data/...`: `--data` says where
 that folder lies here. `--list` only names the commands.
@@ -18,20 +20,22 @@ RECORDED = "data/"
 
 
 def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
-    """Pairs of a preset and its command without the program's name."""
+    """Pairs of a preset and one of its commands, without the program's name, in their order."""
     found = []
     for config in sorted(ROOT.glob("domains/*/presets/*/config.json")):
         folder = config.parent
         if names and folder.name not in names:
             continue
-        words = shlex.split(json.loads(config.read_text())["command"])[1:]
-        words = [
-            f"{data}/{w.removeprefix(RECORDED)}" if w.startswith(RECORDED) else w for w in words
-        ]
-        for flag in ("--output", "-o"):
-            if flag in words:
-                words[words.index(flag) + 1] = str(folder.relative_to(ROOT))
-        found.append((f"{folder.parents[1].name}/{folder.name}", words))
+        recorded = json.loads(config.read_text())["command"].split(" && ")
+        for line in recorded:
+            words = [
+                f"{data}/{w.removeprefix(RECORDED)}" if w.startswith(RECORDED) else w
+                for w in shlex.split(line)[1:]
+            ]
+            for flag in ("--output", "-o"):
+                if flag in words and line is recorded[-1]:
+                    words[words.index(flag) + 1] = str(folder.relative_to(ROOT))
+            found.append((f"{folder.parents[1].name}/{folder.name}", words))
     return found
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepfield.toolkit.pipeline import Pipeline
 
 
 def card(config: Mapping[str, Any], text: str = "") -> str:
@@ -32,6 +36,12 @@ def card(config: Mapping[str, Any], text: str = "") -> str:
     if config.get("command"):
         lines += ["## Make it again", "", "```", str(config["command"]), "```", ""]
     return "\n".join(lines)
+
+
+def known_data(pipeline: Pipeline, source: str) -> dict[str, str]:
+    """Name and licence of a public data set, by the last part of its source."""
+    name, licence = pipeline.known_data.get(Path(source).name.removeprefix("tfds:"), ("", ""))
+    return {"data_name": name, "data_licence": licence}
 
 
 def _figures(config: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from deepfield.toolkit import scores
 from deepfield.toolkit.baselines import fit_baseline, verdict
 from deepfield.toolkit.bundle import Bundle, refuse_foreign, replace_file
 from deepfield.toolkit.calibration import cross_fit, ece
+from deepfield.toolkit.cards import known_data
 from deepfield.toolkit.data import Arrays, Encoded, batches_that_fit, collate
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
 from deepfield.toolkit.packing import (
@@ -35,6 +36,7 @@ from deepfield.toolkit.packing import (
 )
 from deepfield.toolkit.parts import Parts, Say, deal, stacked_targets
 from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.presets import preset_folder
 from deepfield.toolkit.recipe import Recipe, check_setting
 from deepfield.toolkit.splits import Split
 
@@ -124,21 +126,24 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
         pipeline, arguments.pop("settings", None) or {}, base.finetune_recipe, hyper
     )
     weights = {m: stored_weights(base, m) for m in base.members}
+    command = _after(base, arguments.pop("command", ""))
     run = _Fit(
         pipeline, recipe, hyper, arguments.pop("out", None), arguments.pop("seed", 0),
         arguments.pop("resume", False), arguments.pop("device", None),
         arguments.pop("say", lambda line: None), arguments.pop("progress", None),
-        arguments.pop("command", ""), arguments.pop("name", ""),
+        command, arguments.pop("name", ""),
         arguments.pop("checkpoint_minutes", 5.0), weights, base.name,
     )  # fmt: skip
     fitted = run.on(data, arguments.pop("split", None), arguments.pop("reader_options", None) or {})
     return pipeline, fitted
 
 
-def known_data(pipeline: Pipeline, source: str) -> dict[str, str]:
-    """Name and licence of a public data set, by the last part of its source."""
-    name, licence = pipeline.known_data.get(Path(source).name.removeprefix("tfds:"), ("", ""))
-    return {"data_name": name, "data_licence": licence}
+def _after(base: Pipeline, command: str) -> str:
+    """The commands that make a network again: those of its base first, unless that is a preset."""
+    if base.bundle is None or base.bundle.path == preset_folder(type(base), base.name):
+        return command
+    before = str(base.bundle.config.get("command") or "")
+    return f"{before} && {command}" if before and command else command
 
 
 def sort_settings(

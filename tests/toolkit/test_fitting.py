@@ -173,3 +173,14 @@ def test_a_network_of_unnamed_layers_comes_back_from_its_bundle(tmp_path):
         np.testing.assert_array_equal(value, weights_of(pipeline.model)[path])
     tuned, _ = loaded.finetune("toy", settings={"epochs": 1})
     assert set(weights_of(tuned.model)) == set(weights_of(pipeline.model))
+
+
+def test_a_fine_tuned_network_knows_the_commands_of_its_base_too(tmp_path):
+    toys.Pictures().fit(
+        "toy", out=tmp_path / "m", settings={"epochs": 1}, seed=1, command="train -o m"
+    )
+    base = toys.Pictures.load(tmp_path / "m")
+    settings = {"epochs": 1}
+    _, fitted = base.finetune("toy", out=tmp_path / "n", settings=settings, command="tune --from m")
+    assert fitted.bundle.config["command"] == "train -o m && tune --from m"
+    assert fitted.bundle.config["finetuned_from"] == "m"
