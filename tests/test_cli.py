@@ -285,7 +285,8 @@ def test_prediction_takes_constant_memory(tiny, tmp_path):
 @pytest.mark.slow
 def test_an_interrupted_training_is_130_and_resumes(tmp_path):
     out = tmp_path / "m"
-    arguments = ("image", "train", "digits", "-o", str(out), "--epochs", "6", "--set", "filters=4")
+    # long enough that a busy machine does not finish before it hears the signal
+    arguments = ("image", "train", "digits", "-o", str(out), "--epochs", "40", "--set", "filters=4")
     process = start(*arguments)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("m.part/*/checkpoint.safetensors")):
