@@ -184,3 +184,11 @@ def test_a_fine_tuned_network_knows_the_commands_of_its_base_too(tmp_path):
     _, fitted = base.finetune("toy", out=tmp_path / "n", settings=settings, command="tune --from m")
     assert fitted.bundle.config["command"] == "train -o m && tune --from m"
     assert fitted.bundle.config["finetuned_from"] == "m"
+
+
+def test_a_network_tuned_from_a_preset_does_without_the_commands_of_the_preset():
+    from deepfield.domains.image import ImagePipeline
+
+    base = ImagePipeline.from_preset("small_cnn_digits")
+    assert base.bundle.config["command"]
+    assert fitting._after(base, "tune --from small_cnn_digits") == "tune --from small_cnn_digits"
