@@ -50,7 +50,7 @@ def connections(layer: keras.layers.Layer, input_shape: tuple) -> int | None:
 
     Args:
         layer: a built layer.
-        input_shape: with the batch axis first.
+        input_shape: with the batch axis first; of a layer with several inputs a list of them.
 
     Returns:
         The number; 0 for a layer without weights that is no pooling; `None` where the count is
@@ -160,9 +160,11 @@ def _calls(model: keras.Model, layer: keras.layers.Layer) -> list[tuple[Any, Any
     for node in layer._inbound_nodes:
         if id(node) not in mine:
             continue
-        inputs = [tensor.shape for tensor in node.input_tensors]
         outputs = [list(tensor.shape[1:]) for tensor in node.outputs]
-        if not inputs:  # the input layer
-            inputs = [node.outputs[0].shape]
-        calls.append((inputs[0], outputs[0] if len(outputs) == 1 else outputs))
+        given = node.arguments.args
+        if isinstance(given[0] if given else None, list | tuple):  # masks are no inputs
+            inputs = [tuple(tensor.shape) for tensor in given[0]]
+        else:  # the input layer has none
+            inputs = (*node.input_tensors, node.outputs[0])[0].shape
+        calls.append((inputs, outputs[0] if len(outputs) == 1 else outputs))
     return calls

@@ -15,7 +15,7 @@ from deepfield.domains.qa.world import simulate
 from deepfield.toolkit.data import collate
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.export import to_onnx
-from deepfield.toolkit.structure import parameters
+from deepfield.toolkit.structure import layer_table, parameters
 
 RANDOM = np.random.default_rng(0)
 LOOKING = ("memn2n", "mention_network", "query_reduction")
@@ -427,3 +427,9 @@ def test_wrong_tying_is_named():
 
 def test_the_examples_run():
     assert doctest.testmod(models).failed == 0
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_every_architecture_can_be_described(architecture):
+    table = layer_table(ARCHITECTURES[architecture](20, 6))
+    assert table["total"]["parameters"] > 0 and len(table["layers"]) > 2
