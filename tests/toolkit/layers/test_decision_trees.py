@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from deepfield.toolkit.layers import DecisionTrees
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(20, 5)).astype("float32")
+
+
+def grown(leaves):
+    """A tree of any shape: some leaf, again and again, becomes a node."""
+    feature, threshold, left, value = [0], [0.0], [-1], [RANDOM.normal()]
+    for _ in range(leaves - 1):
+        at = RANDOM.choice(np.flatnonzero(np.array(left) < 0))
+        feature[at], threshold[at], left[at] = RANDOM.integers(5), RANDOM.normal(), len(left)
+        for own, new in ((feature, 0), (threshold, 0.0), (left, -1), (value, RANDOM.normal())):
+            own += [new, RANDOM.normal() if own is value else new]
+    return feature, threshold, left, value
+
+
+def walked(x, trees, start):
+    """One sample, one tree, one node at a time."""
+    sums = np.full(len(x), start)
+    for row, sample in enumerate(x):
+        for feature, threshold, left, value in trees:
+            node = 0
+            while left[node] >= 0:
+                node = left[node] + (sample[feature[node]] > threshold[node])
+            sums[row] += value[node]
+    return sums[:, None]
+
+
+def test_every_tree_is_walked_down():
+    trees = [grown(leaves) for leaves in (1, 2, 7, 16)]
+    layer = DecisionTrees(trees=5, nodes=31, depth=15)
+    layer.build((None, 5))
+    layer.set_trees(trees, start=0.5)
+    np.testing.assert_allclose(layer(X), walked(X, trees, 0.5), rtol=1e-5)
+    twin = DecisionTrees.from_config(layer.get_config())
+    twin.build((None, 5))
+    twin.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(twin(X), layer(X))
+    assert not layer.trainable_weights
+
+
+def test_what_is_not_a_number_goes_left():
+    layer = DecisionTrees(1, 3, 1)
+    layer.build((None, 1))
+    layer.set_trees([([0, 0, 0], [0.0, 0, 0], [1, -1, -1], [0, -1.0, 1.0])])
+    np.testing.assert_array_equal(layer(np.array([[np.nan], [1.0]], "float32")), [[-1], [1]])
+
+
+@pytest.mark.parametrize("wrong", ["trees", "nodes", "depth"])
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"{wrong} must be a positive integer, got 0"):
+        DecisionTrees(**{"trees": 2, "nodes": 3, "depth": 1, wrong: 0})
+
+
+def test_more_than_there_is_room_for_is_refused():
+    layer = DecisionTrees(1, 3, 2)
+    layer.build((None, 5))
+    with pytest.raises(ValueError, match="1 trees of up to 5 nodes, there is room for 1 of 3"):
+        layer.set_trees([grown(3)])

@@ -1,0 +1,98 @@
+"""How near vectors are to those of reference samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from deepfield.toolkit.layers._arguments import integer
+
+_MOST = 127.0  # steps from 0 that a byte holds
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class GaussianKernel(keras.layers.Layer):
+    r"""Gaussian kernel between vectors and those of reference samples.
+
+    $$ k(x, r) = \exp\left(-\frac{\lVert x - r \rVert^2}{w}\right) $$
+
+    Positive definite for any width w > 0. What is compared is rounded to multiples of `step` first,
+    at most 127 of them, so that a reference takes a byte a feature: still a kernel, of rounded
+    vectors. References and width are weights that no training moves: set them with
+    `set_references`.
+
+    Args:
+        references: how many.
+        step: of the rounding.
+        **kwargs: what every Keras layer takes.
+
+    Call arguments:
+        inputs: (batch, features), floating point and finite.
+
+    Returns:
+        Similarities (batch, references) within 0 and 1, the compute dtype; computed in single
+        precision.
+
+    Raises:
+        ValueError: `references` is no positive integer; the input has not two axes.
+
+    Example:
+        >>> import numpy as np
+        >>> from deepfield.toolkit.layers import GaussianKernel
+        >>> layer = GaussianKernel(1)
+        >>> layer.build((None, 2))
+        >>> layer.set_references(np.array([[0.0, 0.0]], "float32"), width=2.0)
+        >>> layer(np.array([[1.0, 1.0]], "float32")).numpy().round(4).tolist()
+        [[0.3679]]
+
+    Source:
+        Schölkopf & Smola, "Learning with kernels", MIT Press 2002, eq. (2.68), with
+        w = 2 sigma². Deviation: the rounding.
+    """
+
+    def __init__(self, references: int, step: float = 0.04, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not step > 0:
+            raise ValueError(f"GaussianKernel: step must be more than 0, got {step}")
+        self.step = float(step)
+        self.references = integer("GaussianKernel", "references", references)
+        self.input_spec = keras.layers.InputSpec(ndim=2)
+
+    def build(self, input_shape) -> None:
+        """Create references of zeros and a width of 1."""
+        self.vectors = self.add_weight(
+            name="vectors",
+            shape=(self.references, input_shape[-1]),
+            dtype="int8",
+            initializer="zeros",
+            trainable=False,
+        )
+        self.width = self.add_weight(name="width", shape=(), initializer="ones", trainable=False)
+
+    def set_references(self, vectors: Any, width: float) -> None:
+        """Compare with these (references, features) from now on."""
+        if not width > 0:
+            raise ValueError(f"GaussianKernel: a width of {width}, expected more than 0")
+        steps = np.round(np.asarray(vectors, np.float32) / np.float32(self.step))
+        self.vectors.assign(np.clip(steps, -_MOST, _MOST).astype(np.int8))
+        self.width.assign(width)
+
+    def call(self, inputs):
+        """Squared distances from one matrix product."""
+        x = ops.clip(ops.round(ops.cast(inputs, "float32") / self.step), -_MOST, _MOST)
+        known = ops.cast(self.vectors, "float32")
+        own, theirs = ops.sum(x * x, axis=1, keepdims=True), ops.sum(known * known, axis=1)
+        apart = ops.maximum(own + theirs - 2.0 * ops.matmul(x, ops.transpose(known)), 0.0)
+        apart = self.step**2 * apart / ops.cast(self.width, "float32")
+        return ops.cast(ops.exp(-apart), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, references)."""
+        return (input_shape[0], self.references)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "references": self.references, "step": self.step}
