@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,14 +33,14 @@ class Baseline:
 
     Args:
         kind: a name in `KINDS`.
-        task: `"classification"`, `"regression"` or `"multilabel"`.
+        task: `"classification"`, `"regression"` or `"multilabel"`, or one of the last two a column.
         columns: classes, or tasks; 0 where a single task came without its axis.
         models: one a task (one in all for classification).
         rows: how many samples it was fitted on.
     """
 
     kind: str
-    task: str
+    task: str | Sequence[str]
     columns: int
     models: list[_Fitted] = field(repr=False)
     rows: int
@@ -55,10 +55,10 @@ class Baseline:
         x = _clean(features)
         if self.task == "classification":
             return self.models[0].probabilities(x, self.columns)
-        if self.task == "regression":
-            answers = [model.values(x) for model in self.models]
-        else:
-            answers = [model.probabilities(x, 2)[:, 1] for model in self.models]
+        answers = [
+            model.values(x) if task == "regression" else model.probabilities(x, 2)[:, 1]
+            for task, model in zip(_each(self.task, len(self.models)), self.models, strict=True)
+        ]
         return np.stack(answers, axis=1) if self.columns else answers[0]
 
 
@@ -67,7 +67,7 @@ def fit_baseline(
     features: np.ndarray,
     targets: np.ndarray,
     *,
-    task: str = "classification",
+    task: str | Sequence[str] = "classification",
     classes: int | None = None,
     seed: int = 0,
     most_rows: int = 5000,
@@ -83,7 +83,8 @@ def fit_baseline(
         kind: a name in `KINDS`.
         features: float (n, d); infinities and NaN count as 0.
         targets: class indices (n,); values or 0/1 (n,) or (n, tasks). NaN is a missing label.
-        task: `"classification"`, `"regression"` or `"multilabel"` (yes or no, a column a task).
+        task: `"classification"`, `"regression"` or `"multilabel"` (yes or no, a column a task); or
+            a sequence of the last two, one a column.
         classes: how many there are, if more than the targets show.
         seed: of the draw and of the model.
         most_rows: samples used at most, for every task.
@@ -100,23 +101,30 @@ def fit_baseline(
     """
     if kind not in KINDS:
         raise UsageError(f"no baseline named {kind!r}", f"there are {', '.join(KINDS)}")
-    if task not in TASKS:
-        raise UsageError(f"no task named {task!r}", f"there are {', '.join(TASKS)}")
+    for one in [task] if isinstance(task, str) else task:
+        if one not in TASKS:
+            raise UsageError(f"no task named {one!r}", f"there are {', '.join(TASKS)}")
     x = np.asarray(features)
     y = np.asarray(targets, dtype=float)
     if not np.isfinite(y).any():
         raise UsageError("no sample has a label", "the baseline needs some, as the network does")
     models, used = [], 0
-    for column in y.T if y.ndim == 2 else [y]:
+    told = list(y.T) if y.ndim == 2 else [y]
+    for column, own in zip(told, _each(task, len(told)), strict=True):
         labelled = np.flatnonzero(np.isfinite(column))
-        rows = labelled[_draw(column[labelled], most_rows, task, seed)]
-        models.append(_fit(kind, _clean(x[rows]), column[rows], task, seed))
+        rows = labelled[_draw(column[labelled], most_rows, own, seed)]
+        models.append(_fit(kind, _clean(x[rows]), column[rows], own, seed))
         used = max(used, len(rows))
     if task == "classification":
         columns = max(classes or 0, int(np.nanmax(y)) + 1)
     else:
         columns = y.shape[1] if y.ndim == 2 else 0
     return Baseline(kind, task, columns, models, used)
+
+
+def _each(task: str | Sequence[str], count: int) -> Sequence[str]:
+    """The task of every column."""
+    return [task] * count if isinstance(task, str) else task
 
 
 def verdict(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from deepfield.toolkit.data import Arrays, collate, size_of
+from deepfield.toolkit.data import Arrays, collate, sizes_of
 
 #: Axes up to this length are padded to one length, where there are to be few shapes.
 _SHORT = 16
@@ -45,7 +45,8 @@ class Batches(keras.utils.PyDataset):
             two. What it draws depends on seed, epoch and batch alone.
         few_shapes: pad to few different shapes, as a compiled step wants: axes that are never
             longer than 16 to the longest of all items, others to the next power of two or three
-            quarters of one; and fill up the last batch of a training epoch with its first items.
+            quarters of one (axes that never vary stay as they are); and fill up the last batch of
+            a training epoch with its first items.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Batches(keras.utils.PyDataset):
         self.count = len(inputs)
         shapes = {tuple((n, a.shape) for n, a in item.items()) for item in inputs}
         self.ragged = len(shapes) > 1
-        self.sizes = [size_of(item) for item in inputs] if self.ragged else None
+        self.sizes = sizes_of(inputs) if self.ragged else None
         self.items: Any = list(inputs) if self.ragged else collate(list(inputs), {})
         self.targets: Any = None
         if targets is not None:
@@ -194,8 +195,8 @@ def _axes(items: Sequence[Arrays]) -> dict[str, list[tuple[int, int]]]:
 def _filled(array: np.ndarray, axes: list[tuple[int, int]], padding: float) -> np.ndarray:
     """An array padded to one of few shapes."""
     sizes = [
-        most if most <= _SHORT else _rounded(size)
-        for size, (_, most) in zip(array.shape[1:], axes, strict=True)
+        most if most <= _SHORT or least == most else _rounded(size)
+        for size, (least, most) in zip(array.shape[1:], axes, strict=True)
     ]
     missing = [(0, 0), *((0, n - size) for n, size in zip(sizes, array.shape[1:], strict=True))]
     return np.pad(array, missing, constant_values=padding)

@@ -25,6 +25,7 @@ from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
+TABLES = "tables.safetensors"
 _DIGEST_KEY = "sha256"
 _NO_DIGEST = "0" * 64
 _CONFIG_LIMIT = 64 << 20  # bytes; a larger config is no config of ours
@@ -306,9 +307,15 @@ def replace_file(path: Path, content: bytes) -> None:
 def to_half(array: np.ndarray) -> np.ndarray:
     """Half precision where the values fit, otherwise the array itself.
 
-    Integers stay, and so does an array with a value beyond half precision's range (65,504).
+    An array with a value beyond half precision's range (65,504) stays. Whole numbers get the
+    smallest type that holds them all.
     """
     array = np.asarray(array)
+    if array.dtype == np.int32:
+        for smaller in (np.uint8, np.int8, np.uint16, np.int16):
+            if np.array_equal(array.astype(smaller), array):
+                return array.astype(smaller)
+        return array
     if array.dtype != np.float32 or (array.size and np.abs(array).max() > 65_504):
         return array
     return array.astype(np.float16)

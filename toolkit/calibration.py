@@ -32,6 +32,7 @@ _LARGEST = 1e6
 class _Configured:
     # A dataclass of numbers, lists and None is its own JSON.
     kind: ClassVar[str]
+    always: ClassVar[bool] = False  # kept also where it does not improve the likelihood
 
     def config(self) -> dict[str, Any]:
         """Everything needed to make it again, JSON-able: the kind and the fitted numbers."""
@@ -221,6 +222,7 @@ class Conformal(_Configured):
     """
 
     kind: ClassVar[str] = "conformal"
+    always: ClassVar[bool] = True
     coverage: float = 0.9
     widths: Sequence[float | None] = (None,)
     floors: Sequence[float] = (0.0,)
@@ -288,7 +290,7 @@ def from_config(config: dict[str, Any]) -> Any:
 
 
 def cross_fit(
-    kind: str,
+    calibrator: Any,
     outputs: np.ndarray,
     targets: np.ndarray,
     folds: int = 5,
@@ -299,7 +301,7 @@ def cross_fit(
     """Calibrated outputs of which each was made without its own target: what `ece` may judge.
 
     Args:
-        kind: a name in `KINDS`.
+        calibrator: whose `fit` and `apply` are used: a class, or one made with its settings.
         outputs: with samples along the first axis.
         targets: with samples along the first axis.
         folds: parts; as many as there are samples (or groups) if those are fewer. A fold whose
@@ -313,12 +315,11 @@ def cross_fit(
     """
     outputs, targets = np.asarray(outputs), np.asarray(targets)
     part = _deal(targets, folds, seed, groups)
-    cls = KINDS[kind]
     whole: list[np.ndarray] = []
     paired = False
     for fold in np.unique(part):
         inside = part == fold
-        made = cls.fit(outputs[~inside], targets[~inside], **options).apply(outputs[inside])
+        made = calibrator.fit(outputs[~inside], targets[~inside], **options).apply(outputs[inside])
         paired = isinstance(made, tuple)
         pieces = made if paired else (made,)
         if not whole:
@@ -326,7 +327,7 @@ def cross_fit(
         for place, piece in zip(whole, pieces, strict=True):
             place[inside] = piece
     if not whole:
-        return cls.fit(outputs, targets, **options).apply(outputs)
+        return calibrator.fit(outputs, targets, **options).apply(outputs)
     return tuple(whole) if paired else whole[0]
 
 

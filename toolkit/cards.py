@@ -48,6 +48,8 @@ def _figures(config: Mapping[str, Any]) -> list[str]:
     rows: dict[str, Mapping[str, Any]] = {
         f"network, {part}": figures for part, figures in (config.get("metrics") or {}).items()
     }
+    for name, parts in (config.get("alone") or {}).items():
+        rows |= {f"{name} alone, {part}": figures for part, figures in parts.items()}
     baseline = config.get("baseline") or {}
     for part, figures in baseline.items():
         if isinstance(figures, Mapping):

@@ -81,7 +81,7 @@ def _plain(value: Any) -> Any:
 def command_line(cls: type[Pipeline], verb: str, argument: str, flags: Flags, **extra: Any) -> str:
     """The command that would do this again, for the record."""
     parts = ["deepfield", cls.domain, verb, argument]
-    quiet = {"quiet", "verbose", "debug", "resume", "json", "config", "device"}
+    quiet = {"quiet", "verbose", "debug", "resume", "json", "config", "device", "save_split"}
     for name, value in flags.items():
         if name in quiet or value in (None, False, ()):
             continue
@@ -202,6 +202,11 @@ def _finish(cls: type[Pipeline], data: str, flags: Flags) -> int:
 
 
 def _trained(fitted: Any, flags: Flags, console: Console) -> int:
+    if flags.get("save_split"):
+        writer = RowWriter(flags.save_split, format_of(flags.save_split, None))
+        rows = fitted.parts.rows()
+        writer.write(rows, len(rows))
+        writer.finish()
     if flags.json:
         emit(
             {
@@ -300,6 +305,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     form = format_of(output, "jsonl" if flags.json else flags.format)
     _known(cls, "predict", flags, *data)
     pipeline = load(_model(cls, flags.model), cls.domain, flags.device or "cpu")
+    pipeline.settings.update(options_of(cls, "predict", flags, reader=False))
     reader_options = options_of(cls, "predict", flags, reader=True)
     samples = (s for source in data for s in pipeline.read(source, **reader_options))
     first = next(samples, None)
@@ -364,10 +370,12 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
     """Show why the network says so: lines or JSON, and a PNG or HTML file."""
     output = flags.output or cls.explanation_file
     suffix = Path(output or "").suffix.lower()
-    if output and suffix not in (".png", ".html"):
-        raise UsageError(f"cannot explain into {output!r}", "end the name in .png or .html")
+    if output and suffix not in cls.explanation_forms:
+        forms = " or ".join(cls.explanation_forms)
+        raise UsageError(f"cannot explain into {output!r}", f"end the name in {forms}")
     _known(cls, "explain", flags, sample)
     pipeline = load(_model(cls, flags.model), cls.domain)
+    pipeline.settings.update(options_of(cls, "explain", flags, reader=False))
     console_module.silence_tensorflow()
     options = options_of(cls, "explain", flags, reader=True)
     one = next(iter(pipeline.read(sample, **options)), None)
@@ -379,8 +387,12 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
         raise DeepfieldError(f"{one.id}: {error.reason}", "name another sample") from None
     if output:
         console_module.keep_out_of_home()
-        page = suffix == ".html"
-        write_whole(output, explanation.report().html().encode() if page else explanation.png())
+        made = {
+            ".html": lambda: explanation.report().html().encode(),
+            ".png": lambda: explanation.png(),
+            ".svg": lambda: explanation.svg(),
+        }
+        write_whole(output, made[suffix]())
     if flags.json:
         emit(explanation.facts())
     else:

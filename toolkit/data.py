@@ -52,6 +52,7 @@ class Sample:
         target: its label or labels, or None where unknown.
         group: samples of one group never straddle two parts of a split.
         part: `"train"`, `"valid"` or `"test"` where the source itself says so.
+        time: when it was measured: a number, or a date as ISO writes it.
         row: the columns it came with; answers are added to them.
         fault: why the reader could make nothing of it; such a sample is only reported.
     """
@@ -61,6 +62,7 @@ class Sample:
     target: Any = None
     group: str | None = None
     part: str | None = None
+    time: float | str | None = None
     row: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
 
@@ -404,6 +406,16 @@ def size_of(arrays: Arrays) -> int:
     return max((np.asarray(a).size for a in arrays.values()), default=0)
 
 
+def sizes_of(items: Sequence[Arrays]) -> list[int]:
+    """How long each item is, among arrays whose shapes differ: others need no padding."""
+    shapes: dict[str, set[tuple[int, ...]]] = {}
+    for item in items:
+        for name, array in item.items():
+            shapes.setdefault(name, set()).add(np.shape(array))
+    differ = {name for name, own in shapes.items() if len(own) > 1}
+    return [size_of({n: array for n, array in item.items() if n in differ}) for item in items]
+
+
 def batches_by_length(
     sizes: Sequence[int], batch_size: int, longest: float = 1.25
 ) -> list[list[int]]:
@@ -437,7 +449,7 @@ def batches_that_fit(items: Sequence[Arrays], batch_size: int) -> list[list[int]
         Lists of indices, every index once.
     """
     found: list[list[int]] = []
-    waiting = batches_by_length([size_of(item) for item in items], batch_size)
+    waiting = batches_by_length(sizes_of(items), batch_size)
     while waiting:
         batch = waiting.pop()
         pieces = -(-_padded_bytes([items[i] for i in batch]) // _BATCH_BYTES)

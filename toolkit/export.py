@@ -51,7 +51,8 @@ def to_onnx(model: Any) -> bytes:
     onnx_graph.recurrences(graph)
     onnx_graph.layer_normalizations(graph)
     onnx_graph.without_last_axis_of_one(graph)
-    onnx_graph.halve(graph)
+    onnx_graph.shrink(graph)
+    onnx_graph.shorten_names(graph)
     return graph.SerializeToString()
 
 

@@ -12,19 +12,17 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit import scores
-from deepfield.toolkit.baselines import fit_baseline, verdict
-from deepfield.toolkit.bundle import Bundle, refuse_foreign, replace_file
-from deepfield.toolkit.calibration import cross_fit, ece
+from deepfield.toolkit.bundle import refuse_foreign, replace_file
 from deepfield.toolkit.cards import known_data
-from deepfield.toolkit.data import Arrays, Encoded, batches_that_fit, collate
+from deepfield.toolkit.data import Arrays, Encoded
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
+from deepfield.toolkit.measuring import Fitted, measure
 from deepfield.toolkit.packing import (
     build_models,
     golden_items,
@@ -39,22 +37,6 @@ from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_folder
 from deepfield.toolkit.recipe import Recipe, check_setting
 from deepfield.toolkit.splits import Split
-
-#: Labelled validation samples below which nothing is calibrated but intervals.
-LEAST_TO_CALIBRATE = 30
-_BASELINE_FEATURES = 20_000  # a shallow model on more numbers than this takes longer than the net
-
-
-@dataclass
-class Fitted:
-    """What training measured."""
-
-    metrics: dict[str, Any] = field(default_factory=dict)
-    baseline: dict[str, Any] = field(default_factory=dict)
-    verdict: str = ""
-    history: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-    bundle: Bundle | None = None
 
 
 def fit(
@@ -210,7 +192,7 @@ class _Fit:
         dealt = split if isinstance(split, Split) else Split.parse(split, self.seed)
         parts = deal(self.pipeline, data, dealt, reader_options, self.say)
         self._open_folder(parts)
-        fitted = Fitted()
+        fitted = Fitted(parts=parts)
         networks = self._train(parts, fitted)
         if self.share.machines > 1:
             fitted.seconds = round(time.monotonic() - began, 1)
@@ -226,7 +208,7 @@ class _Fit:
             facts = {
                 "command": self.command, "seed": self.seed, "recipe": asdict(self.recipe),
                 "finetuned_from": self.base_name, "data": parts.facts(dealt),
-                "metrics": fitted.metrics, "baseline": fitted.baseline,
+                "metrics": fitted.metrics, "alone": fitted.alone, "baseline": fitted.baseline,
                 "verdict": fitted.verdict, **known_data(self.pipeline, parts.source),
                 "training_seconds": fitted.seconds,
                 "training_machine": machine(),
@@ -282,9 +264,13 @@ class _Fit:
         finished: dict[str, Any] = {}
         first = self._built(0)
         for index, name in enumerate(first):
-            model = first[name] if index == 0 else self._built(index)[name]
-            for stage, (recipe, frozen, easier) in enumerate(self._stages(name, model)):
-                self._freeze(model, frozen)
+            whole = first[name] if index == 0 else self._built(index)[name]
+            model = self.pipeline.learner(whole)
+            fixed = {layer.name for layer in model.layers if not layer.trainable}
+            stages = self._stages(name, model)  # takes over weights, which may be what settles
+            self.pipeline.settle(whole, train)
+            for stage, (recipe, frozen, easier) in enumerate(stages):
+                self._freeze(model, frozen | fixed)
                 if self.recipe.start_epochs:
                     self.pipeline.ease(model, easier)
                 run = training.Run(
@@ -310,7 +296,7 @@ class _Fit:
                 figures = training.watched(self.pipeline.task, model)
                 rows = training.fit(model, feed, check, recipe, losses, run, figures)
                 fitted.history += [{"network": name, "stage": stage, **row} for row in rows]
-            finished[name] = model
+            finished[name] = whole
         return finished
 
     def _in_single_precision(self, finished: Mapping[str, Any]) -> dict[str, Any]:
@@ -394,106 +380,3 @@ def feed_of(
         batch_size, seed, {**pipeline.task.padding, **pipeline.padding}, weights, share(model),
         len(targets) > 1, vary, few_shapes,
     )  # fmt: skip
-
-
-def outputs_of(pipeline: Pipeline, items: Sequence[Encoded], batch_size: int = 256) -> Arrays:
-    """The network's outputs for encoded items, stacked (padded where ragged) in their order."""
-    arrays = [e.arrays or {} for e in items]
-    rows: list[Arrays] = [{} for _ in items]
-    for batch in batches_that_fit(arrays, batch_size):
-        outputs = pipeline.forward(collate([arrays[i] for i in batch], pipeline.padding))
-        for at, index in enumerate(batch):
-            rows[index] = {name: values[at] for name, values in outputs.items()}
-    return collate(rows, pipeline.task.padding) if rows else {}
-
-
-def calibrated_if_better(
-    task: Any, outputs: np.ndarray, targets: np.ndarray, seed: int
-) -> tuple[Any, str]:
-    """The task's calibrator fitted to the validation part, or None and why not.
-
-    On little data a fitted calibrator is often worse than none. It is kept only if it lowers the
-    negative log-likelihood of samples that it was not fitted to. Intervals are always kept: there
-    is no answer without them, and they widen by themselves where the data are few.
-    """
-    kind = task.calibrator.kind
-    if kind == "conformal":
-        return task.calibrator.fit(outputs, targets), ""
-    there = np.isfinite(np.asarray(targets, dtype=float))
-    known = int(there.any(axis=tuple(range(1, there.ndim))).sum())
-    if known < LEAST_TO_CALIBRATE:
-        return None, f"{known} validation samples, {LEAST_TO_CALIBRATE} are needed"
-    before = scores.log_loss(targets, task.predictions({task.output: outputs}, None))
-    after = scores.log_loss(targets, cross_fit(kind, outputs, targets, seed=seed))
-    if after < before:
-        return task.calibrator.fit(outputs, targets), ""
-    return None, f"log loss {before:.4g} without, {after:.4g} with {kind} (cross-fitted)"
-
-
-def measure(
-    pipeline: Pipeline, parts: Parts, fitted: Fitted, seed: int, say: Say = lambda line: None
-) -> None:
-    """Calibrate on the validation part and report on what calibration did not see."""
-    task = pipeline.task
-    held = {part: parts.of(part) for part in ("valid", "test") if len(parts.parts[part])}
-    outputs = {part: outputs_of(pipeline, items) for part, items in held.items()}
-    targets = {part: stacked_targets(items, task.output) for part, items in held.items()}
-    if "valid" in held:
-        own = outputs["valid"][task.output]
-        if task.calibrator is not None:
-            pipeline.calibrator, doubt = calibrated_if_better(task, own, targets["valid"], seed)
-            if doubt:
-                say(f"not calibrated: {doubt}")
-        pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
-    for part in held:
-        before = task.predictions(outputs[part], None)
-        after = task.predictions(outputs[part], pipeline.calibrator)
-        if part == "valid" and pipeline.calibrator is not None:  # never on what it was fitted to
-            folded = cross_fit(
-                task.calibrator.kind, outputs[part][task.output], targets[part], seed=seed
-            )
-            after = folded
-            if isinstance(folded, tuple):  # the ends of intervals, around the values
-                after = np.stack(
-                    [before[..., 0], *(f.reshape(before.shape[:-1]) for f in folded)], -1
-                )
-        figures = task.figures(targets[part], after)
-        if "ece" in figures:
-            figures["ece_uncalibrated"] = scores.or_none(ece(before, targets[part]))
-        fitted.metrics[part] = {"n": len(held[part]), **figures}
-        say(f"{part}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items() if v is not None))
-    _compare(pipeline, parts, held, targets, fitted, seed, say)
-
-
-def _compare(
-    pipeline: Pipeline, parts: Parts, held: Mapping[str, list[Encoded]],
-    targets: Mapping[str, np.ndarray], fitted: Fitted, seed: int, say: Say,
-) -> None:  # fmt: skip
-    """The shallow model beside the net, on the same parts."""
-    part = "test" if "test" in held else "valid"
-    if part not in held or not pipeline.baseline:
-        return
-    train = parts.of("train")
-    first = pipeline.baseline_features(train[0].arrays or {})
-    if first.size > _BASELINE_FEATURES:
-        return
-    began = time.monotonic()
-    features = np.stack([pipeline.baseline_features(e.arrays or {}) for e in train])
-    kind = "regression" if "rmse" in pipeline.task.metrics else "classification"
-    shallow = fit_baseline(
-        pipeline.baseline, features, stacked_targets(train, pipeline.task.output),
-        task=kind, seed=seed,
-    )  # fmt: skip
-    fitted.baseline = {"kind": pipeline.baseline}
-    for name, items in held.items():
-        asked = np.stack([pipeline.baseline_features(e.arrays or {}) for e in items])
-        predictions = shallow.predict(asked)
-        names = [m for m in pipeline.task.metrics if not m.startswith("coverage")]
-        figures = pipeline.task.figures(targets[name], predictions, names)
-        fitted.baseline[name] = {"n": len(items), **figures}
-    fitted.baseline["seconds"] = round(time.monotonic() - began, 1)
-    metric = pipeline.task.metrics[0]
-    shallow_figures = {"kind": pipeline.baseline, **fitted.baseline[part]}
-    higher = metric not in ("rmse", "mae")
-    fitted.verdict = verdict(fitted.metrics[part], shallow_figures, metric, higher)
-    say(fitted.verdict)

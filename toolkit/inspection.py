@@ -70,7 +70,7 @@ def inspect(
         for e in fine
     )
     result["shapes"] = dict(shapes.most_common(_EXAMPLES))
-    prints = [fingerprint(e.arrays or {}) for e in fine]
+    prints = [fingerprint(pipeline.identity(e.arrays or {})) for e in fine]
     same = exact_duplicates(prints)
     hashes = [pipeline.near_hash(e.arrays or {}) for e in fine]
     near: list[Any] = []
@@ -83,7 +83,7 @@ def inspect(
     contradicting = [g for g in same if len({str(fine[i].sample.target) for i in g}) > 1]
     result["contradicting_labels"] = _pairs(contradicting, name)
     if labelled and fine:
-        dealt = Split.parse(split, seed).deal([e.sample for e in fine])
+        dealt = Split.parse(split, seed).deal([e.sample for e in fine], pipeline.splits)
         result["parts"] = {part: len(dealt[part]) for part in PARTS}
         result["leakage"] = {
             "exact": _pairs(across_parts(same, dealt), name),

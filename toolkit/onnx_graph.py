@@ -185,21 +185,51 @@ def without_last_axis_of_one(graph: Any) -> None:
         graph.graph.initializer.append(numpy_helper.from_array(np.array([-1]), "last_axis"))
 
 
-def halve(graph: Any) -> None:
-    """Store weights that half precision holds exactly in it, behind a `Cast`."""
+def shrink(graph: Any) -> None:
+    """Store weights in the smallest type that holds them exactly, behind a `Cast`."""
     from onnx import TensorProto, helper, numpy_helper
 
+    smaller = {
+        TensorProto.FLOAT: (np.uint8, np.int8, np.float16),
+        TensorProto.INT32: (np.uint8, np.int16),
+    }
     casts = []
     for tensor in graph.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
-            continue
         full = numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            half = full.astype(np.float16)
-        if full.size < 16 or not np.array_equal(half.astype(np.float32), full):
+        if tensor.data_type not in smaller or full.size < 16:
             continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}/half"))
-        casts.append(helper.make_node("Cast", [f"{name}/half"], [name], to=TensorProto.FLOAT))
+        for dtype in smaller[tensor.data_type]:
+            with np.errstate(over="ignore", invalid="ignore"):
+                small = full.astype(dtype)
+            if np.array_equal(small.astype(full.dtype), full):
+                name, kind = tensor.name, tensor.data_type
+                tensor.CopyFrom(numpy_helper.from_array(small, f"{name}/{small.dtype}"))
+                casts.append(helper.make_node("Cast", [tensor.name], [name], to=kind))
+                break
     for node in reversed(casts):
         graph.graph.node.insert(0, node)
+
+
+def shorten_names(graph: Any) -> None:
+    """Call what only this graph knows by a letter and a number: long names can be a quarter of it.
+
+    A graph with graphs inside is left as it is: those use its names.
+    """
+    from onnx import AttributeProto
+
+    inside = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
+    if any(own.type in inside for node in graph.graph.node for own in node.attribute):
+        return
+    told = {value.name: value.name for value in (*graph.graph.input, *graph.graph.output)}
+    told[""] = ""  # an input that is left out
+
+    def short(name: str) -> str:
+        return told.setdefault(name, f"t{len(told)}")
+
+    graph.graph.ClearField("value_info")
+    for tensor in graph.graph.initializer:
+        tensor.name = short(tensor.name)
+    for node in graph.graph.node:
+        node.ClearField("name")
+        node.input[:] = [short(name) for name in node.input]
+        node.output[:] = [short(name) for name in node.output]

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import cards, export
-from deepfield.toolkit.bundle import Bundle, pack, to_half, write_bundle
-from deepfield.toolkit.data import Arrays, size_of
+from deepfield.toolkit.bundle import TABLES, Bundle, pack, to_half, write_bundle
+from deepfield.toolkit.data import Arrays, sizes_of
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.runtime import cores
@@ -46,6 +46,8 @@ def save(
         weights = {v.path: np.asarray(v) for v in model.weights}
         files[f"{member}.safetensors"] = pack({k: to_half(v) for k, v in weights.items()})
         files[f"{member}.onnx"] = export.to_onnx(model)
+    if pipeline.tables:
+        files[TABLES] = pack(pipeline.tables)
     record: dict[str, np.ndarray] = {}
     for index, arrays in enumerate(golden):
         batch = {k: np.asarray(v)[None] for k, v in arrays.items()}
@@ -93,7 +95,7 @@ def golden_items(items: Sequence[Arrays]) -> list[Arrays]:
     """A few items of different sizes, spread over the data."""
     if not items:
         return []
-    order = sorted(range(len(items)), key=lambda i: size_of(items[i]))
+    order = np.argsort(sizes_of(items), kind="stable")
     chosen = dict.fromkeys(int(i) for i in np.linspace(0, len(order) - 1, GOLDEN_ITEMS))
     return [items[order[i]] for i in chosen]
 

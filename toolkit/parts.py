@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Encoded, stacked
+from deepfield.toolkit.data import Encoded, Sample, own_columns, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import PARTS, Split, across_parts, exact_duplicates, fingerprint
@@ -26,6 +26,7 @@ class Parts:
     items: list[Encoded]
     rejected: list[Encoded]
     parts: dict[str, np.ndarray]
+    samples: list[Sample] = field(default_factory=list)
     source: str = ""
     leaks: int = 0
     dropped: int = 0
@@ -34,6 +35,17 @@ class Parts:
     def of(self, part: str) -> list[Encoded]:
         """The items of a part."""
         return [self.items[i] for i in self.parts[part]]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What every sample came with and its `part`, in order; a rejected one has none."""
+        part_of = {id(item.sample): part for part in PARTS for item in self.of(part)}
+        dealt = {id(item.sample) for item in self.items}
+        rows = []
+        for sample in self.samples:
+            part = part_of.get(id(sample), "copy" if id(sample) in dealt else "")
+            own = {"part": part}
+            rows.append({**own_columns(sample, own), **own})
+        return rows
 
     def facts(self, split: Split) -> dict[str, Any]:
         """What a bundle tells about its data."""
@@ -70,29 +82,32 @@ def deal(
     if not good:
         why = f"; the first: {rejected[0].fault}" if rejected else ""
         raise UsageError(f"no labelled sample in {data!r}{why}", "see `inspect` for what is there")
-    dealt = split.deal(good)
+    dealt = split.deal(good, pipeline.splits)
     training = [good[i] for i in dealt["train"]]
     pipeline.task.learn([t for s in training for t in pipeline.targets(s)])
     pipeline.prepare(training, [s.target for s in training])
     items: list[Encoded] = []
     place: dict[int, list[int]] = {}
-    for index, sample in enumerate(good):
-        for item in pipeline.encoded([sample], targets=True):
-            if item.fault is not None:
-                rejected.append(item)
-                continue
-            place.setdefault(index, []).append(len(items))
-            items.append(item)
+    index = 0
+    for item in pipeline.encoded(good, targets=True):
+        while good[index] is not item.sample:
+            index += 1
+        if item.fault is not None:
+            rejected.append(item)
+            continue
+        place.setdefault(index, []).append(len(items))
+        items.append(item)
     parts = {
         part: np.array([i for s in indices for i in place.get(int(s), [])], dtype=int)
         for part, indices in dealt.items()
     }
-    prints = [fingerprint(e.arrays or {}) for e in items]
+    prints = [fingerprint(pipeline.identity(e.arrays or {})) for e in items]
     leaking = across_parts(exact_duplicates(prints), parts)
     held = {int(i) for part in ("valid", "test") for i in parts[part]}
     twice = {int(i) for group in leaking if held & set(group) for i in group} - held
     parts["train"] = np.array([i for i in parts["train"] if int(i) not in twice], dtype=int)
-    result = Parts(items, rejected, parts, str(data) if isinstance(data, str | Path) else "samples")
+    name = str(data) if isinstance(data, str | Path) else "samples"
+    result = Parts(items, rejected, parts, samples, name)
     result.leaks, result.dropped = len(leaking), len(twice)
     result.fingerprint = fingerprint({"items": np.frombuffer(b"".join(prints), np.uint8)}).hex()
     if len(parts["train"]) < 2:

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from deepfield.toolkit import answering
 from deepfield.toolkit.bundle import Bundle, open_bundle
 from deepfield.toolkit.data import (
     BATCH,
@@ -31,21 +30,17 @@ from deepfield.toolkit.data import (
     Option,
     Reader,
     Sample,
-    batches_that_fit,
-    collate,
-    in_chunks,
-    numbers_only,
     own_columns,
     read_source,
 )
-from deepfield.toolkit.errors import BadInput, DeepfieldError, UnusableModel, UsageError
+from deepfield.toolkit.errors import BadInput, DeepfieldError, UsageError
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.runtime import Network, cores
+from deepfield.toolkit.splits import Groupers
 from deepfield.toolkit.tasks import Task
 
 _OPENING = threading.Lock()  # a network is loaded once, whichever thread needs it first
-_AT_ONCE = 2  # chunks that share the cores: neither waits while the other is in Python
 
 
 class Pipeline:
@@ -67,10 +62,13 @@ class Pipeline:
         presets: names of the prebuilt networks; the first is the default of every verb.
         adopted: presets converted from a third party's weights: name to `module:function`.
         known_data: public data sets by the last part of their source: full name and licence.
+        splits: kinds of split of the domain's own, to how they group samples.
+        cached_by: package whose work `encoder` does, if what it made is kept (`FeatureCache`).
         padding: value by input name for ragged items; 0 where none is given.
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`).
         task_class: what the outputs mean.
         explanation_file: what `explain` writes where no output is named; None for nothing.
+        explanation_forms: how the names of such files may end.
     """
 
     domain: ClassVar[str] = ""
@@ -88,10 +86,13 @@ class Pipeline:
     presets: ClassVar[tuple[str, ...]] = ()
     adopted: ClassVar[Mapping[str, str]] = {}
     known_data: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    splits: ClassVar[Groupers] = {}
+    cached_by: ClassVar[str] = ""
     padding: ClassVar[Mapping[str, float]] = {}
     baseline: ClassVar[str] = "svm"
     task_class: ClassVar[type[Task]] = Task
     explanation_file: ClassVar[str | None] = "explanation.png"
+    explanation_forms: ClassVar[tuple[str, ...]] = (".png", ".html")
 
     def __init__(self, architecture: str | None = None, **settings: Any) -> None:
         """A pipeline to be trained.
@@ -104,6 +105,7 @@ class Pipeline:
         self.settings: dict[str, Any] = settings
         self.hyper: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
+        self.tables: Arrays = {}
         self.task: Task = self.task_class()
         self.calibrator: Any = None
         self.novelty: Novelty | None = None
@@ -131,6 +133,12 @@ class Pipeline:
         """
         raise NotImplementedError
 
+    def encoder(self) -> Callable[[Any], tuple[Arrays, Any]] | None:
+        """What does the work of `encode` in other processes: a function that can be pickled, for
+        samples that are one item each. None where encoding is quick.
+        """
+        return None
+
     def targets(self, sample: Sample) -> Sequence[Any]:
         """What is to be learned: a target for each item of `expand` in order, or one for all."""
         return [sample.target]
@@ -154,17 +162,15 @@ class Pipeline:
         return self.task.answer(outputs["prediction"])
 
     def prepare(self, items: Sequence[Any], targets: Sequence[Any]) -> None:
-        """Learn from the training samples what encoding needs, into `self.state` (JSON-able)."""
+        """Learn from the training samples what encoding needs, into `self.state` (JSON-able) and
+        `self.tables` (arrays).
+        """
 
     def restored(self) -> None:
-        """Called when the pipeline was loaded from a bundle: use `self.state`, so that one that
-        makes no sense is found before anything answers.
-        """
+        """Called when loaded from a bundle: use `self.state`, so that one of no sense is found."""
 
     def build(self, **hyper: Any) -> Any:
-        """The Keras model, or several by name. Default: the registered builder, called with
-        `build_arguments` and the hyper-parameters.
-        """
+        """The Keras model, or several by name; by default what the registered builder makes."""
         return self.builders()[self.architecture](**self.build_arguments(), **hyper)
 
     def build_arguments(self) -> dict[str, Any]:
@@ -183,6 +189,10 @@ class Pipeline:
         """One item as a vector (features,) float32 for the shallow model."""
         return np.concatenate([np.ravel(a) for a in arrays.values()]).astype(np.float32)
 
+    def identity(self, arrays: Arrays) -> Arrays:
+        """What two items must agree in to count as the same: by default in everything."""
+        return arrays
+
     def near_hash(self, arrays: Arrays) -> int | None:
         """A 64-bit hash that is close for nearly equal items; None where there is none."""
         return None
@@ -199,13 +209,20 @@ class Pipeline:
         """Names of the layers that stay frozen while `finetune` trains the whole network."""
         return set()
 
+    def settle(self, model: Any, items: Sequence[Encoded]) -> None:
+        """Fit the weights that no gradient moves to the training items, before training."""
+
+    def learner(self, model: Any) -> Any:
+        """What gradients train: the network, or a model of some of its layers."""
+        return model
+
     def ease(self, model: Any, easier: bool) -> None:
         """Make a network easier to train, or itself again: for `Recipe.start_epochs`."""
         raise UsageError(f"{self.architecture} has no easier start", "leave start_epochs at 0")
 
     def fit_novelty(self, outputs: Arrays) -> Novelty | None:
-        """What `in_domain` is judged by, from validation outputs; None where they are no logits."""
-        return Novelty.fit(self.novelty_outputs(outputs)) if self.task.logits else None
+        """What `in_domain` is judged by, from validation outputs, if by anything."""
+        return Novelty.fit(outputs[self.task.output]) if self.task.logits else None
 
     def card_text(self, config: Mapping[str, Any]) -> str:
         """The domain's own paragraphs of a model card: data and licence, intended use, limits."""
@@ -229,9 +246,7 @@ class Pipeline:
 
     @classmethod
     def described(cls, name: str, load: Callable[..., Pipeline]) -> Any:
-        """The Keras model that `describe` prints: of a bundle, or of an architecture as it is
-        built with the defaults of `example_arguments`.
-        """
+        """The Keras model that `describe` prints: of a bundle, or as `example_arguments` say."""
         if name in cls.builders():
             return cls.builders()[name](**cls.example_arguments(name))
         return load(name, cls.domain).model
@@ -268,7 +283,10 @@ class Pipeline:
             network = self._networks.get(name)
             if network is None:
                 if self.bundle is not None:
-                    content, threads = self.bundle.read(f"{name}.onnx"), cores() // _AT_ONCE
+                    content, threads = (
+                        self.bundle.read(f"{name}.onnx"),
+                        cores() // answering.AT_ONCE,
+                    )
                     network = Network(content, name, self.device, max(1, threads))
                 else:
                     from deepfield.toolkit.export import keras_network
@@ -298,27 +316,9 @@ class Pipeline:
 
     def encoded(self, samples: Iterable[Sample], targets: bool = False) -> Iterator[Encoded]:
         """Every item of every sample, encoded or with the reason why not, in order."""
-        for sample in samples:
-            if sample.fault is not None:
-                yield Encoded(sample, fault=sample.fault)
-                continue
-            told = self.targets(sample) if targets else []
-            try:
-                for index, item in enumerate(self.expand(sample)):
-                    target = told[index : index + 1] if len(told) > 1 else told
-                    yield self._encode_one(item, sample, target if targets else None)
-            except BadInput as error:
-                yield Encoded(sample, fault=error.reason)
+        from deepfield.toolkit.encoding import encoded
 
-    def _encode_one(self, item: Any, sample: Sample, told: Sequence[Any] | None) -> Encoded:
-        if told is not None and not told:
-            return Encoded(sample, fault="fewer targets than items")
-        try:
-            arrays, context = self.encode(item)
-            target = self.task.encode(told[0]) if told else None
-        except BadInput as error:
-            return Encoded(sample, fault=error.reason)
-        return Encoded(sample, arrays, context, target)
+        return encoded(self, samples, targets)
 
     # ------------------------------------------------------------------ predicting
 
@@ -373,73 +373,20 @@ class Pipeline:
         """Items with their answers (empty for a rejected one), in order.
 
         With `targets` an item also carries its encoded target, and is rejected without one.
-
-        Chunks are read and encoded here while others are answered.
         """
-        at_once = 1 if self.bundle is None else _AT_ONCE  # Keras networks take one thread
-        with ThreadPoolExecutor(at_once) as network:
-            waiting: deque[Future] = deque()
-            try:
-                for chunk in in_chunks(self.encoded(samples, targets), 2 * batch_size):
-                    waiting.append(network.submit(self._answer_chunk, chunk, batch_size))
-                    if len(waiting) > at_once:
-                        yield from waiting.popleft().result()
-                while waiting:
-                    yield from waiting.popleft().result()
-            finally:
-                network.shutdown(wait=True, cancel_futures=True)
-
-    def _answer_chunk(
-        self, chunk: list[Encoded], batch_size: int
-    ) -> list[tuple[Encoded, dict[str, Any]]]:
-        good = [i for i, item in enumerate(chunk) if item.fault is None]
-        answers: list[dict[str, Any]] = [{} for _ in chunk]
-        arrays = [chunk[i].arrays or {} for i in good]
-        for batch in batches_that_fit(arrays, batch_size):
-            outputs = self.calibrated(
-                self.forward(collate([arrays[i] for i in batch], self.padding))
-            )
-            inside, scores = self._novelty_of(outputs)
-            sound = numbers_only(outputs["prediction"])
-            for place, index in enumerate(batch):
-                item = chunk[good[index]]
-                if not sound[place]:
-                    item.fault = self._not_a_number()
-                    continue
-                item.prediction = outputs["prediction"][place]
-                own = {name: values[place] for name, values in outputs.items()}
-                try:
-                    answer = self.decode(own, item.context)
-                except BadInput as error:
-                    item.fault = error.reason
-                    continue
-                if inside is not None and self.novelty is not None:
-                    known = bool(inside[place])
-                    answer.setdefault("in_domain", known)
-                    reason = "" if known else self.novelty.reason(scores[place])
-                    answer.setdefault("in_domain_reason", reason)
-                answers[good[index]] = answer
-        for item in chunk:
-            item.arrays = None
-        return list(zip(chunk, answers, strict=True))
-
-    def _not_a_number(self) -> str:
-        if self.bundle is not None and not self.check()["ok"]:
-            raise UnusableModel(f"{self.name!r} answers with no numbers", "train the model again")
-        return "the network's answer is no number"
+        return answering.answers(self, self.encoded(samples, targets), batch_size)
 
     def calibrated(self, outputs: Arrays) -> Arrays:
         """Outputs of a batch with the task's calibrated `"prediction"` added."""
         return outputs | {"prediction": self.task.predictions(outputs, self.calibrator)}
 
-    def novelty_outputs(self, outputs: Arrays) -> np.ndarray:
-        """What the novelty score is computed from: the task's output."""
+    def novelty_outputs(self, outputs: Arrays) -> np.ndarray | None:
+        """What the novelty score is computed from: the task's output. None: nobody wants it."""
         return outputs[self.task.output]
 
-    def _novelty_of(self, outputs: Arrays) -> tuple[np.ndarray | None, np.ndarray]:
-        if self.novelty is None:
-            return None, np.zeros(0)
-        return self.novelty.apply(self.novelty_outputs(outputs))
+    def alone(self, outputs: Arrays) -> dict[str, Arrays]:
+        """What parts of the network say by themselves, by name: the card tells what they reach."""
+        return {}
 
     # ------------------------------------------------------------------ learning
 

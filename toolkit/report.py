@@ -7,9 +7,11 @@ import html
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from deepfield.toolkit.errors import DeepfieldError
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1d2430; --soft: #5b6573; --line: #d9dee5;
@@ -221,3 +223,15 @@ def answer_row(
         "probability": "" if probability is None else f"{probability:.3f}",
         "ms": "" if ms is None else f"{ms:.1f}",
     }  # fmt: skip
+
+
+def loaded(
+    cls: Any, names: Iterable[str], console: Any, rows: list[dict[str, Any]]
+) -> Iterator[tuple[str, Any]]:
+    """The demonstration's presets, by name; what is missing is told and gets a row of its own."""
+    for name in names:
+        try:
+            yield name, cls.from_preset(name)
+        except DeepfieldError as error:
+            console.say(f"  {name}: {error.message}; {error.hint}")
+            rows.append(answer_row("", name, error.hint))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from deepfield.toolkit.bundle import Bundle
+from deepfield.toolkit.bundle import TABLES, Bundle
 from deepfield.toolkit.calibration import from_config as calibrator_from_config
 from deepfield.toolkit.errors import UnusableModel, UsageError
 from deepfield.toolkit.novelty import Novelty
@@ -44,6 +44,7 @@ def restore(cls: type[P], bundle: Bundle, device: str = "cpu") -> P:
             facts = {k: v for k, v in config["novelty"].items() if k != "kind"}
             pipeline.novelty = Novelty(**facts)
         pipeline.bundle, pipeline.name, pipeline.device = bundle, bundle.name, device
+        pipeline.tables = bundle.arrays(TABLES) if TABLES in bundle.files else {}
         pipeline.restored()
         _try_on_golden(pipeline, bundle)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -90,8 +91,9 @@ def _try_on_golden(pipeline: Pipeline, bundle: Bundle) -> None:
         prediction = pipeline.calibrated(outputs)["prediction"]
         if np.isnan(prediction).any():  # an interval may be infinite: too few samples for one
             raise ValueError("the calibrated answer is not a number")
-        if pipeline.novelty is not None:
-            pipeline.novelty.apply(pipeline.novelty_outputs(outputs))
+        judged = pipeline.novelty_outputs(outputs)
+        if pipeline.novelty is not None and judged is not None:
+            pipeline.novelty.apply(judged)
     try:
         pipeline.task.answer(prediction[0])
     except NotImplementedError:  # its pipeline answers by itself

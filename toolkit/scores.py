@@ -192,6 +192,52 @@ def _pr_auc(y: np.ndarray, p: np.ndarray) -> float:
     return float((np.diff(recall, prepend=0.0) * precision).sum())
 
 
+def enrichment(targets: np.ndarray, predictions: np.ndarray, share: float = 0.01) -> float:
+    """How many times more positives the best share holds than a share drawn at random would.
+
+    Ties at the edge count in proportion. NaN without a positive.
+    """
+    return _over_tasks(lambda y, p: _enrichment(y, p, share), targets, predictions)
+
+
+def _enrichment(y: np.ndarray, p: np.ndarray, share: float) -> float:
+    positive = y > 0.5
+    if not positive.any():
+        return math.nan
+    chosen = max(1, math.ceil(share * len(y)))
+    edge = np.sort(p)[-chosen]
+    above, level = p > edge, p == edge
+    part = (chosen - above.sum()) / level.sum()
+    found = positive[above].sum() + part * positive[level].sum()
+    return float(found / chosen / positive.mean())
+
+
+def bedroc(targets: np.ndarray, predictions: np.ndarray, alpha: float = 20.0) -> float:
+    r"""Early recognition: positives weigh $e^{-\alpha r / N}$ by their rank r, scaled to [0, 1].
+
+    With alpha = 20 the first 8 % of the ranking make 80 % of the figure. Ties share their weights.
+    Source: Truchon & Bayly 2007, eq. (36). NaN where either answer is missing.
+    """
+    return _over_tasks(lambda y, p: _bedroc(y, p, alpha), targets, predictions)
+
+
+def _bedroc(y: np.ndarray, p: np.ndarray, alpha: float) -> float:
+    positive, total = y > 0.5, len(y)
+    share = positive.mean()
+    if not 0 < share < 1:
+        return math.nan
+    weights = np.exp(-alpha * np.arange(1, total + 1) / total)
+    _, inverse, counts = np.unique(-p, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    level = np.diff(np.append(0.0, np.cumsum(weights))[np.append(0, ends)]) / counts
+    gained = float(level[inverse][positive].sum())
+    at_random = positive.sum() / total * (1 - math.exp(-alpha)) / math.expm1(alpha / total)
+    rie = gained / at_random
+    scale = share * math.sinh(alpha / 2)
+    scale /= math.cosh(alpha / 2) - math.cosh(alpha / 2 - alpha * share)
+    return float(rie * scale + 1 / (1 - math.exp(alpha * (1 - share))))
+
+
 def roc_curve(targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """False- and true-positive rate, from (0, 0) to (1, 1), a point a distinct score; (n,) each."""
     hits, said, positives, n = _thresholds(targets, scores)
@@ -286,6 +332,8 @@ SCORES: dict[str, Score] = {
     "ece": lambda targets, predictions: ece(predictions, targets),
     "roc_auc": roc_auc,
     "pr_auc": pr_auc,
+    "ef_1pct": enrichment,
+    "bedroc": bedroc,
     "mcc": mcc,
     "rmse": rmse,
     "mae": mae,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,29 @@ from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 
 PARTS = ("train", "valid", "test")
+#: How people call the parts of a data set.
+PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
+    **dict.fromkeys(("test", "testing", "t10k"), "test"),
+}
+
+
+class Grouping(NamedTuple):
+    """Which samples a split of a domain's own keeps together.
+
+    Args:
+        keys: of each sample; those with equal keys go to one part.
+        ordered: groups fill training, validation and test one after the other, in the order in
+            which a sorted list of their keys has them; otherwise they are dealt at random.
+    """
+
+    keys: Sequence[Any]
+    ordered: bool = False
+
+
+#: How samples are grouped for the kinds of split of a domain's own, by name.
+Groupers = Mapping[str, Callable[[Sequence[Sample]], Grouping]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +45,8 @@ class Split:
 
     Args:
         kind: `"source"` (the parts that the data itself names), `"random"` (stratified by label),
-            `"group"` (no group in two parts), or a kind of the domain's own.
+            `"group"` (no group in two parts), `"time"` (the latest are tested on), or a kind of the
+            domain's own.
         fractions: of training, validation and test; they sum to 1.
         seed: of the shuffle.
     """
@@ -56,8 +80,14 @@ class Split:
         train, valid, test = (number / total for number in numbers)
         return cls(kind or "random", (train, valid, test), seed)
 
-    def deal(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+    def deal(
+        self, samples: Sequence[Sample], groupers: Groupers | None = None
+    ) -> dict[str, np.ndarray]:
         """Deal samples to the parts.
+
+        Args:
+            samples: all that are labelled.
+            groupers: for the kinds of the domain's own.
 
         Returns:
             Sorted indices by part name. Empty parts are there, empty.
@@ -81,7 +111,29 @@ class Split:
             return self._by_group(samples, keys)
         if kind == "random":
             return self._by_group(samples, list(range(len(samples))))
-        raise UsageError(f"no split of kind {kind!r}", "known: source, random, group")
+        if kind == "time":
+            return self._in_order(_by_time(samples))
+        if kind not in (groupers or {}):
+            known = ", ".join(("source", "random", "group", "time", *(groupers or ())))
+            raise UsageError(f"no split of kind {kind!r}", f"known: {known}")
+        own = (groupers or {})[kind](samples)
+        return self._in_order(own) if own.ordered else self._by_group(samples, list(own.keys))
+
+    def _in_order(self, grouping: Grouping) -> dict[str, np.ndarray]:
+        """Whole groups, in their order, to training until it has its share, then to the next."""
+        members: dict[Any, list[int]] = {key: [] for key in sorted(set(grouping.keys))}
+        for index, key in enumerate(grouping.keys):
+            members[key].append(index)
+        total = len(grouping.keys)
+        limits = np.cumsum(self.fractions) * total
+        dealt: dict[str, list[int]] = {part: [] for part in PARTS}
+        for own in members.values():
+            for part, limit in zip(PARTS, limits, strict=True):
+                before = sum(len(dealt[p]) for p in PARTS[: PARTS.index(part) + 1])
+                if before + len(own) <= limit + 1e-9 or part == PARTS[-1]:
+                    dealt[part] += own
+                    break
+        return {part: np.array(sorted(indices), dtype=int) for part, indices in dealt.items()}
 
     def _by_source(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
         parts = {part: [i for i, s in enumerate(samples) if s.part == part] for part in PARTS}
@@ -133,6 +185,20 @@ class Split:
                 have[part] += len(members[key])
                 dealt[PARTS[part]] += members[key]
         return {part: np.array(sorted(indices), dtype=int) for part, indices in dealt.items()}
+
+
+def _by_time(samples: Sequence[Sample]) -> Grouping:
+    untold = next((s for s in samples if s.time is None), None)
+    if untold is not None:
+        raise UsageError(
+            f"--split time, but {untold.id!r} has no time", "add --time COLUMN, and fill it"
+        )
+    kinds = {isinstance(s.time, str) for s in samples}
+    if len(kinds) > 1:
+        raise UsageError(
+            "--split time: numbers and dates in one column", "write all as one of them"
+        )
+    return Grouping([s.time for s in samples], ordered=True)
 
 
 def _stratum(target: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepfield.toolkit.calibration import Conformal, Temperature
+from deepfield.toolkit.calibration import Temperature
 from deepfield.toolkit.data import Arrays, is_missing
 from deepfield.toolkit.errors import BadInput, UsageError
 
@@ -24,11 +24,14 @@ class Task:
     Attributes:
         output: name of the network's output that carries the answer.
         losses: Keras loss by output name, as `toolkit.training` resolves it.
+        loss_settings: arguments of those losses that follow from the targets.
         calibrator: class in `toolkit.calibration` fitted on the validation part, or None.
         metrics: names in `toolkit.scores` that `evaluate` reports.
         logits: whether the output is logits of classes, whose energy tells strange inputs.
         padding: value by output name with which outputs of unequal length are stacked.
         monitor: the figure by which the best epoch is chosen.
+        shallow: what a baseline is to learn (see `toolkit.baselines`); for several columns of
+            targets one a column.
         column: column of the samples by whose values `evaluate` divides its figures; without one
             `groups` says how they are divided.
         state: what was learnt from the training targets; JSON-able, kept in the bundle.
@@ -36,11 +39,13 @@ class Task:
 
     output: str = "output"
     losses: ClassVar[Mapping[str, str]] = {}
+    loss_settings: Mapping[str, Any] = {}
     calibrator: ClassVar[Any] = None
     metrics: tuple[str, ...] = ()
     logits: ClassVar[bool] = False
     padding: ClassVar[Mapping[str, float]] = {}
     monitor: str = "val_loss"
+    shallow: str | tuple[str, ...] = "classification"
     column: ClassVar[str] = ""
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
@@ -195,102 +200,6 @@ class Classification(Task):
                 plots.rejection_plot({"network": curve}),
             ),
         ]
-
-
-class Regression(Task):
-    """One or several numbers a sample, some of them missing; with conformal intervals.
-
-    Targets are standardised for training; predictions come back in the targets' own units.
-    """
-
-    output = "values"
-    losses: ClassVar[Mapping[str, str]] = {"values": "masked_mean_squared_error"}
-    calibrator = Conformal
-    metrics = ("rmse", "mae", "r2", "coverage_90")
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the quantities."""
-        return list(self.state.get("names", ["value"]))
-
-    def learn(self, targets: Sequence[Any]) -> None:
-        """Mean and standard deviation of each quantity, over what is there.
-
-        Raises:
-            UsageError: a quantity with fewer than two different values.
-        """
-        first = next((t for t in targets if isinstance(t, Mapping)), None)
-        self.state.setdefault("names", list(first) if first else ["value"])
-        table = np.array([self._numbers(t) for t in targets], dtype=np.float64)
-        for name, column in zip(self.names, table.T, strict=True):
-            known = column[np.isfinite(column)]
-            if len(np.unique(known)) < 2:
-                raise UsageError(
-                    f"{name!r} has {len(np.unique(known))} different values in training",
-                    "leave this target out",
-                )
-        self.state["mean"] = np.nanmean(table, axis=0).tolist()
-        self.state["scale"] = np.nanstd(table, axis=0).tolist()
-
-    def _numbers(self, target: Any) -> list[float]:
-        cells = target if isinstance(target, Mapping) else {self.names[0]: target}
-        numbers = []
-        for name in self.names:
-            cell = cells.get(name)
-            try:
-                numbers.append(np.nan if is_missing(cell) else float(cell))  # type: ignore[arg-type]
-            except (TypeError, ValueError):
-                raise BadInput(f"{name} is {cell!r}, expected a number") from None
-        return numbers
-
-    def encode(self, target: Any) -> Arrays:
-        """Standardised values (quantities,) float32, NaN where missing."""
-        values = np.array(self._numbers(target), dtype=np.float64)
-        scaled = (values - np.array(self.state["mean"])) / np.array(self.state["scale"])
-        return {self.output: scaled.astype(np.float32)}
-
-    def predictions(self, outputs: Arrays, calibrator: Any) -> np.ndarray:
-        """Value, low and high of each quantity, (n, quantities, 3), standardised."""
-        values = np.asarray(outputs[self.output], dtype=np.float64)
-        values = values.reshape(len(values), -1)
-        low, high = calibrator.apply(values) if calibrator else (values, values)
-        return np.stack([values, low, high], axis=-1)
-
-    def score(self, metric: str, targets: np.ndarray, predictions: np.ndarray) -> float:
-        """One figure in the targets' own units, the mean over the quantities.
-
-        `predictions` are (n, quantities, 3) as above, or values alone, (n, quantities).
-        """
-        if metric.startswith("coverage"):
-            return super().score(metric, targets, predictions[..., 1:])
-        mean, scale = np.array(self.state["mean"]), np.array(self.state["scale"])
-        values = predictions if predictions.ndim == 2 else predictions[..., 0]
-        return super().score(metric, targets * scale + mean, values * scale + mean)
-
-    def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
-        """Figures of every quantity, where there are several."""
-        if len(self.names) == 1:
-            return {}
-        found: dict[str, Any] = {}
-        for column, name in enumerate(self.names):
-            state = {"names": [name]} | {k: [self.state[k][column]] for k in ("mean", "scale")}
-            own = slice(column, column + 1)
-            found[name] = type(self)(state).figures(targets[:, own], predictions[:, own])
-        return found
-
-    def answer(self, prediction: np.ndarray) -> dict[str, Any]:
-        """Value, low and high in the targets' units; several quantities carry their names."""
-        mean, scale = np.array(self.state["mean"]), np.array(self.state["scale"])
-        table = prediction * scale[:, None] + mean[:, None]
-        cells = [None if not np.isfinite(x) else round(float(x), 6) for x in table.ravel()]
-        return dict(zip(self.fields, cells, strict=True))
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """`value, low, high`, or `NAME, NAME_low, NAME_high` for each of several quantities."""
-        if len(self.names) == 1:
-            return ("value", "low", "high")
-        return tuple(f"{name}{end}" for name in self.names for end in ("", "_low", "_high"))
 
 
 def natural_key(text: str) -> list[tuple[int, int, str]]:

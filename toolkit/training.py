@@ -391,7 +391,7 @@ def resolve_losses(task: Any, recipe: Recipe, model: Any) -> dict[str, Any]:
     from deepfield.toolkit import losses
 
     return {
-        output: losses.get(name, label_smoothing=recipe.label_smoothing)
+        output: losses.get(name, label_smoothing=recipe.label_smoothing, **task.loss_settings)
         for output, name in task.losses.items()
         if output in model.output_names
     }

@@ -106,6 +106,8 @@ FLAGS: tuple[Flag, ...] = (
          (*_LEARN, "evaluate", "predict"), int, metavar="N", least=1),
     Flag("split", "KIND:TRAIN/VALID/TEST, as group:80/10/10",
          (*_LEARN, "inspect"), metavar="SPLIT"),
+    Flag("save_split", "write the data with their part: train, valid, test", _LEARN,
+         metavar="FILE"),
     Flag("folds", "cross-validate: K networks, rows out of fold written to the output",
          ("train",), int, metavar="K", least=2),
     Flag("epochs", "passes over the training part", (*_LEARN, "inspect"), int, metavar="N",

@@ -32,18 +32,13 @@ from deepfield.toolkit.data import (
     read_rows,
 )
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.splits import PART_NAMES
 
 #: Files that count as pictures in a folder or an archive.
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}
 )
-#: How people call the parts of a data set.
-PART_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
-    **dict.fromkeys(("test", "testing", "t10k"), "test"),
-}
 #: Members of an archive that unpack to more are not read.
 MOST_MEMBER_BYTES = 1 << 28
 
@@ -126,7 +121,7 @@ def _from_columns(
         return None if key is None or is_missing(columns[key]) else _text(columns[key])
 
     target, group = cell(label, "the label"), cell(group, "the group")
-    sample = Sample(name, data, target, group, own_part, row)
+    sample = Sample(name, data, target, group, own_part, row=row)
     if told := cell(part, "the part"):
         sample.part = PART_NAMES.get(told.lower())
         if sample.part is None:

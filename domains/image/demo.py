@@ -6,8 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.console import Console
-from deepfield.toolkit.errors import DeepfieldError
-from deepfield.toolkit.report import Report, answer_row
+from deepfield.toolkit.report import Report, answer_row, loaded
 
 if TYPE_CHECKING:
     from deepfield.domains.image.pipeline import ImagePipeline
@@ -23,16 +22,12 @@ def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[
         A row an answer: input, model, answer, probability, milliseconds.
     """
     rows: list[dict[str, Any]] = []
-    for model, sources in (
-        ("efficientnet_lite0_imagenet", _PHOTOS),
-        *((name, ("sample:digit",)) for name in _DIGITS),
-    ):
-        try:
-            pipeline = cls.from_preset(model)
-        except DeepfieldError as error:
-            console.say(f"  {model}: {error.message}; {error.hint}")
-            rows.append(answer_row("", model, error.hint))
-            continue
+    shown = {
+        "efficientnet_lite0_imagenet": _PHOTOS,
+        **dict.fromkeys(_DIGITS, ("sample:digit",)),
+    }
+    for model, pipeline in loaded(cls, shown, console, rows):
+        sources = shown[model]
         next(pipeline.predict(sources[0]), None)  # the network is loaded with the first answer
         for source in sources:
             began = time.perf_counter()

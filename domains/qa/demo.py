@@ -14,8 +14,7 @@ from deepfield.domains.qa.features import Asked, sentences_of
 from deepfield.domains.qa.world import invent
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.errors import DeepfieldError
-from deepfield.toolkit.report import Report, answer_row
+from deepfield.toolkit.report import Report, answer_row, loaded
 
 if TYPE_CHECKING:
     from deepfield.domains.qa.pipeline import QAPipeline
@@ -41,15 +40,8 @@ def demo(cls: type[QAPipeline], page: Report, console: Console) -> list[dict[str
         A row an answer: input, model, answer, probability, milliseconds.
     """
     rows: list[dict[str, Any]] = []
-    for model in cls.presets:
-        try:
-            pipeline = cls.from_preset(model)
-        except DeepfieldError as error:
-            console.say(f"  {model}: {error.message}; {error.hint}")
-            rows.append(answer_row("", model, error.hint))
-            continue
+    for model, pipeline in loaded(cls, cls.presets, console, rows):
         if model == PRESET:
-            assert isinstance(pipeline, cls)
             rows += _story(pipeline, page, console)
         else:
             figures = pipeline.evaluate(TASKS)

@@ -224,4 +224,6 @@ def test_a_file_that_cannot_be_replaced_stays(tmp_path):
 def test_half_precision_is_kept_to_what_fits():
     assert to_half(np.ones(3, np.float32)).dtype == np.float16
     assert to_half(np.full(3, 1e6, np.float32)).dtype == np.float32
-    assert to_half(np.ones(3, np.int32)).dtype == np.int32
+    assert to_half(np.array([0, 300], np.int32)).dtype == np.uint16
+    assert to_half(np.array([-1, 100], np.int32)).dtype == np.int8
+    assert to_half(np.array([-1, 100_000], np.int32)).dtype == np.int32

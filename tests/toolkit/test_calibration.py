@@ -188,7 +188,8 @@ def test_every_kind_survives_json(rng):
     z, y = binary(rng, n=300)
     data = {"temperature": (logits, targets), "novelty": (logits,)}
     for kind, cls in KINDS.items():
-        fitted = cls.fit(*data.get(kind, (z, y)))
+        start = cls((True,)) if kind == "quantities" else cls  # it is told what is yes-or-no
+        fitted = start.fit(*data.get(kind, (z, y)))
         config = json.loads(json.dumps(fitted.config(), allow_nan=False))
         outputs = data.get(kind, (z,))[0]
         np.testing.assert_array_equal(from_config(config).apply(outputs), fitted.apply(outputs))
@@ -203,7 +204,7 @@ def test_unknown_kinds_and_fields_are_unusable_models():
 
 def test_cross_fitting_calibrates_unseen_samples(rng):
     logits, targets = overconfident(rng)
-    before, after = Temperature().apply(logits), cross_fit("temperature", logits, targets)
+    before, after = Temperature().apply(logits), cross_fit(Temperature, logits, targets)
     assert ece(after, targets) < 0.03 < ece(before, targets)
 
 
@@ -211,13 +212,13 @@ def test_cross_fitting_never_lets_a_sample_calibrate_itself():
     # Each sample's own target is far off: seen, it would widen its interval to hold it.
     y = np.zeros(50)
     y[7] = 1000
-    low, high = cross_fit("conformal", np.zeros(50), y, folds=5, coverage=0.97)
+    low, high = cross_fit(Conformal, np.zeros(50), y, folds=5, coverage=0.97)
     assert high[7] < 1000 and low.shape == (50,)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
 def test_cross_fitting_takes_fewer_samples_than_folds(n):
-    out = cross_fit("platt", np.arange(float(n)), np.arange(n) % 2, folds=5)
+    out = cross_fit(Platt, np.arange(float(n)), np.arange(n) % 2, folds=5)
     assert out.shape == (n,) and np.isfinite(out).all()
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import toys
 
-from deepfield.toolkit.calibration import Conformal, Temperature
-from deepfield.toolkit.fitting import LEAST_TO_CALIBRATE, calibrated_if_better
-from deepfield.toolkit.tasks import Classification, Regression
+from deepfield.toolkit.calibration import Temperature
+from deepfield.toolkit.measuring import LEAST_TO_CALIBRATE, calibrated_if_better
+from deepfield.toolkit.quantities import Quantities, QuantityCalibration
+from deepfield.toolkit.tasks import Classification
 
 
 def samples(rng, n, sureness):
@@ -54,10 +55,9 @@ def test_a_calibrator_that_does_not_help_is_dropped(task, rng):
 
 
 def test_intervals_are_kept_however_few_the_samples():
-    task = Regression({"names": ["y"], "mean": [0.0], "scale": [1.0]})
-    assert isinstance(
-        calibrated_if_better(task, np.zeros((5, 1)), np.ones((5, 1)), 0)[0], Conformal
-    )
+    task = Quantities({"names": ["y"], "binary": [False], "mean": [0.0], "scale": [1.0]})
+    kept = calibrated_if_better(task, np.zeros((5, 1)), np.ones((5, 1)), 0)[0]
+    assert isinstance(kept, QuantityCalibration)
 
 
 def test_a_bundle_of_little_data_records_that_it_is_not_calibrated(tmp_path):

@@ -42,8 +42,8 @@ def test_a_weight_that_is_left_over_is_named():
 
 def test_a_weight_of_another_shape_is_named_with_both_shapes():
     model = live().model
-    weights = weights_of(model) | {"values/bias": np.zeros(3, "float32")}
-    with pytest.raises(UnusableModel, match=r"'values/bias' has shape \(3,\), not \(2,\)"):
+    weights = weights_of(model) | {"quantities/bias": np.zeros(3, "float32")}
+    with pytest.raises(UnusableModel, match=r"'quantities/bias' has shape \(3,\), not \(2,\)"):
         packing.set_weights(weights, model)
 
 
@@ -82,8 +82,8 @@ def changed(bundle, folder, **arrays):
 def test_golden_outputs_that_differ_are_found(bundle, tmp_path):
     assert toys.Measured.load(bundle).check()["ok"]
     golden = toys.Measured.load(bundle).bundle.arrays("golden.safetensors")
-    other = golden["output/0/values"] + np.float32(0.01)
-    changed(bundle, tmp_path, **{"output/0/values": other})
+    other = golden["output/0/quantities"] + np.float32(0.01)
+    changed(bundle, tmp_path, **{"output/0/quantities": other})
     found = toys.Measured.load(tmp_path / "m").check()
     assert not found["ok"] and found["largest_difference"] == pytest.approx(0.01, rel=0.1)
 

@@ -146,3 +146,28 @@ def test_log_loss_is_scikit_learns_and_passes_over_what_is_missing(rng):
     own = np.mean([log_loss(hits[:, t], tasks[:, t]) for t in range(3)])
     assert scores.log_loss(hits, tasks) == pytest.approx(own)
     assert np.isnan(scores.log_loss(np.array([np.nan]), np.array([0.5])))
+
+
+# -- early recognition
+
+
+def test_early_recognition_is_rdkits(rng):
+    scoring = pytest.importorskip("rdkit.ML.Scoring.Scoring")
+    for _ in range(20):
+        n = int(rng.integers(20, 400))
+        y = (rng.random(n) < 0.1).astype(float)
+        y[:2] = 0, 1
+        p = rng.permutation(n) + 3.0 * n * y * rng.random(n)
+        ranked = [[int(v)] for v in y[np.argsort(-p)]]
+        assert scores.bedroc(y, p) == pytest.approx(scoring.CalcBEDROC(ranked, 0, 20.0))
+        (wanted,) = scoring.CalcEnrichment(ranked, 0, [0.01])
+        assert scores.enrichment(y, p) == pytest.approx(wanted)
+
+
+def test_ties_share_what_early_recognition_gives():
+    y = np.array([1.0, 0, 0, 0] * 25)
+    assert scores.enrichment(y, np.zeros(100)) == pytest.approx(1)
+    middle = np.mean([scores.bedroc(y, np.random.default_rng(s).random(100)) for s in range(300)])
+    assert scores.bedroc(y, np.zeros(100)) == pytest.approx(middle, abs=0.02)
+    for figure in (scores.enrichment, scores.bedroc):
+        assert math.isnan(figure(np.zeros(4), np.arange(4.0)))

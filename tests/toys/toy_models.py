@@ -55,7 +55,7 @@ def quantities(features, outputs, units=16):
     """Several numbers from a vector."""
     x = keras.Input((features,), name="features")
     h = layers.Dense(units, activation="tanh", name="hidden")(x)
-    return keras.Model(x, layers.Dense(outputs, name="values")(h), name="quantities")
+    return keras.Model(x, layers.Dense(outputs, name="quantities")(h), name="quantities")
 
 
 @ARCHITECTURES.register()

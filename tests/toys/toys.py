@@ -10,8 +10,9 @@ import numpy as np
 from deepfield.toolkit.data import Reader, Sample
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.quantities import Quantities
 from deepfield.toolkit.recipe import Recipe
-from deepfield.toolkit.tasks import Classification, Regression
+from deepfield.toolkit.tasks import Classification
 
 BAD = Sample("broken", None, row={"id": "broken"})
 
@@ -208,10 +209,10 @@ class Sequences(Toy):
 
 
 class Measured(Toy):
-    """Regression: two quantities, a third of them missing, with conformal intervals."""
+    """Two quantities, a third of them missing, with conformal intervals."""
 
     default_architecture = "quantities"
-    task_class = Regression
+    task_class = Quantities
     learnt: ClassVar = ("r2", 0.9)
 
     @staticmethod

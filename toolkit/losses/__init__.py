@@ -6,19 +6,19 @@ import inspect
 from typing import Any
 
 from deepfield.toolkit.losses.masked_binary_crossentropy import MaskedBinaryCrossentropy
-from deepfield.toolkit.losses.masked_mean_squared_error import MaskedMeanSquaredError
+from deepfield.toolkit.losses.masked_quantities import MaskedQuantities
 from deepfield.toolkit.losses.sparse_crossentropy import SparseCrossentropy
 from deepfield.toolkit.registry import Registry
 
 LOSSES = Registry("loss")
 LOSSES.add("categorical_crossentropy", SparseCrossentropy)
 LOSSES.add("masked_binary_crossentropy", MaskedBinaryCrossentropy)
-LOSSES.add("masked_mean_squared_error", MaskedMeanSquaredError)
+LOSSES.add("masked_quantities", MaskedQuantities)
 
 __all__ = [
     "LOSSES",
     "MaskedBinaryCrossentropy",
-    "MaskedMeanSquaredError",
+    "MaskedQuantities",
     "SparseCrossentropy",
     "get",
 ]

@@ -51,12 +51,37 @@ def missing(values):
     return values
 
 
-def test_missing_targets_count_for_nothing_in_the_squared_error():
-    targets = missing(RNG.normal(size=(6, 4)))
-    squares = (targets - LOGITS) ** 2
-    expected = np.nan_to_num(np.nansum(squares, -1) / np.maximum(1, np.isfinite(targets).sum(-1)))
-    loss = losses.MaskedMeanSquaredError(reduction="none")
-    np.testing.assert_allclose(loss(targets, LOGITS), expected, rtol=1e-5)
+BINARY = (False, True, True, False)
+
+
+def quantities(targets, outputs):
+    """Squared error and cross-entropy, column by column; every label counts alike."""
+    total = np.zeros(len(targets))
+    for t, yes_or_no in enumerate(BINARY):
+        y, z = targets[:, t].astype("float64"), outputs[:, t].astype("float64")
+        own = np.log1p(np.exp(z)) - y * z if yes_or_no else (y - z) ** 2
+        total += np.nan_to_num(own) / len(BINARY)
+    return total
+
+
+def test_missing_quantities_count_for_nothing():
+    answers = RNG.integers(0, 2, (6, 4))
+    targets = missing(np.where(BINARY, answers, RNG.normal(size=(6, 4))))
+    loss = losses.MaskedQuantities(BINARY, reduction="none")
+    np.testing.assert_allclose(loss(targets, LOGITS), quantities(targets, LOGITS), rtol=1e-4)
+
+
+def test_every_member_of_an_ensemble_learns_as_if_alone():
+    targets = missing(np.where(BINARY, RNG.integers(0, 2, (6, 4)), RNG.normal(size=(6, 4))))
+    members = np.stack([LOGITS, LOGITS[::-1], 2 * LOGITS], axis=-1)
+    expected = np.mean([quantities(targets, members[..., m]) for m in range(3)], axis=0)
+    loss = losses.MaskedQuantities(BINARY, reduction="none")
+    np.testing.assert_allclose(loss(targets, members), expected, rtol=1e-4)
+
+
+def test_a_flag_too_few_is_an_error():
+    with pytest.raises(ValueError, match="2 flags for 4 quantities"):
+        losses.MaskedQuantities([True, False])(LOGITS, LOGITS)
 
 
 def test_missing_targets_count_for_nothing_in_the_binary_crossentropy():
@@ -68,7 +93,7 @@ def test_missing_targets_count_for_nothing_in_the_binary_crossentropy():
     np.testing.assert_allclose(loss(targets, LOGITS), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["masked_mean_squared_error", "masked_binary_crossentropy"])
+@pytest.mark.parametrize("name", ["masked_quantities", "masked_binary_crossentropy"])
 def test_missing_targets_leave_no_gradient(name):
     x = keras.Input((4,))
     model = keras.Model(x, keras.layers.Dense(4, use_bias=False, kernel_initializer="identity")(x))

@@ -1,0 +1,85 @@
+"""Encoded items to answers: in chunks, which are read and encoded while others are answered."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from deepfield.toolkit.data import (
+    Encoded,
+    batches_that_fit,
+    collate,
+    in_chunks,
+    numbers_only,
+)
+from deepfield.toolkit.errors import BadInput, UnusableModel
+
+if TYPE_CHECKING:
+    from deepfield.toolkit.pipeline import Pipeline
+
+#: Chunks that share the cores: neither waits while the other is in Python.
+AT_ONCE = 2
+
+#: Items, each with its answer: empty for a rejected one.
+Answered = tuple[Encoded, dict[str, Any]]
+
+
+def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> Iterator[Answered]:
+    """Items with their answers, in order."""
+    at_once = 1 if pipeline.bundle is None else AT_ONCE  # Keras networks take one thread
+    with ThreadPoolExecutor(at_once) as network:
+        waiting: deque[Future] = deque()
+        try:
+            for chunk in in_chunks(items, 2 * batch_size):
+                waiting.append(network.submit(answer_chunk, pipeline, chunk, batch_size))
+                if len(waiting) > at_once:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            network.shutdown(wait=True, cancel_futures=True)
+
+
+def answer_chunk(pipeline: Pipeline, chunk: list[Encoded], batch_size: int) -> list[Answered]:
+    """Items with their answers; their arrays are let go."""
+    good = [i for i, item in enumerate(chunk) if item.fault is None]
+    found: list[dict[str, Any]] = [{} for _ in chunk]
+    arrays = [chunk[i].arrays or {} for i in good]
+    for batch in batches_that_fit(arrays, batch_size):
+        outputs = pipeline.calibrated(
+            pipeline.forward(collate([arrays[i] for i in batch], pipeline.padding))
+        )
+        novelty = pipeline.novelty
+        judged = pipeline.novelty_outputs(outputs) if novelty is not None else None
+        inside, scores = novelty.apply(judged) if novelty and judged is not None else (None, ())
+        sound = numbers_only(outputs["prediction"])
+        for place, index in enumerate(batch):
+            item = chunk[good[index]]
+            if not sound[place]:
+                item.fault = _not_a_number(pipeline)
+                continue
+            item.prediction = outputs["prediction"][place]
+            own = {name: values[place] for name, values in outputs.items()}
+            try:
+                answer = pipeline.decode(own, item.context)
+            except BadInput as error:
+                item.fault = error.reason
+                continue
+            if inside is not None and novelty is not None:
+                known = bool(inside[place])
+                answer.setdefault("in_domain", known)
+                answer.setdefault(
+                    "in_domain_reason", "" if known else novelty.reason(scores[place])
+                )
+            found[good[index]] = answer
+    for item in chunk:
+        item.arrays = None
+    return list(zip(chunk, found, strict=True))
+
+
+def _not_a_number(pipeline: Pipeline) -> str:
+    if pipeline.bundle is not None and not pipeline.check()["ok"]:
+        raise UnusableModel(f"{pipeline.name!r} answers with no numbers", "train the model again")
+    return "the network's answer is no number"

@@ -1,0 +1,155 @@
+"""What a trained network is worth: calibrated, measured, and set beside a shallow model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit import scores
+from deepfield.toolkit.baselines import fit_baseline, verdict
+from deepfield.toolkit.bundle import Bundle
+from deepfield.toolkit.calibration import cross_fit
+from deepfield.toolkit.data import Arrays, Encoded, batches_that_fit, collate
+from deepfield.toolkit.parts import Parts, Say, stacked_targets
+from deepfield.toolkit.pipeline import Pipeline
+
+#: Labelled validation samples below which nothing is calibrated but intervals.
+LEAST_TO_CALIBRATE = 30
+# A shallow model on more numbers, or of more labels, takes longer than the net.
+_BASELINE_FEATURES, _BASELINE_LABELS = 20_000, 1_000_000
+
+
+@dataclass
+class Fitted:
+    """What training measured; `alone` holds what parts of the network reach by themselves."""
+
+    metrics: dict[str, Any] = field(default_factory=dict)
+    alone: dict[str, Any] = field(default_factory=dict)
+    baseline: dict[str, Any] = field(default_factory=dict)
+    verdict: str = ""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    bundle: Bundle | None = None
+    parts: Parts | None = None
+
+
+def outputs_of(pipeline: Pipeline, items: Sequence[Encoded], batch_size: int = 256) -> Arrays:
+    """The network's outputs for encoded items, stacked (padded where ragged) in their order."""
+    arrays = [e.arrays or {} for e in items]
+    rows: list[Arrays] = [{} for _ in items]
+    for batch in batches_that_fit(arrays, batch_size):
+        outputs = pipeline.forward(collate([arrays[i] for i in batch], pipeline.padding))
+        for at, index in enumerate(batch):
+            rows[index] = {name: values[at] for name, values in outputs.items()}
+    return collate(rows, pipeline.task.padding) if rows else {}
+
+
+def calibrated_if_better(
+    task: Any, outputs: np.ndarray, targets: np.ndarray, seed: int
+) -> tuple[Any, str]:
+    """The task's calibrator fitted to the validation part, or None and why not.
+
+    On little data a fitted calibrator is often worse than none. It is kept only if it lowers the
+    negative log-likelihood of samples that it was not fitted to. Intervals are always kept: there
+    is no answer without them, and they widen by themselves where the data are few.
+    """
+    kind = task.calibrator.kind
+    if task.calibrator.always:
+        return task.calibrator.fit(outputs, targets), ""
+    there = np.isfinite(np.asarray(targets, dtype=float))
+    known = int(there.any(axis=tuple(range(1, there.ndim))).sum())
+    if known < LEAST_TO_CALIBRATE:
+        return None, f"{known} validation samples, {LEAST_TO_CALIBRATE} are needed"
+    before = scores.log_loss(targets, task.predictions({task.output: outputs}, None))
+    after = scores.log_loss(targets, cross_fit(task.calibrator, outputs, targets, seed=seed))
+    if after < before:
+        return task.calibrator.fit(outputs, targets), ""
+    return None, f"log loss {before:.4g} without, {after:.4g} with {kind} (cross-fitted)"
+
+
+def measure(
+    pipeline: Pipeline, parts: Parts, fitted: Fitted, seed: int, say: Say = lambda line: None
+) -> None:
+    """Calibrate on the validation part and report on what calibration did not see."""
+    task = pipeline.task
+    held = {part: parts.of(part) for part in ("valid", "test") if len(parts.parts[part])}
+    outputs = {part: outputs_of(pipeline, items) for part, items in held.items()}
+    targets = {part: stacked_targets(items, task.output) for part, items in held.items()}
+    if "valid" in held:
+        pipeline.calibrator, doubt = _calibrator(task, outputs["valid"], targets["valid"], seed)
+        if doubt:
+            say(f"not calibrated: {doubt}")
+        pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
+    fitted.metrics = _figures(task, outputs, targets, pipeline.calibrator, seed)
+    for part, figures in fitted.metrics.items():
+        told = (f"{k} {v:.4g}" for k, v in figures.items() if v is not None and k != "n")
+        say(f"{part}: " + ", ".join(told))
+    for name in pipeline.alone(next(iter(outputs.values()), {})):
+        own = {part: pipeline.alone(said)[name] for part, said in outputs.items()}
+        calibrator = (
+            _calibrator(task, own["valid"], targets["valid"], seed)[0] if "valid" in own else None
+        )
+        fitted.alone[name] = _figures(task, own, targets, calibrator, seed)
+    _compare(pipeline, parts, held, targets, fitted, seed, say)
+
+
+def _calibrator(task: Any, outputs: Arrays, targets: np.ndarray, seed: int) -> tuple[Any, str]:
+    if task.calibrator is None:
+        return None, ""
+    return calibrated_if_better(task, outputs[task.output], targets, seed)
+
+
+def _figures(
+    task: Any, outputs: Mapping[str, Arrays], targets: Mapping[str, np.ndarray], calibrator: Any,
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """The figures of every part; of the validation part with calibrators that did not see it."""
+    found = {}
+    for part, said in outputs.items():
+        after = task.predictions(said, calibrator)
+        if part == "valid" and calibrator is not None:
+            after = cross_fit(task.calibrator, said[task.output], targets[part], seed=seed)
+        figures = task.figures(targets[part], after)
+        if "ece" in figures:
+            before = task.predictions(said, None)
+            figures["ece_uncalibrated"] = scores.or_none(task.score("ece", targets[part], before))
+        found[part] = {"n": len(targets[part]), **figures}
+    return found
+
+
+def _compare(
+    pipeline: Pipeline, parts: Parts, held: Mapping[str, list[Encoded]],
+    targets: Mapping[str, np.ndarray], fitted: Fitted, seed: int, say: Say,
+) -> None:  # fmt: skip
+    """The shallow model beside the net, on the same parts."""
+    part = "test" if "test" in held else "valid"
+    if part not in held or not pipeline.baseline:
+        return
+    train = parts.of("train")
+    first = pipeline.baseline_features(train[0].arrays or {})
+    labels = len(train) * int(np.prod(targets[part].shape[1:]))
+    if first.size > _BASELINE_FEATURES or labels > _BASELINE_LABELS:
+        return
+    began = time.monotonic()
+    features = np.stack([pipeline.baseline_features(e.arrays or {}) for e in train])
+    shallow = fit_baseline(
+        pipeline.baseline, features, stacked_targets(train, pipeline.task.output),
+        task=pipeline.task.shallow, seed=seed,
+    )  # fmt: skip
+    fitted.baseline = {"kind": pipeline.baseline}
+    for name, items in held.items():
+        asked = np.stack([pipeline.baseline_features(e.arrays or {}) for e in items])
+        predictions = shallow.predict(asked)
+        names = [m for m in pipeline.task.metrics if not m.startswith("coverage")]
+        figures = pipeline.task.figures(targets[name], predictions, names)
+        fitted.baseline[name] = {"n": len(items), **figures}
+    fitted.baseline["seconds"] = round(time.monotonic() - began, 1)
+    metric = pipeline.task.metrics[0]
+    shallow_figures = {"kind": pipeline.baseline, **fitted.baseline[part]}
+    higher = metric not in scores.LOWER_IS_BETTER
+    fitted.verdict = verdict(fitted.metrics[part], shallow_figures, metric, higher)
+    say(fitted.verdict)

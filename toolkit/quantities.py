@@ -1,0 +1,353 @@
+"""Several quantities of one thing at once: numbers, and yes or no, many of them missing.
+
+What a network is asked for where one measurement is no class among several: activities in a dozen
+assays, a solubility, a yield beside whether it is toxic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deepfield.toolkit.calibration import KINDS, Conformal, Platt
+from deepfield.toolkit.data import Arrays, is_missing
+from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.tasks import Task
+
+#: Deviations of an ensemble within which nine in ten of its members lie.
+_NINETY = 1.645
+#: Known validation samples below which a yes-or-no quantity is not calibrated.
+_LEAST_TO_CALIBRATE = 30
+#: How strongly members are held to be alike before they are heard (see `member_weights`).
+_PRIOR = 1.0
+
+
+class Quantities(Task):
+    """One or several quantities a sample, each a number or yes-or-no, some of them missing.
+
+    A network puts out (batch, quantities), or (batch, quantities, members) where it is an ensemble
+    in one: standardised values, and logits of yes. A quantity is yes-or-no if all its training
+    targets are 0 or 1. Values come back in the targets' own units with a conformal interval,
+    scaled by the spread of the members; yes-or-no as a calibrated probability, and the interval
+    in which nine in ten members of such an ensemble would lie, where there are members.
+
+    Example:
+        >>> task = Quantities()
+        >>> task.learn([{"logS": -1.0, "toxic": 0}, {"logS": -3.0, "toxic": 1}])
+        >>> task.binary, task.fields
+        ((False, True), ('logS', 'logS_low', 'logS_high', 'toxic', 'toxic_low', 'toxic_high'))
+    """
+
+    output = "quantities"
+    losses: ClassVar[Mapping[str, str]] = {"quantities": "masked_quantities"}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the quantities."""
+        return list(self.state.get("names", ["value"]))
+
+    @property
+    def binary(self) -> tuple[bool, ...]:
+        """Which of them are yes-or-no."""
+        return tuple(self.state.get("binary", [False] * len(self.names)))
+
+    @property
+    def loss_settings(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The loss must know which are yes-or-no."""
+        return {"binary": self.binary}
+
+    @property
+    def calibrator(self) -> Any:  # type: ignore[override]
+        """A calibrator that knows it too."""
+        return QuantityCalibration(self.binary)
+
+    @property
+    def shallow(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What a shallow model learns, column by column."""
+        return tuple("multilabel" if yes_or_no else "regression" for yes_or_no in self.binary)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Figures of yes-or-no quantities, of numbers, or of both."""
+        classes = ("roc_auc", "pr_auc", "ef_1pct", "bedroc", "ece")
+        values = ("rmse", "mae", "r2", "pearson_r2", "spearman", "coverage_90")
+        return (classes if any(self.binary) else ()) + (values if not all(self.binary) else ())
+
+    # -- targets
+
+    def learn(self, targets: Sequence[Any]) -> None:
+        """Which are yes-or-no; mean and standard deviation of the others, over what is there.
+
+        Raises:
+            UsageError: a quantity with fewer than two different values.
+        """
+        first = next((t for t in targets if isinstance(t, Mapping)), None)
+        self.state.setdefault("names", list(first) if first else ["value"])
+        rows = []
+        for target in targets:
+            try:
+                rows.append(self._numbers(target))
+            except BadInput:  # rejected with its reason when it is encoded
+                continue
+        table = np.array(rows, dtype=np.float64).reshape(-1, len(self.names))
+        binary, mean, scale = [], [], []
+        for name, column in zip(self.names, table.T, strict=True):
+            known = column[np.isfinite(column)]
+            values = np.unique(known)
+            if len(values) < 2:
+                told = f"only {values[0]:g}" if len(values) else "no value at all"
+                raise UsageError(
+                    f"{name!r} has {told} in training", "leave this target out, or give more data"
+                )
+            yes_or_no = set(values) <= {0.0, 1.0}
+            binary.append(yes_or_no)
+            mean.append(0.0 if yes_or_no else float(known.mean()))
+            scale.append(1.0 if yes_or_no else float(known.std()))
+        self.state |= {"binary": binary, "mean": mean, "scale": scale}
+
+    def _numbers(self, target: Any) -> list[float]:
+        cells = target if isinstance(target, Mapping) else {self.names[0]: target}
+        return [np.nan if is_missing(c) else self.number(n, c) for n, c in self._own(cells)]
+
+    def _own(self, cells: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        if len(self.names) == len(cells) == 1:  # one may be called as it likes
+            return [(self.names[0], next(iter(cells.values())))]
+        return [(name, cells.get(name)) for name in self.names]
+
+    def number(self, name: str, cell: Any) -> float:
+        """A cell as a number.
+
+        Raises:
+            BadInput: it is none.
+        """
+        try:
+            value = float(cell)
+        except (TypeError, ValueError):
+            raise BadInput(f"{name} is {cell!r}, expected a number") from None
+        if not np.isfinite(value):
+            raise BadInput(f"{name} is {cell!r}, expected a finite number")
+        return value
+
+    def encode(self, target: Any) -> Arrays:
+        """Standardised values and 0 or 1, (quantities,) float32, NaN where missing.
+
+        Raises:
+            BadInput: a cell that is no number, or not 0 or 1 where it should be; nothing at all.
+        """
+        values = np.array(self._numbers(target), dtype=np.float64)
+        if not np.isfinite(values).any():
+            raise BadInput("no label")
+        for name, value, yes_or_no in zip(self.names, values, self.binary, strict=True):
+            if yes_or_no and value not in (0.0, 1.0) and np.isfinite(value):
+                raise BadInput(f"{name} is {value:g}, expected 0 or 1")
+        scaled = (values - np.array(self.state["mean"])) / np.array(self.state["scale"])
+        return {self.output: scaled.astype(np.float32)}
+
+    # -- predictions
+
+    def predictions(self, outputs: Arrays, calibrator: Any) -> np.ndarray:
+        """Value or probability, low and high of each quantity, (n, quantities, 3), standardised."""
+        return (calibrator or self.calibrator).apply(outputs[self.output])
+
+    def score(self, metric: str, targets: np.ndarray, predictions: np.ndarray) -> float:
+        """One figure, the mean over the quantities that it is for; values in their own units.
+
+        `predictions` are (n, quantities, 3) as above, or (n, quantities).
+        """
+        values = metric in ("rmse", "mae", "r2", "pearson_r2", "spearman", "coverage_90")
+        own = np.flatnonzero(np.array(self.binary) != values)
+        mean, scale = np.array(self.state["mean"])[own], np.array(self.state["scale"])[own]
+        if metric.startswith("coverage"):
+            return super().score(metric, targets[:, own], predictions[:, own, 1:])
+        said = predictions if predictions.ndim == 2 else predictions[..., 0]
+        return super().score(metric, targets[:, own] * scale + mean, said[:, own] * scale + mean)
+
+    def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
+        """Figures of every quantity, where there are several."""
+        if len(self.names) == 1:
+            return {}
+        found: dict[str, Any] = {}
+        for column, name in enumerate(self.names):
+            state = {"names": [name]}
+            state |= {k: [self.state[k][column]] for k in ("binary", "mean", "scale")}
+            own = slice(column, column + 1)
+            known = int(np.isfinite(targets[:, column]).sum())
+            alone = type(self)(state)
+            found[name] = {"n": known, **alone.figures(targets[:, own], predictions[:, own])}
+        return found
+
+    def answer(self, prediction: np.ndarray) -> dict[str, Any]:
+        """Value or probability with low and high, in the targets' units."""
+        mean, scale = np.array(self.state["mean"]), np.array(self.state["scale"])
+        table = prediction * scale[:, None] + mean[:, None]
+        cells = [None if not np.isfinite(x) else round(float(x), 6) for x in table.ravel()]
+        return dict(zip(self.fields, cells, strict=True))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """`value, low, high` or `probability, low, high`; several quantities carry their names."""
+        if len(self.names) == 1:
+            return ("probability" if self.binary[0] else "value", "low", "high")
+        return tuple(f"{name}{end}" for name in self.names for end in ("", "_low", "_high"))
+
+    def plots(self, targets: np.ndarray, predictions: np.ndarray) -> list[tuple[str, bytes]]:
+        """Reliability of the first yes-or-no quantities."""
+        from deepfield.toolkit import plots
+
+        yes_or_no = np.flatnonzero(self.binary)[:6]
+        if not len(yes_or_no):
+            return []
+        curves = {
+            self.names[t]: (predictions[:, t, 0], targets[:, t])
+            for t in yes_or_no
+            if np.isfinite(targets[:, t]).any()
+        }
+        caption = "Reliability: of what was given 90 %, is nine in ten so?"
+        return [(caption, plots.reliability_diagram(curves))] if curves else []
+
+
+@dataclass(frozen=True)
+class QuantityCalibration:
+    """`Platt` for quantities that are yes-or-no, `Conformal` for the others.
+
+    Yes-or-no outputs are calibrated where at least 30 validation samples, with both answers among
+    them, are known; elsewhere they are read as logits. Members of an ensemble are heard by weight
+    (see `member_weights`).
+
+    Args:
+        binary: which quantities are yes-or-no.
+        weights: of the members, adding up to 1; none for all alike.
+        slopes: of every quantity; 1 where nothing was calibrated, and for numbers.
+        offsets: of every quantity; 0 where nothing was calibrated, and for numbers.
+        widths: of every quantity; None for yes-or-no, and where too few samples were known.
+        floors: of every quantity; 0 for yes-or-no.
+        coverage: of the intervals.
+    """
+
+    kind: ClassVar[str] = "quantities"
+    always: ClassVar[bool] = True
+    binary: Sequence[bool] = (False,)
+    weights: Sequence[float] = ()
+    slopes: Sequence[float] = ()
+    offsets: Sequence[float] = ()
+    widths: Sequence[float | None] = ()
+    floors: Sequence[float] = ()
+    coverage: float = 0.9
+
+    def fit(self, outputs: np.ndarray, targets: np.ndarray) -> QuantityCalibration:
+        """Fit every quantity by itself.
+
+        Args:
+            outputs: (n, quantities) or (n, quantities, members).
+            targets: (n, quantities), NaN where missing.
+        """
+        truth = np.asarray(targets, dtype=np.float64)
+        weights = member_weights(outputs, truth, self.binary)
+        value, spread = mean_and_spread(outputs, weights)
+        count = len(self.binary)
+        slopes, offsets, floors = [1.0] * count, [0.0] * count, [0.0] * count
+        widths: list[float | None] = [None] * count
+        for t, yes_or_no in enumerate(self.binary):
+            known = truth[np.isfinite(truth[:, t]), t]
+            if not yes_or_no:
+                pair = np.stack([value[:, t], spread[:, t]], axis=-1)[:, None]
+                interval = Conformal.fit(pair, truth[:, t : t + 1], self.coverage)
+                widths[t], floors[t] = interval.widths[0], interval.floors[0]
+            elif len(known) >= _LEAST_TO_CALIBRATE and 0 < known.mean() < 1:
+                curve = Platt.fit(value[:, t], truth[:, t])
+                slopes[t], offsets[t] = curve.slopes[0], curve.offsets[0]
+        return QuantityCalibration(
+            self.binary, weights, slopes, offsets, widths, floors, self.coverage
+        )
+
+    def apply(self, outputs: np.ndarray) -> np.ndarray:
+        """Value or probability, low and high, (n, quantities, 3) float64.
+
+        Where no interval is known it is endless.
+        """
+        value, spread = mean_and_spread(outputs, self.weights)
+        several = np.ndim(outputs) == 3 and np.shape(outputs)[-1] > 1
+        found = np.stack([value, np.full_like(value, -np.inf), np.full_like(value, np.inf)], -1)
+        for t, yes_or_no in enumerate(self.binary):
+            z, s = value[:, t], spread[:, t]
+            if yes_or_no:
+                a, b = (self.slopes[t], self.offsets[t]) if self.slopes else (1.0, 0.0)
+                shifts = (0.0, -_NINETY, _NINETY) if several else (0.0,)
+                for place, shift in enumerate(shifts):
+                    found[:, t, place] = 0.5 * (1 + np.tanh(0.5 * (a * (z + shift * s) + b)))
+            elif self.widths and (width := self.widths[t]) is not None:
+                half = width * np.maximum(s, self.floors[t])
+                found[:, t, 1], found[:, t, 2] = z - half, z + half
+        return found
+
+    def config(self) -> dict[str, Any]:
+        """Everything needed to make it again, JSON-able."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+KINDS[QuantityCalibration.kind] = QuantityCalibration
+
+
+def member_weights(
+    outputs: np.ndarray, targets: np.ndarray, binary: Sequence[bool]
+) -> tuple[float, ...]:
+    r"""How much each member of an ensemble is listened to, the same for all quantities.
+
+    The weights $w$ (positive, $\sum w = 1$) maximise
+    $\sum_t \log p_t(y | \sum_m w_m z_m) + \alpha \sum_m \log w_m$: a Gaussian of unknown
+    width for numbers, a Bernoulli of a freely scaled logit for yes-or-no, and a prior that all
+    are alike, which a dozen validation samples do not outvote.
+
+    Args:
+        outputs: (n, quantities, members) of the validation part, or without members.
+        targets: (n, quantities), NaN where missing.
+        binary: which quantities are yes-or-no.
+
+    Returns:
+        One weight a member; none where there is but one.
+    """
+    if np.ndim(outputs) < 3 or np.shape(outputs)[-1] == 1:
+        return ()
+    from scipy.optimize import minimize
+
+    said = _clipped(outputs)
+    known = np.isfinite(targets)
+    told = [(said[known[:, t], t], targets[known[:, t], t]) for t in range(len(binary))]
+
+    def cost(free: np.ndarray) -> float:
+        size = np.exp(free).sum()
+        weights = np.exp(free) / size
+        total = -_PRIOR * np.log(weights).sum() + 0.01 * np.log(size) ** 2
+        for (z, y), yes_or_no in zip(told, binary, strict=True):
+            if yes_or_no:
+                logit = size * (z @ weights)
+                total += (np.logaddexp(0, logit) - y * logit).sum()
+            elif len(y):
+                total += len(y) / 2 * np.log(np.mean((z @ weights - y) ** 2) + 1e-12)
+        return float(total)
+
+    count = said.shape[-1]
+    found = minimize(cost, np.full(count, -np.log(count)), method="L-BFGS-B").x
+    weights = np.exp(found) / np.exp(found).sum()
+    return tuple(round(float(w), 4) for w in weights)
+
+
+def _clipped(outputs: np.ndarray) -> np.ndarray:
+    return np.clip(np.asarray(outputs, dtype=np.float64), -1e6, 1e6)
+
+
+def mean_and_spread(
+    outputs: np.ndarray, weights: Sequence[float] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation over the members, (n, quantities); a deviation of 1 where there is one."""
+    array = _clipped(outputs)
+    if array.ndim < 3 or array.shape[-1] == 1:
+        value = array.reshape(len(array), -1)
+        return value, np.ones_like(value)
+    count = array.shape[-1]
+    shares = np.array(weights if len(weights) == count else [1 / count] * count)
+    value = array @ shares
+    return value, np.sqrt((array - value[..., None]) ** 2 @ shares)
