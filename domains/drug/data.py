@@ -1,0 +1,423 @@
+"""Reading molecules, and what was measured of them, from the forms in which chemists keep them.
+
+Every reader yields a `Sample` a molecule: `data` is a SMILES, a `MolBlock`, or, of a table of
+descriptors without structures, a `Descriptors`; `target` a dictionary of measured values by column,
+or None where nothing was measured. No molecule is parsed here but to find the column of the SMILES.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepfield.domains.drug.molecules import Descriptors, MolBlock, molecule
+from deepfield.toolkit.data import (
+    Reader,
+    Sample,
+    find_column,
+    is_missing,
+    open_text,
+    read_rows,
+)
+from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.splits import PART_NAMES
+
+#: Columns that hold the structure, by their usual names.
+SMILES = ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "molecule")
+#: Columns that name a molecule.
+NAMES = ("name", "id", "mol_id", "molecule", "compound", "compound id", "title", "chembl_id",
+         "molecule_chembl_id", "cmpd_chemblid", "cid", "num", "index", "iupac")  # fmt: skip
+_PART, _GROUP = ("split", "part", "subset"), ("group",)
+#: What columns of descriptors begin with, in tables without structures.
+DESCRIPTOR = "D_"
+_TABLES = (".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".parquet")
+_SDF = (".sdf", ".sd", ".mol", ".mdl")
+_SMILES_FILES = (".smi", ".ism", ".smiles", ".cxsmiles")
+#: Rows that are looked at before the columns are told apart.
+_LOOKED_AT = 100
+#: Words that stand for yes and no.
+YES_NO = {
+    **dict.fromkeys(("1", "1.0", "true", "yes", "active", "positive", "toxic"), 1.0),
+    **dict.fromkeys(("0", "0.0", "false", "no", "inactive", "negative", "nontoxic"), 0.0),
+}
+
+
+class Candidates(dict[str, Any]):
+    """Cells of all columns that could be targets, where none was named."""
+
+
+# ------------------------------------------------------------------------------------- tables
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column of a table is what."""
+
+    smiles: str | None
+    name: str | None
+    targets: tuple[str, ...]
+    chosen: bool
+    part: str | None
+    group: str | None
+    time: str | None
+    descriptors: tuple[str, ...]
+
+    def sample(self, number: int, row: dict[str, Any], fault: str | None) -> Sample:
+        """One row as a sample."""
+        name = row.get(self.name or "")
+        identity = f"row {number}" if is_missing(name) else str(name)
+        if self.descriptors:
+            data: Any = None
+            try:
+                data = self._numbers(row)
+            except BadInput as error:
+                fault = fault or error.reason
+            described = set(self.descriptors)
+            row = {k: v for k, v in row.items() if k not in described}
+        else:
+            cell = row.get(self.smiles or "")
+            data = None if is_missing(cell) else str(cell).strip()
+            if data is None:
+                fault = fault or f"no SMILES in column {self.smiles!r}"
+        kind = dict if self.chosen else Candidates
+        cells = kind((n, row.get(n)) for n in self.targets)
+        known = any(not is_missing(cell) for cell in cells.values())
+        sample = Sample(identity, data, cells if known else None, row=row, fault=fault)
+        if self.group and not is_missing(row.get(self.group)):
+            sample.group = str(row[self.group])
+        if self.time and not is_missing(row.get(self.time)):
+            told = str(row[self.time]).strip()
+            sample.time = float(told) if _is_number(told) else told
+        if self.part and not is_missing(row.get(self.part)):
+            part = str(row[self.part])
+            sample.part = PART_NAMES.get(part.strip().lower())
+            if sample.part is None:
+                sample.fault = sample.fault or f"part {part!r} is none of train, valid and test"
+        return sample
+
+    def _numbers(self, row: Mapping[str, Any]) -> Descriptors:
+        found = {}
+        for name in self.descriptors:
+            cell = row.get(name)
+            if cell == "0" or is_missing(cell):
+                continue
+            try:
+                value = float(cell)  # type: ignore[arg-type]
+            except (TypeError, ValueError):
+                raise BadInput(f"descriptor {name} is {cell!r}, expected a number") from None
+            if value:
+                found[name] = value
+        return Descriptors(found)
+
+
+def _read_table(
+    source: str,
+    smiles: str | None = None,
+    targets: Sequence[str] | None = None,
+    part: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    descriptors: str | None = None,
+) -> Iterator[Sample]:
+    rows = iter(read_rows(source))
+    head = list(itertools.islice(rows, _LOOKED_AT))
+    columns = _told_apart(source, head, smiles, targets, part, group, time, descriptors)
+    for number, (row, fault) in enumerate(itertools.chain(head, rows), start=1):
+        yield columns.sample(number, row, fault)
+
+
+def _told_apart(
+    source: str,
+    head: Sequence[tuple[dict[str, Any], str | None]],
+    smiles: str | None,
+    targets: Sequence[str] | None,
+    part: str | None,
+    group: str | None,
+    time: str | None,
+    descriptors: str | None,
+) -> Columns:
+    """Find the columns by their names, and by what stands in the first rows.
+
+    Raises:
+        UsageError: no structures and no descriptors, or a column that is not there.
+    """
+    good = [row for row, fault in head if fault is None] or [row for row, _ in head]
+    if not good:
+        raise UsageError(f"{source!r} has a header, but no rows", "give it a row a molecule")
+    names = list(dict.fromkeys(name for row in good for name in row))
+    first = dict.fromkeys(names)
+    prefix = descriptors or DESCRIPTOR
+    described = tuple(name for name in names if name.startswith(prefix))
+    if descriptors and not described:
+        raise UsageError(
+            f"no column of {source!r} begins with {descriptors!r}", f"columns: {_listed(names)}"
+        )
+    structure = find_column(first, smiles, (), "the SMILES")
+    if structure is None and not (descriptors or len(described) > 1):
+        structure = _smiles_column(names, good)
+        if structure is None or _is_molecule(structure):
+            raise UsageError(*_no_structures(source, names))
+    if structure is not None:
+        described = ()
+    taken = {structure, *described}
+    name = find_column({k: None for k in names if k not in taken}, None, NAMES, "the name")
+    part = find_column(first, part, _PART, "the part")
+    group = find_column(first, group, _GROUP, "the group")
+    time = find_column(first, time, (), "the time")
+    taken |= {name if name not in (targets or ()) else None, part, group, time}
+    if targets:
+        chosen = _chosen(targets, [n for n in names if n not in taken], names, source)
+    else:
+        chosen = tuple(n for n in names if n not in taken and _is_numeric(n, good))
+    return Columns(structure, name, chosen, bool(targets), part, group, time, described)
+
+
+def _chosen(
+    wanted: Sequence[str], open_: Sequence[str], names: Sequence[str], source: str
+) -> tuple[str, ...]:
+    """The targets that were named, each a column, a pattern of columns, or several by commas."""
+    found: dict[str, None] = {}
+    for text in wanted:
+        for one in [text] if text in names else _by_commas(text, names):
+            if one in names:
+                found[one] = None
+                continue
+            matching = [n for n in open_ if fnmatch.fnmatchcase(n, one)] if _is_pattern(one) else []
+            if not matching:
+                near = find_column(dict.fromkeys(names), one, (), "the target")  # says what is near
+                raise UsageError(f"no column {near!r} in {source!r}", f"columns: {_listed(names)}")
+            found |= dict.fromkeys(matching)
+    return tuple(found)
+
+
+def _is_pattern(text: str) -> bool:
+    return any(mark in text for mark in "*?[")
+
+
+def _by_commas(text: str, names: Sequence[str]) -> list[str]:
+    # Names of columns may hold commas themselves: the longest one that fits is taken.
+    found, rest = [], [piece.strip() for piece in text.split(",")]
+    while rest:
+        for count in range(len(rest), 0, -1):
+            joined = ", ".join(rest[:count])
+            if count == 1 or joined in names:
+                found.append(joined)
+                rest = rest[count:]
+                break
+    return [name for name in found if name]
+
+
+def _smiles_column(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The column with a usual name in which molecules stand, or any in which they stand."""
+    lowered = {name.lower().strip(): name for name in names}
+    usual = [lowered[name] for name in SMILES if name in lowered]
+    containing = [n for n in names if "smiles" in n.lower() and n not in usual]
+    for name in (*usual, *containing, *(n for n in names if n not in usual)):
+        cells = [str(r[name]) for r in rows[:20] if not is_missing(r.get(name))]
+        right = sum(_looks_like_smiles(cell) for cell in cells)
+        least = 0.3 if "smiles" in name.lower() else 0.8
+        if cells and right >= least * len(cells):
+            return name
+    # named so, though nothing in it parses: the rows say what is wrong
+    return next((n for n in (*usual, *containing) if "smi" in n.lower()), None)
+
+
+def _looks_like_smiles(cell: str) -> bool:
+    """Whether a cell is a molecule, and no number and no word that happens to be one."""
+    text = cell.strip()
+    if not text or text.isdigit() or not re.fullmatch(r"[^\s]+(\s.*)?", text):
+        return False
+    try:
+        return molecule(text).GetNumAtoms() > 0
+    except BadInput:
+        return False
+
+
+def _is_numeric(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    cells = [row.get(name) for row in rows if not is_missing(row.get(name))]
+    # one cell that says ">10" makes no column of words
+    return bool(cells) and sum(map(_is_number, cells)) >= 0.5 * len(cells)
+
+
+def _is_number(cell: Any) -> bool:
+    if isinstance(cell, bool | int | float):
+        return True
+    try:
+        float(str(cell))
+    except ValueError:
+        return str(cell).strip().lower() in YES_NO
+    return True
+
+
+def _is_molecule(name: str) -> bool:
+    """Whether what should be the name of a column is a molecule itself: a file without a header."""
+    return name.lower().strip() not in SMILES and len(name) > 2 and _looks_like_smiles(name)
+
+
+def _no_structures(source: str, names: Sequence[str]) -> tuple[str, str]:
+    if any(map(_is_molecule, names)):
+        return (
+            f"{source!r} has no header: its first line holds a molecule",
+            "put a line with the names of the columns on top (smiles,…), or call the file .smi",
+        )
+    return (
+        f"no column of {source!r} holds SMILES",
+        f"name it with --smiles; the columns are {_listed(names)}",
+    )
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    shown = ", ".join(map(str, names[:most]))
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+# ------------------------------------------------------------------- lists of SMILES and SD files
+
+
+def _read_smiles_file(source: str) -> Iterator[Sample]:
+    with open_text(source) as lines:
+        yield from _smiles_lines(lines)
+
+
+def _smiles_lines(lines: Iterable[str]) -> Iterator[Sample]:
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        smiles, _, name = text.replace("\t", " ").partition(" ")
+        if number == 1 and smiles.lower() in SMILES:
+            continue
+        name = name.strip()
+        row = {"smiles": smiles, "name": name} if name else {"smiles": smiles}
+        yield Sample(name or f"line {number}", smiles, row=row)
+
+
+def _read_sdf(source: str, targets: Sequence[str] | None = None) -> Iterator[Sample]:
+    with open_text(source) as lines:
+        records = _records(lines)
+        head = list(itertools.islice(records, _LOOKED_AT))
+        names = list(dict.fromkeys(name for _, row, _ in head for name in row))
+        rows = [row for _, row, _ in head]
+        if targets:
+            wanted = _chosen(targets, names, names, source)
+        else:
+            wanted = tuple(n for n in names if n not in ("name",) and _is_numeric(n, rows))
+        kind = dict if targets else Candidates
+        for number, (block, row, fault) in enumerate(itertools.chain(head, records), start=1):
+            cells = kind((n, row.get(n)) for n in wanted)
+            known = any(not is_missing(cell) for cell in cells.values())
+            name = row.get("name") or f"record {number}"
+            yield Sample(name, block, cells if known else None, row=row, fault=fault)
+
+
+def _records(lines: Iterable[str]) -> Iterator[tuple[MolBlock | None, dict[str, Any], str | None]]:
+    """The molecules of an SD file: their block, their data fields, and what is wrong."""
+    own: list[str] = []
+    for line in lines:
+        bare = line.rstrip("\r\n")
+        if bare.startswith("$$$$"):
+            yield _record(own)
+            own = []
+        elif len(own) < 200_000:
+            own.append(bare)
+    if any(line.strip() for line in own):
+        ended = any(line.startswith("M  END") for line in own)
+        block, row, fault = _record(own)
+        yield block, row, fault if ended else fault or "the file breaks off inside this record"
+
+
+def _record(lines: list[str]) -> tuple[MolBlock | None, dict[str, Any], str | None]:
+    name = lines[0].strip() if lines else ""
+    row: dict[str, Any] = {"name": name} if name else {}
+    end = next((i for i, line in enumerate(lines) if line.startswith("M  END")), None)
+    if end is None:
+        return None, row, "a record without `M  END`"
+    field = None
+    for line in lines[end + 1 :]:
+        if line.startswith(">"):
+            match = re.search(r"<(.+?)>", line)
+            field = match[1] if match else None
+        elif field is not None and line.strip():
+            row[field] = f"{row[field]}\n{line}" if field in row else line.strip()
+        else:
+            field = None
+    return MolBlock("\n".join(lines[: end + 1]) + "\n"), row, None
+
+
+# ------------------------------------------------------------- standard input, and one molecule
+
+
+def _read_stdin(source: str, **options: Any) -> Iterator[Sample]:
+    stdin: Any = sys.stdin.buffer
+    head = stdin.peek(65536)[:65536]
+    text = head.decode("utf-8-sig", "replace")
+    if "M  END" in text or "V2000" in text or "V3000" in text:
+        only = {k: v for k, v in options.items() if k == "targets"}
+        return _read_sdf(source, **only)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    cells = {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
+    is_list = not cells & set(SMILES) and _looks_like_smiles(first)
+    return _read_smiles_file(source) if is_list else _read_table(source, **options)
+
+
+def _read_structures(source: str) -> Iterator[Sample]:
+    from deepfield.domains.drug.corpus import read_corpus
+
+    return read_corpus(source)
+
+
+def _read_literal(source: str) -> Iterator[Sample]:
+    smiles, _, name = source.strip().partition(" ")
+    yield Sample(name.strip() or smiles, smiles, row={"smiles": smiles})
+
+
+def _is_literal(source: str) -> bool:
+    """A molecule, or what nobody calls a file: the row says what is wrong with it."""
+    if Path(source).exists():
+        return False
+    return _looks_like_smiles(source) or bool(
+        re.fullmatch(r"[\w@+\-\[\]()=#%]*[(=#\[@][^/ ]*", source)
+    )
+
+
+def _ends(source: str, suffixes: Sequence[str]) -> bool:
+    return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and Path(source).is_file()
+
+
+def _shipped(name: str) -> Callable[[], str]:
+    return lambda: str(Path(__file__).parent / "samples" / name)
+
+
+#: `sample:NAME` to what it stands for.
+SAMPLES: dict[str, Callable[[], str]] = {
+    "aspirin": lambda: "CC(=O)Oc1ccccc1C(=O)O",
+    "boiling": _shipped("boiling.csv"),
+    "drugs": _shipped("drugs.csv"),
+    "drugs-smi": _shipped("drugs.smi"),
+    "drugs-sdf": _shipped("drugs.sdf"),
+}
+
+_OPTIONS = ("smiles", "targets", "part", "group", "time", "descriptors")
+
+#: In the order in which they are asked.
+READERS: tuple[Reader, ...] = (
+    Reader("structures", "structures:FOLDER (all molecules of its tables; what is learned are "
+           "descriptors that are computed of them)", lambda s: s.startswith("structures:"),
+           _read_structures),
+    Reader("standard input", "- (a table, an SD file, or lines of SMILES)", lambda s: s == "-",
+           _read_stdin, _OPTIONS),
+    Reader("SD file", "an SD or mol file (.sdf, .sdf.gz, .mol)", lambda s: _ends(s, _SDF),
+           _read_sdf, ("targets",)),
+    Reader("SMILES file", "lines of SMILES, each with a name behind it if it has one (.smi)",
+           lambda s: _ends(s, _SMILES_FILES), _read_smiles_file),
+    Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of SMILES and any number of "
+           "targets; or with columns D_* of descriptors in place of structures",
+           lambda s: _ends(s, _TABLES), _read_table, _OPTIONS),
+    Reader("SMILES", "one molecule, as SMILES", _is_literal, _read_literal),
+)  # fmt: skip

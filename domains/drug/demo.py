@@ -1,0 +1,64 @@
+"""The drug domain's part of `deepfield demo`: known drugs, asked of every preset."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from deepfield.toolkit.console import Console
+from deepfield.toolkit.report import Report, answer_row, loaded
+
+if TYPE_CHECKING:
+    from deepfield.domains.drug.pipeline import DrugPipeline
+
+#: Who is asked, and of which the answer is explained atom by atom.
+SOURCE, EXPLAINED = "sample:drugs", "sample:aspirin"
+#: The preset that is to fine-tune from: its answers are descriptors.
+ENCODER = "encoder"
+_SHOWN = 3
+
+
+def demo(cls: type[DrugPipeline], page: Report, console: Console) -> list[dict[str, Any]]:
+    """Ask the presets about known drugs, and one why.
+
+    Returns:
+        A row an answer: input, model, answer, probability, milliseconds.
+    """
+    rows: list[dict[str, Any]] = []
+    names = [name for name in cls.presets if name != ENCODER]
+    for model, pipeline in loaded(cls, names, console, rows):
+        asked = list(pipeline.read(SOURCE))
+        next(pipeline.predict(asked[:1]), None)  # the network is loaded with the first answer
+        began = time.perf_counter()
+        answers = list(pipeline.predict(asked))
+        spent = 1000 * (time.perf_counter() - began) / len(answers)
+        page.section(f"{model}: known drugs")
+        page.table([_row(answer) for answer in answers])
+        for answer in answers[:_SHOWN]:
+            said, probability = told(pipeline.task.names, answer)
+            rows.append(answer_row(answer["name"], model, said, probability, spent))
+        if model == cls.presets[1]:
+            console.say(f"  {model}: why")
+            explanation = pipeline.explain(next(iter(pipeline.read(EXPLAINED))))
+            page.section(f"{model}: {EXPLAINED}")
+            page.picture(
+                explanation.png(),
+                "Red atoms speak for more, blue ones for less: what the answer falls by when an "
+                "atom is taken away.",
+            )
+    return rows
+
+
+def told(names: list[str], answer: Mapping[str, Any]) -> tuple[str, float | None]:
+    """An answer in words, and its probability where it is one: of several assays the likeliest."""
+    if "value" in answer:
+        return f"{answer['value']:.2f} ({answer['low']:.2f} to {answer['high']:.2f})", None
+    if "probability" in answer:
+        return ("yes" if answer["probability"] >= 0.5 else "no"), answer["probability"]
+    likeliest = max(names, key=lambda name: answer[name])
+    return f"likeliest of {len(names)}: {likeliest}", answer[likeliest]
+
+
+def _row(answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in answer.items() if k not in ("status", "reason", "model", "smiles")}

@@ -1,0 +1,115 @@
+"""What `fusion` holds beside its networks: fitted to the training molecules without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from deepfield.domains.drug.models import scaled
+from deepfield.toolkit.data import Arrays, Encoded
+from deepfield.toolkit.parts import stacked_targets
+from deepfield.toolkit.shallow import (
+    Trees,
+    chosen_references,
+    chosen_share,
+    fit_kernel_machine,
+    grow_boosted,
+    grow_forests,
+)
+
+_AT_ONCE = 1024
+
+
+def networks(model: Any, output: str) -> Any:
+    """The part of `fusion` that gradients train: every network learns as if alone."""
+    said = model.get_layer("networks").output
+    used = [tensor for tensor in model.inputs if tensor.name != "sets"]
+    return keras.Model(used, {output: keras.layers.Identity(name=output)(said)}, name="networks")
+
+
+def settle(
+    model: Any, items: Sequence[Encoded], binary: Sequence[bool], output: str, counts: bool
+) -> None:
+    """Fit the scale of the descriptors, the trees and the kernel machine to training molecules.
+
+    Counts keep the scale that they have: what is rare would drown the rest.
+    """
+    targets = stacked_targets(items, output).astype(np.float64)
+    arrays = [item.arrays or {} for item in items]
+    given = np.stack([own["descriptors"] for own in arrays])
+    known = np.nan_to_num(given, nan=0.0)
+    seen = (np.sign(known) * np.log1p(np.abs(known))).astype(np.float32)
+    scale = model.get_layer("scale")
+    if np.allclose(scale.moving_variance, 1):  # else of the network this one is fine-tuned from
+        scale.moving_mean.assign(seen.mean(axis=0))
+        scale.moving_variance.assign(np.ones(seen.shape[1]) if counts else seen.var(axis=0))
+    if any(layer.name == "kernel" for layer in model.layers):
+        _settle_kernel(model, np.asarray(scaled(scale(seen))), arrays, targets, binary)
+    if "fingerprint" in arrays[0]:
+        seen = np.concatenate([seen, np.stack([own["fingerprint"] for own in arrays])], axis=1)
+    _settle_trees(model, seen, targets, binary)
+
+
+def _settle_trees(
+    model: Any, seen: np.ndarray, targets: np.ndarray, binary: Sequence[bool]
+) -> None:
+    names = {layer.name for layer in model.layers}
+    grown: dict[str, list[Trees]] = {}
+    if "forest_0" in names:
+        own = model.get_layer("forest_0")
+        grown["forest"] = grow_forests(
+            seen, targets, binary, trees=own.trees, leaves=(own.nodes + 1) // 2, depth=own.depth
+        )
+    if "boosted_0" in names:
+        own = model.get_layer("boosted_0")
+        grown["boosted"] = grow_boosted(seen, targets, binary, trees=own.trees, depth=own.depth)
+    for kind, found in grown.items():
+        for place, one in enumerate(found):
+            model.get_layer(f"{kind}_{place}").set_trees(one.trees, one.start)
+
+
+def _settle_kernel(
+    model: Any, described: np.ndarray, arrays: Sequence[Arrays], targets: np.ndarray,
+    binary: Sequence[bool],
+) -> None:  # fmt: skip
+    """Fit the weights of the similarities: by descriptors alone, or mixed with those of sets."""
+    near, weighed = model.get_layer("near"), model.get_layer("kernel")
+    chosen = chosen_references(targets, binary, near.references)
+    near.set_references(_filled(described[chosen], near.references), _width(described[chosen]))
+    similarity = _similarities(near, described)[:, : len(chosen)]
+    shares = [1.0]
+    if any(layer.name == "alike" for layer in model.layers):
+        alike = model.get_layer("alike")
+        sets = np.stack([own["sets"] for own in arrays])
+        alike.set_references(_filled(sets[chosen], alike.references))
+        by_sets = _similarities(alike, sets)[:, : len(chosen)]
+        share = chosen_share(by_sets[chosen], similarity[chosen], targets[chosen], binary)
+        similarity = (1 - share) * by_sets + share * similarity
+        shares = [1 - share, share]
+    machine = fit_kernel_machine(similarity, chosen, targets, binary)
+    weights = _filled(machine.weights, near.references)
+    weighed.kernel.assign(np.concatenate([share * weights for share in shares]))
+    weighed.bias.assign(machine.offsets)
+
+
+def _width(vectors: np.ndarray) -> float:
+    """The median squared distance between some of the vectors."""
+    some = vectors[: 2 * _AT_ONCE : 2] if len(vectors) > _AT_ONCE else vectors
+    squares = (some**2).sum(axis=1)
+    apart = squares[:, None] + squares - 2 * some @ some.T
+    return float(max(np.median(apart), 1e-3))
+
+
+def _similarities(layer: Any, given: np.ndarray) -> np.ndarray:
+    parts = (given[at : at + _AT_ONCE] for at in range(0, len(given), _AT_ONCE))
+    return np.concatenate([keras.ops.convert_to_numpy(layer(part)) for part in parts])
+
+
+def _filled(rows: np.ndarray, count: int) -> np.ndarray:
+    """As many rows as there is room for, zeros behind those there are."""
+    found = np.zeros((count, *rows.shape[1:]), rows.dtype)
+    found[: len(rows)] = rows
+    return found

@@ -1,0 +1,68 @@
+import json
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from deepfield.domains.drug import DrugPipeline
+from deepfield.domains.drug.explanation import explain, without_each_atom
+from deepfield.domains.drug.features import at_least, features, set_members
+from deepfield.toolkit.data import Sample, collate
+
+WANTED = ("graph", "fingerprint", "sets", "compared")
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Networks of the boiling points of the sample: more atoms boil later."""
+    made = {}
+    for name, settings in {
+        "dmpnn": {"units": 24, "steps": 2, "head_units": 24},
+        "fusion": {"members": 1, "units": 16, "steps": 2, "head_units": 16, "trees": 8,
+                   "references": 60},
+    }.items():  # fmt: skip
+        made[name] = DrugPipeline(name)
+        made[name].fit(
+            "sample:boiling",
+            settings={**settings, "epochs": 40, "batch_size": 16, "learning_rate": 0.01},
+        )
+    return made
+
+
+def test_fragments_that_hold_no_atom_are_those_of_the_molecule():
+    mol = Chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O")
+    whole = features(mol, WANTED)
+    counts = [np.bincount([bit for bit, _ in own], minlength=1024) for own in set_members(mol)]
+    np.testing.assert_array_equal(at_least(np.stack(counts)).ravel(), whole["sets"])
+    variants = list(without_each_atom(mol, whole))
+    assert len(variants) == mol.GetNumAtoms()
+    for gone, left in enumerate(variants):
+        assert not left["atoms"][gone].any() and not (left["ends"] == gone).any()
+        assert left["fingerprint"].sum() < whole["fingerprint"].sum()
+        bits = np.unpackbits(left["sets"]).sum(), np.unpackbits(whole["sets"]).sum()
+        assert bits[0] < bits[1]
+        assert {k: v.shape for k, v in left.items()} == {k: v.shape for k, v in whole.items()}
+
+
+@pytest.mark.parametrize("architecture", ["dmpnn", "fusion"])
+def test_contributions_are_what_the_answer_falls_by(architecture, trained):
+    pipeline = trained[architecture]
+    found = explain(pipeline, Sample("octanol", "CCCCCCCCO"))
+    assert found.contributions.shape == (9,) and found.quantity == "boiling_c"
+    mol = Chem.MolFromSmiles("CCCCCCCCO")
+    arrays = features(mol, pipeline.wanted)
+    asked = collate([arrays, list(without_each_atom(mol, arrays))[8]], pipeline.padding)
+    values = pipeline.calibrated(pipeline.forward(asked))["prediction"][:, 0, 0]
+    fall = (values[0] - values[1]) * pipeline.task.state["scale"][0]
+    assert found.contributions[8] == pytest.approx(fall, abs=1e-3 * abs(fall) + 1e-3)
+    assert found.contributions[8] > 0  # alcohols boil late
+    assert found.answer["value"] > 100
+
+
+def test_it_is_drawn_listed_and_told(trained):
+    found = explain(trained["dmpnn"], Sample("octanol", "CCCCCCCCO"))
+    assert found.png().startswith(b"\x89PNG") and b"<svg" in found.svg()
+    assert "O9" in "\n".join(found.lines())
+    facts = json.loads(json.dumps(found.facts()))
+    assert len(facts["atoms"]) == 9 and facts["smiles"] == "CCCCCCCCO"
+    assert "octanol" in found.report().html()

@@ -1,0 +1,209 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from program import here
+from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
+
+from deepfield.domains.drug import DrugPipeline
+from deepfield.domains.drug.features import ATOM_CODES, BOND_CODES
+from deepfield.domains.drug.molecules import Descriptors
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.testing_pipelines import check_pipeline
+
+BAD = Sample("broken", "CC(C)(C)(C)C", row={"id": "broken"})
+BOILING = "sample:boiling"
+SMALL = {
+    "dmpnn": {"units": 32, "steps": 2, "head_units": 32},
+    "graph_attention": {"units": 32, "hops": 2, "heads": 2, "head_units": 32},
+    "fingerprint_mlp": {"units": 32, "input_dropout": 0.0, "dropout": 0.0},
+    "fusion": {"members": 1, "units": 16, "steps": 2, "head_units": 16, "trees": 8,
+               "references": 30, "leaves": 30},
+}  # fmt: skip
+
+
+def random_graph(random):
+    """A chain of atoms, with everything that any network of the domain may ask."""
+    count = int(random.integers(2, 12))
+    ends = np.stack([np.arange(count - 1), np.arange(1, count)], axis=1).astype(np.int32)
+    return {
+        "atoms": random.integers(1, ATOM_CODES, (count, 7)).astype(np.int32),
+        "bonds": random.integers(1, BOND_CODES, (count - 1, 3)).astype(np.int32),
+        "ends": ends.reshape(-1, 2),
+        "fingerprint": random.integers(0, 3, 2048).astype(np.float32),
+        "descriptors": random.normal(0, 20, 217).astype(np.float32),
+        "sets": random.integers(0, 256, 1536).astype(np.uint8),
+        "environments": random.integers(0, 256, 128).astype(np.uint8),
+    }
+
+
+@pytest.mark.parametrize("architecture", ["dmpnn", "fusion"])
+def test_it_keeps_the_contract(architecture, tmp_path):
+    verbs = ("inspect", "evaluate", "predict", "explain", "export", "describe")
+    check_pipeline(
+        lambda: DrugPipeline(architecture),
+        BOILING,
+        BAD,
+        tmp_path,
+        learnt=("pearson_r2", 0.5),
+        settings={**SMALL[architecture], "epochs": 40, "batch_size": 16, "learning_rate": 0.01},
+        split="random:70/15/15",
+        random_items=random_graph,
+        verbs=verbs if architecture == "dmpnn" else verbs[1:3],
+    )
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A number, a yes-or-no and gaps, of the molecules of the sample."""
+    file = tmp_path_factory.mktemp("drug") / "mixed.csv"
+    with file.open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["id", "smiles", "heavy", "oxygen", "kind"])
+        for at, sample in enumerate(DrugPipeline().read(BOILING)):
+            mol = Chem.MolFromSmiles(sample.data)
+            oxygen = int("O" in rdMolDescriptors.CalcMolFormula(mol))
+            heavy = "" if at % 5 == 1 else mol.GetNumHeavyAtoms()
+            table.writerow([f"m{at}", sample.data, heavy, "" if at % 7 == 2 else oxygen, "x"])
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def trained(mixed, tmp_path_factory):
+    """A small `fusion` on both."""
+    folder = tmp_path_factory.mktemp("drug") / "model"
+    settings = {**SMALL["fusion"], "epochs": 30, "batch_size": 16, "learning_rate": 0.01}
+    pipeline = DrugPipeline("fusion")
+    fitted = pipeline.fit(
+        mixed, out=folder, settings=settings, split="random:60/40/0",
+        reader_options={"targets": ("heavy", "oxygen")},
+    )  # fmt: skip
+    return DrugPipeline.load(folder), fitted
+
+
+def test_numbers_and_yes_or_no_are_learnt_side_by_side_from_what_is_there(trained):
+    pipeline, fitted = trained
+    assert pipeline.task.names == ["heavy", "oxygen"] and pipeline.task.binary == (False, True)
+    figures = fitted.metrics["valid"]
+    assert figures["roc_auc"] > 0.9 and figures["pearson_r2"] > 0.8
+    (row,) = pipeline.predict([Sample("a", "CCCCCCO")])
+    assert row["heavy_low"] <= row["heavy"] <= row["heavy_high"]
+    assert 0 <= row["oxygen_low"] <= row["oxygen"] <= row["oxygen_high"] <= 1
+    assert row["heavy"] == pytest.approx(7, abs=2) and row["oxygen"] > 0.5
+
+
+def test_the_card_tells_what_the_networks_reach_alone(trained):
+    pipeline, fitted = trained
+    assert set(fitted.alone) == {"networks"}
+    assert fitted.alone["networks"]["valid"]["n"] == fitted.metrics["valid"]["n"]
+    card = pipeline.bundle.read("card.md").decode()
+    assert "| networks alone, valid |" in card and "| forest, valid |" in card
+    assert len(pipeline.calibrator.weights) == 3
+
+
+def test_every_row_names_the_training_molecule_that_is_nearest(trained):
+    pipeline, _ = trained
+    known = pipeline.state["references"][0]
+    near, far = pipeline.predict([Sample("a", known), Sample("b", "[Fe]F")])
+    assert near["similarity"] == 1 and near["nearest"] == known and near["in_domain"]
+    assert far["similarity"] < 0.3 and pipeline.novelty.threshold > 0.3
+
+
+def test_who_does_not_want_to_know_the_nearest_is_not_told(trained, tmp_path):
+    pipeline, _ = trained
+    rows = tmp_path / "rows.jsonl"
+    run = here(
+        "drug", "predict", "CCO", "-o", str(rows), "--model", str(pipeline.bundle.path),
+        "--no-neighbours", "-q",
+    )  # fmt: skip
+    assert run.code == 0
+    (row,) = map(json.loads, rows.read_text().splitlines())
+    assert "similarity" not in row and row["status"] == "ok"
+    assert "in_domain" not in row or row["in_domain"] in (None, True)
+
+
+def test_how_many_molecules_are_kept_to_compare_with(mixed, tmp_path):
+    for most, kept in ((10, 9), (0, 0)):
+        pipeline = DrugPipeline("fingerprint_mlp", neighbours=most)
+        options = {"targets": ("oxygen",)}
+        pipeline.fit(mixed, settings={"epochs": 1, "units": 8}, reader_options=options)
+        assert len(pipeline.state.get("references", [])) <= most
+        assert len(pipeline.state.get("references", [])) >= kept
+        if not most:
+            assert "similarity" not in pipeline.fields
+    with pytest.raises(UsageError, match="--neighbours -1"):
+        DrugPipeline("fingerprint_mlp", neighbours=-1).fit(
+            mixed, settings={"epochs": 1, "units": 8}, reader_options=options
+        )
+
+
+@pytest.fixture(scope="module")
+def counts(tmp_path_factory):
+    """Descriptors alone, in Merck's form."""
+    random = np.random.default_rng(0)
+    file = tmp_path_factory.mktemp("drug") / "ACT_training.csv"
+    table = random.poisson(0.7, (120, 12))
+    with file.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["MOLECULE", "Act", *(f"D_{i}" for i in range(12))])
+        for at, own in enumerate(table):
+            rows.writerow([f"M_{at}", own[0] + own[1] - own[2] / 2, *own])
+    return str(file)
+
+
+@pytest.mark.parametrize("architecture", ["fusion", "descriptor_dnn"])
+def test_tables_of_descriptors_without_structures_are_learnt(architecture, counts):
+    settings = {
+        "fusion": {**SMALL["fusion"], "epochs": 20, "batch_size": 16, "learning_rate": 0.01},
+        "descriptor_dnn": {"units": [64, 32], "dropout": [0.0, 0.1, 0.1], "epochs": 40,
+                           "batch_size": 16},
+    }  # fmt: skip
+    pipeline = DrugPipeline(architecture)
+    fitted = pipeline.fit(counts, settings=settings[architecture])
+    assert fitted.metrics["valid"]["pearson_r2"] > 0.6
+    zeros, structure = pipeline.predict([Sample("a", Descriptors({})), Sample("b", "CCO")])
+    assert zeros["status"] == "ok" and "similarity" not in zeros
+    assert structure["status"] == "rejected" and "a structure" in structure["reason"]
+
+
+def test_structures_are_needed_where_the_network_looks_at_them(counts):
+    with pytest.raises(UsageError, match="dmpnn needs structures"):
+        DrugPipeline("dmpnn").fit(counts)
+
+
+def test_the_split_is_written_out_and_read_again(mixed, tmp_path):
+    parts = tmp_path / "parts.csv"
+    common = ("drug", "train", mixed, "--targets", "oxygen", "--architecture", "fingerprint_mlp",
+              "--set", "units=8", "--epochs", "1", "-q")  # fmt: skip
+    run = here(*common, "-o", str(tmp_path / "a"), "--split", "cluster", "--save-split", str(parts))
+    assert run.code == 0, run.err
+    rows = list(csv.DictReader(parts.open()))
+    assert {row["part"] for row in rows} >= {"train", "valid"}
+    counted = {p: sum(r["part"] == p for r in rows) for p in ("train", "valid")}
+    config = json.loads((tmp_path / "a" / "config.json").read_text())
+    assert counted["valid"] == config["data"]["counts"]["valid"]
+
+
+@pytest.mark.parametrize(("said", "told"), [("kind", "kind"), ("nothing", "nothing")])
+def test_a_target_that_cannot_be_is_named(mixed, said, told, tmp_path):
+    run = here("drug", "train", mixed, "--targets", said, "-o", str(tmp_path / "no"), "-q")
+    assert run.code != 0 and run.two_lines and told in run.err
+
+
+def test_who_does_not_choose_among_several_columns_is_asked_to(mixed, tmp_path):
+    run = here("drug", "train", mixed, "-o", str(tmp_path / "no"), "-q")
+    assert run.two_lines and "--targets" in run.err
+
+
+def test_it_is_fine_tuned_to_another_quantity(trained, tmp_path):
+    base, _ = trained
+    settings = {"epochs": 15, "batch_size": 16, "learning_rate": 0.01}
+    tuned, fitted = base.finetune(BOILING, out=tmp_path / "tuned", settings=settings)
+    assert tuned.task.names == ["boiling_c"] and fitted.metrics["valid"]["pearson_r2"] > 0.5
+    scale = [m.model.get_layer("scale").moving_variance for m in (base, tuned)]
+    np.testing.assert_array_equal(*scale)  # its networks know no other
+    (row,) = DrugPipeline.load(tmp_path / "tuned").predict(["CCCCCCCO"])
+    assert 50 < row["value"] < 350
