@@ -69,6 +69,11 @@ bench: $(FOR_TEST)
 	$(PY) benchmarks/babi.py --data "$(DATA)/qa" >$(BENCH)/babi.json
 	$(PY) benchmarks/qa_speed.py --data "$(DATA)/qa/babi/tasks_1-20_v1-2-train.tar.gz" >$(BENCH)/qa_speed.json
 	$(PY) benchmarks/unseen_names.py >$(BENCH)/unseen_names.json
+	$(PY) benchmarks/drug_speed.py --data "$(DATA)/drug/moleculenet" >$(BENCH)/drug_speed.json
+	$(PY) benchmarks/merck.py --data "$(DATA)/drug/merck/METAB_training.csv.gz" >$(BENCH)/merck.json
+	$(PY) benchmarks/small_sets.py --data "$(DATA)/drug/moleculenet" >$(BENCH)/small_sets.json
+	$(PY) benchmarks/moleculeace.py --data "$(DATA)/drug/moleculeace" >$(BENCH)/moleculeace.json
+	$(PY) benchmarks/moleculenet.py --data "$(DATA)/drug/moleculenet" >$(BENCH)/moleculenet.json
 	$(PY) benchmarks/suite.py >$(BENCH)/suite.json
 	$(PY) benchmarks/results.py
 

@@ -18,6 +18,7 @@ from deepfield.toolkit.presets import preset_folder
 SAMPLES = {
     "image": {"efficientnet_lite0_imagenet": "sample:china", "": "sample:digit"},
     "qa": {"": "sample:babi"},
+    "drug": {"": "sample:aspirin"},
 }
 
 

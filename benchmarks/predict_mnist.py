@@ -53,7 +53,7 @@ SHARE = """
 import json, sys, time
 from deepfield import cli
 from deepfield.domains.image import pipeline as image
-from deepfield.toolkit import commands
+from deepfield.toolkit import answering, commands
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.runtime import Network
 spent = {}
@@ -71,7 +71,7 @@ timed(image, "decode_image", "decoder", cpu)
 timed(Network, "__call__", "network", time.perf_counter)
 timed(Network, "__call__", "network_cpu", cpu)
 timed(Pipeline, "_encode_one", "encode", cpu)
-timed(Pipeline, "_answer_chunk", "answer", cpu)
+timed(answering, "answer_chunk", "answer", cpu)
 timed(commands, "predict", "main", cpu)
 commands.RUN["predict"] = commands.predict
 code = cli.main(sys.argv[1:])

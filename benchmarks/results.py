@@ -123,6 +123,14 @@ def rate(value: float) -> str:
     return f"{value:,.0f} a second"
 
 
+def count(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def small(value: float) -> str:
+    return f"{value:.3f}"
+
+
 def gap(value: float) -> str:
     return f"{value:.1e}"
 
@@ -180,6 +188,43 @@ BARS: Sequence[tuple[str, str, str, float, Any, str, str]] = (
      "python benchmarks/qa_speed.py"),
     ("cold `qa ask`", "≤ 1.0 s", "<=", 1.0, row_of("qa_speed", "cold `qa ask`", seconds),
      "whole process, median of 3", "python benchmarks/qa_speed.py"),
+    ("MoleculeNet, sets of 9 on which `fusion` beats a random forest", "≥ 7", ">=", 7,
+     row_of("moleculenet", "MoleculeNet, sets on which fusion beats forest", count),
+     "scaffold parts, mean of the seeds; see the file for intervals",
+     "python benchmarks/moleculenet.py"),
+    ("MoleculeNet, sets of 9 on which `fusion` beats chemprop", "≥ 7", ">=", 7,
+     row_of("moleculenet", "MoleculeNet, sets on which fusion beats chemprop", count), "as above",
+     "python benchmarks/moleculenet.py"),
+    ("MoleculeNet, sets on which `fusion` is significantly worse than either", "none", "<=", 0,
+     row_of("moleculenet", "MoleculeNet, significantly worse than", count),
+     "95 % interval of 1,000 bootstrap samples of the molecules",
+     "python benchmarks/moleculenet.py"),
+    ("MoleculeACE, RMSE below a Tanimoto SVR's", "≥ 0.02", ">=", 0.02,
+     row_of("moleculeace", "MoleculeACE, RMSE, below", small),
+     "mean of the targets, threefold inside the training rows, one setting for all",
+     "python benchmarks/moleculeace.py"),
+    ("the same on activity cliffs", "≥ 0.02", ">=", 0.02,
+     row_of("moleculeace", "MoleculeACE, RMSE on cliffs, below", small), "as above",
+     "python benchmarks/moleculeace.py"),
+    ("Merck's METAB, squared correlation above a random forest's", "≥ 0.02", ">=", 0.02,
+     row_of("merck", "METAB, above the random forest", small),
+     "last fifth of the rows, mean of the seeds",
+     "python benchmarks/merck.py"),
+    ("sets of 300 molecules, of 5, on which fine-tuning `encoder` beats starting anew", "all", ">=",
+     5, row_of("small_sets", "on which `encoder` helps", count),
+     "`dmpnn` both times, new scaffolds, mean of three seeds", "python benchmarks/small_sets.py"),
+    ("`dmpnn`, molecules from SMILES to answers", "≥ 3,000 a second", ">=", 3000,
+     row_of("drug_speed", "dmpnn, molecules from SMILES", rate),
+     "whole process, without the nearest training molecule", "python benchmarks/drug_speed.py"),
+    ("`dmpnn`, times as quick as chemprop", "≥ 5x", ">=", 5,
+     row_of("drug_speed", "dmpnn, times as quick", times),
+     "whole processes, one network against one", "python benchmarks/drug_speed.py"),
+    ("`fusion`, molecules from SMILES to answers, with everything", "≥ 150 a second", ">=", 150,
+     row_of("drug_speed", "fusion, molecules from SMILES", rate), "whole process",
+     "python benchmarks/drug_speed.py"),
+    ("cold `drug predict` of one molecule", "≤ 1.5 s", "<=", 1.5,
+     row_of("drug_speed", "cold `drug predict`", seconds), "whole process, median of 3",
+     "python benchmarks/drug_speed.py"),
     ("`deepfield --help` and of a domain", "≤ 0.4 s", "<=", 0.4,
      row_of("cold_start", "--help", seconds), "the slower, median of 5 processes",
      "python benchmarks/cold_start.py"),
