@@ -80,7 +80,7 @@ def read_corpus(source: str) -> Iterator[Sample]:
     ]
     if not found:
         raise UsageError(f"{source!r} holds no table with molecules", "name a folder of tables")
-    table = np.nan_to_num(np.stack([values for _, values in found]), nan=0.0)
+    table = np.stack([values for _, values in found])
     table = np.sign(table) * np.log1p(np.abs(table))
     deviation = table.std(axis=0)
     usual = np.array([np.unique(column, return_counts=True)[1].max() for column in table.T])

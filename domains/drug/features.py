@@ -6,6 +6,7 @@ its own, and what is rarer than the table knows has a row for "other". 0 is padd
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -245,16 +246,15 @@ def descriptor_names() -> tuple[str, ...]:
 
 
 def descriptors(mol: Chem.Mol) -> Arrays:
-    """RDKit's 2D descriptors: `descriptors` float32, NaN where one is not defined."""
+    """RDKit's 2D descriptors: `descriptors` float32, 0 where one is not defined."""
     from rdkit.Chem import Descriptors
 
-    values = np.empty(len(descriptor_names()))
+    values = np.zeros(len(descriptor_names()))
     for place, (_, function) in enumerate(Descriptors.descList):
-        try:
+        # what RDKit cannot compute: some raise, with no common parent
+        with contextlib.suppress(Exception):
             values[place] = function(mol)
-        except Exception:  # one that RDKit cannot compute: some raise, with no common parent
-            values[place] = np.nan
-    values[~np.isfinite(values)] = np.nan
+    values[~np.isfinite(values)] = 0.0
     return {"descriptors": np.clip(values, -1e30, 1e30).astype(np.float32)}
 
 
@@ -293,4 +293,5 @@ def described(names: Sequence[str], counts: bool, item: Any) -> tuple[Arrays, An
     if not isinstance(item, Descriptors):
         raise BadInput("a structure, for a network of a table's descriptors")
     values = np.array([item.values.get(n, 0.0) for n in names], np.float32)
+    values[~np.isfinite(values)] = 0.0
     return {"descriptors": values, **({"sets": at_least(values)} if counts else {})}, None

@@ -40,8 +40,7 @@ def settle(
     targets = stacked_targets(items, output).astype(np.float64)
     arrays = [item.arrays or {} for item in items]
     given = np.stack([own["descriptors"] for own in arrays])
-    known = np.nan_to_num(given, nan=0.0)
-    seen = (np.sign(known) * np.log1p(np.abs(known))).astype(np.float32)
+    seen = (np.sign(given) * np.log1p(np.abs(given))).astype(np.float32)
     scale = model.get_layer("scale")
     if np.allclose(scale.moving_variance, 1):  # else of the network this one is fine-tuned from
         scale.moving_mean.assign(seen.mean(axis=0))

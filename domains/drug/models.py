@@ -69,9 +69,8 @@ def _embedded(inputs: Sequence[Any], units: int, bond_units: int, end: str = "")
 
 
 def _tamed(given: Any) -> Any:
-    """sign(x) log(1 + |x|) of descriptors, 0 for what is not known."""
-    known = ops.where(ops.isnan(given), 0.0, given)
-    return ops.sign(known) * ops.log(1.0 + ops.abs(known))
+    """sign(x) log(1 + |x|) of descriptors: some are in the billions."""
+    return ops.sign(given) * ops.log(1.0 + ops.abs(given))
 
 
 def scaled(standardised: Any) -> Any:
@@ -240,8 +239,7 @@ def descriptor_dnn(
         dropout: fractions left out in training: of the input, and of each hidden layer.
 
     Returns:
-        A model from `descriptors` to `quantities`. Descriptors enter as sign(x) log(1 + |x|), what
-        is not a number as 0.
+        A model from `descriptors` to `quantities`. Descriptors enter as sign(x) log(1 + |x|).
 
     Raises:
         UsageError: not one fraction more than there are layers.
