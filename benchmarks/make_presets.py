@@ -2,21 +2,22 @@
 
 Several are joined by `&&`: the last one makes the preset, from what those before it made.
 
-Run from the root of the repository. Records name training files as `data/...`: `--data` says where
-that folder lies here. `--list` only names the commands.
+Run from the root of the repository. Records name training files as `data/...` (or
+`form:data/...`): `--data` says where that folder lies here. `--list` only names the commands.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
 
 from measuring import PROGRAM, ROOT
 
-RECORDED = "data/"
+RECORDED = re.compile(r"^(\w+:)?data/")
 
 
 def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
@@ -29,7 +30,7 @@ def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
         recorded = json.loads(config.read_text())["command"].split(" && ")
         for line in recorded:
             words = [
-                f"{data}/{w.removeprefix(RECORDED)}" if w.startswith(RECORDED) else w
+                RECORDED.sub(lambda found: f"{found[1] or ''}{data}/", w)
                 for w in shlex.split(line)[1:]
             ]
             for flag in ("--output", "-o"):

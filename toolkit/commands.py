@@ -48,7 +48,12 @@ class Flags(dict[str, Any]):
 def options_of(cls: type[Pipeline], verb: str, flags: Flags, reader: bool) -> dict[str, Any]:
     """The given values of the domain's own options, for the reader or for the pipeline."""
     names = [o.name for o in cls.options if verb in o.verbs and o.reader == reader]
-    return {n: flags[n] for n in names if flags.get(n) not in (None, (), False)}
+    return {n: flags[n] for n in names if _given(flags.get(n))}
+
+
+def _given(value: Any) -> bool:
+    """Whether a flag was given: 0 is a value too."""
+    return not (value is None or value is False or value == ())
 
 
 def settings_of(flags: Flags) -> dict[str, Any]:
@@ -83,7 +88,7 @@ def command_line(cls: type[Pipeline], verb: str, argument: str, flags: Flags, **
     parts = ["deepfield", cls.domain, verb, argument]
     quiet = {"quiet", "verbose", "debug", "resume", "json", "config", "device", "save_split"}
     for name, value in flags.items():
-        if name in quiet or value in (None, False, ()):
+        if name in quiet or not _given(value):
             continue
         flag = "--" + name.replace("_", "-")
         values = value if isinstance(value, tuple) else (value,)

@@ -96,7 +96,10 @@ class DrugPipeline(Pipeline):
             ("sider", "SIDER (Kuhn et al. 2015)"), ("tox21", "Tox21 challenge (NIH 2014)"),
             ("hiv", "HIV (NCI DTP antiviral screen)"),
         )
-    } | {"METAB_training.csv.gz": ("Merck METAB (Ma et al. 2015)", "")}  # fmt: skip
+    } | {
+        "METAB_training.csv.gz": ("Merck METAB (Ma et al. 2015)", ""),
+        "drug": ("structures of MoleculeNet and MoleculeACE, no labels", "MIT"),
+    }  # fmt: skip
     explanation_file = "explanation.svg"
     explanation_forms = (".svg", ".png", ".html")
     recipes: ClassVar = {
