@@ -362,9 +362,9 @@ def fusion(
         each = max(1, min(_MOST_TREES, trees // quantities))
         found.append(_trees("forest", asked, quantities, each, nodes, TREE_DEPTH))
     if boosted:
-        found.append(
-            _trees("boosted", asked, quantities, boosted, 2 ** (_BOOST_DEPTH + 1) - 1, _BOOST_DEPTH)
-        )
+        each = max(1, min(_MOST_BOOSTED, boosted // quantities))
+        nodes = 2 ** (_BOOST_DEPTH + 1) - 1
+        found.append(_trees("boosted", asked, quantities, each, nodes, _BOOST_DEPTH))
     if references:
         count = min(references, samples)
         kernels = [GaussianKernel(count, name="near", dtype="float32")(standardised)]
