@@ -1,7 +1,7 @@
 """Small sets: `dmpnn` fine-tuned from the preset `encoder` beside `dmpnn` from scratch.
 
 Of each set of MoleculeNet 300 train rows are drawn by seed, a tenth of them set aside; the set's
-valid rows (new scaffolds) are asked. Both have the same molecules, settings and seeds. RMSE or
+valid rows (new scaffolds) are asked. Both have the same molecules, recipe and seeds. RMSE or
 ROC-AUC, the mean of the seeds; a gain is told with the interval of bootstrap samples of the
 molecules.
 """
@@ -60,7 +60,8 @@ def main() -> int:
             scratch = DrugPipeline("dmpnn")
             scratch.baseline = ""
             scratch.hyper = dict(base.hyper)
-            scratch.fit(few(case, given.molecules), seed=seed, settings=dict(base.hyper))
+            settings = {**base.hyper, "batch_size": base.finetune_recipe.batch_size}
+            scratch.fit(few(case, given.molecules), seed=seed, settings=settings)
             answers["scratch"].append(told(scratch, case))
             tuned, _ = base.finetune(few(case, given.molecules), seed=seed)
             answers["encoder"].append(told(tuned, case))

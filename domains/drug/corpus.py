@@ -18,7 +18,8 @@ from deepfield.toolkit.data import Arrays, Sample, read_source
 from deepfield.toolkit.encoding import TOGETHER, encoded_in_processes
 from deepfield.toolkit.errors import NotFound, UsageError
 
-#: Share of the molecules, and how many, that must differ from a descriptor's commonest value.
+#: Share of the molecules, and how many (of few a fifth), that must differ from a descriptor's
+#: commonest value.
 _LEAST_VARIED, _FEWEST = 0.005, 10
 #: Deviations from the mean at which descriptors are cut off: rare fragments are far out.
 _FURTHEST = 6.0
@@ -85,7 +86,8 @@ def read_corpus(source: str) -> Iterator[Sample]:
     deviation = table.std(axis=0)
     usual = np.array([np.unique(column, return_counts=True)[1].max() for column in table.T])
     varied = len(table) - usual
-    kept = (varied > max(_FEWEST, _LEAST_VARIED * len(table))) & (deviation > 0)
+    enough = max(min(_FEWEST, len(table) / 5), _LEAST_VARIED * len(table))
+    kept = (varied > enough) & (deviation > 0)
     table, mean, deviation = table[:, kept], table.mean(axis=0)[kept], deviation[kept]
     table = np.clip(table, mean - _FURTHEST * deviation, mean + _FURTHEST * deviation)
     names = tuple(name for name, keep in zip(descriptor_names(), kept, strict=True) if keep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -102,9 +103,12 @@ class DrugPipeline(Pipeline):
     }  # fmt: skip
     explanation_file = "explanation.svg"
     explanation_forms = (".svg", ".png", ".html")
+    finetune_recipe = Recipe(
+        epochs=40, batch_size=32, optimizer="adamw", learning_rate=1e-3, schedule="onecycle",
+        warmup=0.1, weight_decay=1e-4, clip_norm=5.0,
+    )  # fmt: skip
     recipes: ClassVar = {
-        "": Recipe(epochs=40, batch_size=64, optimizer="adamw", learning_rate=1e-3,
-                   schedule="onecycle", warmup=0.1, weight_decay=1e-4, clip_norm=5.0),
+        "": replace(finetune_recipe, batch_size=64),
         "descriptor_dnn": Recipe(epochs=40, batch_size=128, optimizer="sgd", learning_rate=0.05,
                                  weight_decay=1e-4, clip_norm=5.0),
     }  # fmt: skip
