@@ -265,7 +265,7 @@ def bars_table(bench: Figures, shipped: Figures, full: bool) -> str:
 
 
 def presets_table(shipped: Figures) -> str:
-    heads = ("preset", "parameters", "MB", "data", "accuracy", "baseline", "ECE before", "ECE")
+    heads = ("preset", "parameters", "MB", "data", "figure", "baseline", "ECE before", "ECE")
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, config in shipped.items():
         part = part_of(config)
@@ -275,15 +275,21 @@ def presets_table(shipped: Figures) -> str:
         cells = [
             f"`{name}`", f"{config['parameters']:,}", f"{config['megabytes']:.1f}",
             Path(str(data.get("source", ""))).name + f", {part} {figures.get('n', 0):,}",
-            _share(figures.get("accuracy")), _share(baseline.get("accuracy")),
+            _figure(figures), _figure(baseline),
             _small(figures.get("ece_uncalibrated")), _small(figures.get("ece")),
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) if shipped else f"No preset is shipped yet: {MISSING}."
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else percent(value)
+def _figure(figures: Figures) -> str:
+    """The one figure that says most."""
+    if (accuracy := figures.get("accuracy")) is not None:
+        return percent(accuracy)
+    for metric, name in (("roc_auc", "ROC-AUC"), ("rmse", "RMSE")):
+        if (value := figures.get(metric)) is not None:
+            return f"{name} {value:.3f}"
+    return "–"
 
 
 def _small(value: float | None) -> str:
