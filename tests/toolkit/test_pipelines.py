@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import toys
+from random_molecules import SMALL_FUSION, random_molecule
 
 from deepfield.domains import DOMAINS, domain
 from deepfield.domains.qa.features import Asked
@@ -17,6 +18,16 @@ DOMAIN_CHECKS = {
         "digits",
         Sample("broken.png", b"\x89PNG no picture", row={"id": "broken.png"}),
         {"settings": {"epochs": 2}, "learnt": ("accuracy", 0.9)},
+    ),
+    "drug": (
+        "sample:boiling",
+        Sample("broken", "CC(C)(C)(C)C", row={"id": "broken"}),
+        {
+            "settings": {**SMALL_FUSION, "epochs": 20, "batch_size": 16, "learning_rate": 0.01},
+            "learnt": ("pearson_r2", 0.5),
+            "split": "random:70/15/15",
+            "random_items": random_molecule,
+        },
     ),
     "qa": (
         "world:60:1:invented",
