@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from deepfield.domains.drug.models import scaled
@@ -21,13 +20,6 @@ from deepfield.toolkit.shallow import (
 )
 
 _AT_ONCE = 1024
-
-
-def networks(model: Any, output: str) -> Any:
-    """The part of `fusion` that gradients train: every network learns as if alone."""
-    said = model.get_layer("networks").output
-    used = [tensor for tensor in model.inputs if tensor.name != "sets"]
-    return keras.Model(used, {output: keras.layers.Identity(name=output)(said)}, name="networks")
 
 
 def settle(
@@ -104,7 +96,7 @@ def _width(vectors: np.ndarray) -> float:
 
 def _similarities(layer: Any, given: np.ndarray) -> np.ndarray:
     parts = (given[at : at + _AT_ONCE] for at in range(0, len(given), _AT_ONCE))
-    return np.concatenate([keras.ops.convert_to_numpy(layer(part)) for part in parts])
+    return np.concatenate([np.asarray(layer(part)) for part in parts])
 
 
 def _filled(rows: np.ndarray, count: int) -> np.ndarray:

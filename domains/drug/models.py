@@ -378,3 +378,10 @@ def fusion(
         found.append(weighed(kernels[0]))
     outputs = layers.Identity(name="quantities", dtype="float32")(ops.stack(found, axis=-1))
     return keras.Model(inputs, {"quantities": outputs}, name="fusion")
+
+
+def networks(model: keras.Model, output: str) -> keras.Model:
+    """The part of `fusion` that gradients train: every network learns as if alone."""
+    said = model.get_layer("networks").output
+    used = [tensor for tensor in model.inputs if tensor.name != "sets"]
+    return keras.Model(used, {output: layers.Identity(name=output)(said)}, name="networks")

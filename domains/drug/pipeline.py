@@ -149,6 +149,19 @@ class DrugPipeline(Pipeline):
             "deepfield drug explain sample:aspirin",
             "deepfield drug explain sample:aspirin -o why.png",
         ),
+        "finetune": (
+            "deepfield drug finetune sample:boiling --from encoder -o mine",
+            "deepfield drug finetune mine.csv --targets pIC50 --from encoder -o mine"
+            " --split scaffold",
+        ),
+        "evaluate": (
+            "deepfield drug evaluate mine.csv --targets logS --model fusion_esol",
+            "deepfield drug evaluate assays.csv --targets '*' --html assays.html",
+        ),
+        "export": (
+            "deepfield drug export --model fusion_esol -o esol.onnx",
+            "deepfield drug export -o tox21.onnx",
+        ),
         "describe": ("deepfield drug describe dmpnn", "deepfield drug describe graph_attention"),
     }
 
@@ -272,7 +285,7 @@ class DrugPipeline(Pipeline):
     def learner(self, model: Any) -> Any:
         """Of `fusion` the networks."""
         if self.architecture == "fusion":
-            from deepfield.domains.drug.fusion import networks
+            from deepfield.domains.drug.models import networks
 
             return networks(model, self.task.output)
         return model

@@ -64,8 +64,9 @@ class DecisionTrees(keras.layers.Layer):
 
         def fixed(name: str, shape: tuple[int, ...], dtype: str = "float32") -> Any:
             return self.add_weight(
-                name=name, shape=shape, initializer="zeros", trainable=False, dtype=dtype
-            )
+                name=name, shape=shape, initializer="zeros", trainable=False, dtype=dtype,
+                autocast=False,
+            )  # fmt: skip
 
         size = (self.trees, self.nodes)
         self.features = fixed("features", size, "int32")

@@ -45,8 +45,8 @@ class GaussianKernel(keras.layers.Layer):
         >>> layer = GaussianKernel(1)
         >>> layer.build((None, 2))
         >>> layer.set_references(np.array([[0.0, 0.0]], "float32"), width=2.0)
-        >>> layer(np.array([[1.0, 1.0]], "float32")).numpy().round(4).tolist()
-        [[0.3679]]
+        >>> round(float(layer(np.array([[1.0, 1.0]], "float32"))[0, 0]), 4)
+        0.3679
 
     Source:
         Schölkopf & Smola, "Learning with kernels", MIT Press 2002, eq. (2.68), with

@@ -26,14 +26,20 @@ class PreciseDense(keras.layers.Dense):
     Returns:
         (batch, ..., units), the compute dtype.
 
+    Raises:
+        ValueError: `units` is no positive integer.
+
     Example:
         >>> import numpy as np
         >>> from deepfield.toolkit.layers import PreciseDense
         >>> layer = PreciseDense(1, use_bias=False)
         >>> layer.build((None, 3))
-        >>> layer.kernel.assign([[1e8], [1.0], [-1e8]])
+        >>> _ = layer.kernel.assign([[1e8], [1.0], [-1e8]])
         >>> layer(np.ones((1, 3), "float32")).numpy().tolist()
         [[1.0]]
+
+    Source:
+        Keras' `Dense`. Deviation: the type in which products are added.
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from deepfield.toolkit.layers import DecisionTrees
+from deepfield.toolkit.testing import check_layer
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(20, 5)).astype("float32")
@@ -28,6 +29,12 @@ def walked(x, trees, start):
                 node = left[node] + (sample[feature[node]] > threshold[node])
             sums[row] += value[node]
     return sums[:, None]
+
+
+def test_it_keeps_the_contract_of_layers():  # without trees it says nothing
+    check_layer(
+        DecisionTrees, {"trees": 2, "nodes": 7, "depth": 2}, X, lambda x, _: np.zeros((len(x), 1))
+    )
 
 
 def test_every_tree_is_walked_down():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from deepfield.toolkit.layers import GaussianKernel
+from deepfield.toolkit.testing import check_layer
 
 RANDOM = np.random.default_rng(0)
 X, R = RANDOM.normal(size=(5, 7)), RANDOM.normal(size=(3, 7))
@@ -22,6 +23,14 @@ def expected(x, r, width, step):
 @pytest.mark.parametrize("step", [0.04, 0.5])
 def test_it_is_the_gaussian_of_the_distance_of_rounded_vectors(step):
     np.testing.assert_allclose(kernel(X, R, 3.0, step=step), expected(X, R, 3.0, step), atol=1e-5)
+
+
+def test_it_keeps_the_contract_of_layers():
+    def reference(x, weights):
+        return expected(x, weights["vectors"] * 0.2, weights["width"], 0.2)
+
+    inputs = (np.round(X / 0.2) * 0.2).astype("float32")  # half precision rounds to the same steps
+    check_layer(GaussianKernel, {"references": 4, "step": 0.2}, inputs, reference)
 
 
 def test_fine_steps_hardly_matter_and_a_vector_is_like_itself():

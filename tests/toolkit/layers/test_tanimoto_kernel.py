@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from deepfield.toolkit.layers import TanimotoKernel
+from deepfield.toolkit.testing import check_layer
 
 RANDOM = np.random.default_rng(0)
 X, R = RANDOM.integers(0, 256, (5, 12)), RANDOM.integers(0, 256, (3, 12))
@@ -9,7 +10,9 @@ X, R = RANDOM.integers(0, 256, (5, 12)), RANDOM.integers(0, 256, (3, 12))
 
 def similarities(x, r):
     a, b = np.unpackbits(x.astype("uint8"), axis=1), np.unpackbits(r.astype("uint8"), axis=1)
-    return np.array([[(p & q).sum() / max(1, (p | q).sum()) for q in b] for p in a])
+    return np.array(
+        [[(p & q).sum() / (p | q).sum() if (p | q).any() else 1.0 for q in b] for p in a]
+    )
 
 
 def kernel(x, r, **arguments):
@@ -21,6 +24,15 @@ def kernel(x, r, **arguments):
 
 def test_it_is_the_share_of_what_two_sets_have_in_common():
     np.testing.assert_allclose(kernel(X, R), similarities(X, R), rtol=1e-6)
+
+
+def test_it_keeps_the_contract_of_layers():
+    def reference(x, weights):
+        parts = np.split(x.astype(int), 2, axis=1), np.split(weights["sets"].astype(int), 2, axis=1)
+        return np.mean([similarities(a, b) for a, b in zip(*parts, strict=True)], axis=0)
+
+    inputs = np.concatenate([X, np.zeros((1, 12))]).astype("float32")
+    check_layer(TanimotoKernel, {"references": 3, "families": 2}, inputs, reference)
 
 
 def test_of_several_families_it_is_the_mean():
