@@ -268,7 +268,8 @@ def descriptor_dnn(
 def _trees(name: str, asked: Any, quantities: int, trees: int, nodes: int, depth: int) -> Any:
     """Trees of every quantity, side by side: (batch, quantities)."""
     grown = [
-        DecisionTrees(trees, nodes, depth, name=f"{name}_{q}")(asked) for q in range(quantities)
+        DecisionTrees(trees, nodes, depth, name=f"{name}_{q}", dtype="float32")(asked)
+        for q in range(quantities)
     ]
     return ops.concatenate(grown, axis=-1)
 

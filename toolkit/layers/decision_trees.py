@@ -33,7 +33,7 @@ class DecisionTrees(keras.layers.Layer):
         inputs: (batch, features), floating point, at most 65,504; NaN goes left.
 
     Returns:
-        Sums (batch, 1), float32.
+        Sums (batch, 1), the compute dtype; added in single precision.
 
     Raises:
         ValueError: an argument is no positive integer, or the input has not two axes.
@@ -122,7 +122,8 @@ class DecisionTrees(keras.layers.Layer):
             value = ops.take_along_axis(x, ops.take(asked, place, axis=0), axis=1)
             right = ops.cast(value > ops.take(limits, place, axis=0), "int32")
             place = roots + ops.take(lefts, place, axis=0) + right
-        return self.start + ops.sum(ops.take(values, place, axis=0), axis=1, keepdims=True)
+        said = ops.sum(ops.take(values, place, axis=0), axis=1, keepdims=True)
+        return ops.cast(self.start + said, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, 1)."""
