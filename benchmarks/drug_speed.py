@@ -1,6 +1,6 @@
 """Screening from SMILES to answers in a file, whole processes; the first answer of `drug predict`.
 
-`dmpnn` and chemprop are trained for an epoch at their defaults first (how long an answer takes does
+`dmpnn` and chemprop are trained for a few epochs at their defaults first (how long an answer takes does
 not depend on how good it is) and answer the same molecules; `fusion` is the shipped preset.
 """
 
@@ -62,7 +62,7 @@ def main() -> int:
         }
         if given.peer:
             run([program("chemprop"), "train", "-i", learnt, "-s", "smiles", "--target-columns",
-                 target, "--epochs", "1", "-o", work / "chemprop"])  # fmt: skip
+                 target, "--epochs", "3", "-o", work / "chemprop"])  # fmt: skip
             (trained,) = (work / "chemprop").glob("**/best.pt")
         for _ in range(given.turns):
             for what, (file, bundle, *more) in commands.items():
