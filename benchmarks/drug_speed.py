@@ -1,7 +1,7 @@
 """Screening from SMILES to answers in a file, whole processes; the first answer of `drug predict`.
 
-`dmpnn` and chemprop are trained for a few epochs at their defaults first (how long an answer takes does
-not depend on how good it is) and answer the same molecules; `fusion` is the shipped preset.
+`dmpnn` and chemprop are trained for a few epochs at their defaults first (how long an answer takes
+does not depend on how good it is) and answer the same molecules; `fusion` is the shipped preset.
 """
 
 from __future__ import annotations
