@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfield.domains.image.data import installed
 from deepfield.toolkit.errors import UnusableModel
+from deepfield.toolkit.installed_files import installed
 
 if TYPE_CHECKING:
     import keras

@@ -9,54 +9,41 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import importlib.util
 import logging
 import os
 import re
 import sys
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deepfield.domains.image.features import looks_like_picture, silent_stderr
 from deepfield.domains.image.idx import idx_pairs, is_idx, read_idx_pair
-from deepfield.toolkit.data import (
-    Reader,
-    Sample,
-    find_column,
-    is_missing,
-    open_text,
-    read_rows,
-)
+from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, open_text
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.picture_files import (
+    accepts_picture,
+    accepts_table,
+    accepts_zip,
+    folders,
+    head_of_stdin,
+    heads_a_table,
+    lines_of_paths,
+    looked_for,
+    natural,
+    open_zip,
+    rows_of_pictures,
+    unpacked,
+    walk,
+)
+from deepfield.toolkit.pictures import looks_like_picture, silent_stderr
 from deepfield.toolkit.splits import PART_NAMES
 
-#: Files that count as pictures in a folder or an archive.
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
-    | {".ppm", ".pgm", ".pbm", ".pnm"}
-)
-#: Members of an archive that unpack to more are not read.
-MOST_MEMBER_BYTES = 1 << 28
-
-_PATH, _LABEL = ("path", "file", "filename", "image"), ("label", "class", "target")
+_LABEL = ("label", "class", "target")
 _PART, _GROUP = ("split", "part", "subset"), ("group",)
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
 _WORDNET = re.compile(r"(n\d{8})_")
-
-
-def _is_picture(name: str) -> bool:
-    return name[:1] != "." and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
-
-
-def _natural(name: str) -> list[Any]:
-    # Numbers by value: picture 9 before picture 10. By length first, so that none is converted.
-    pieces = re.split(r"([0-9]+)", name.casefold())
-    pieces[1::2] = [(len(p.lstrip("0")), p.lstrip("0"), p) for p in pieces[1::2]]  # type: ignore
-    return pieces
 
 
 # ------------------------------------------------------------------------ pictures and folders
@@ -65,19 +52,6 @@ def _natural(name: str) -> list[Any]:
 def _read_picture(source: str) -> Iterator[Sample]:
     name = Path(source).name
     yield _from_path((name,), source, parted=False)
-
-
-def _accepts_picture(source: str) -> bool:
-    path = Path(source)
-    if not path.is_file():
-        return False
-    if _is_picture(path.name):
-        return True
-    try:
-        with path.open("rb") as file:
-            return looks_like_picture(file.read(16))
-    except OSError:
-        return False
 
 
 def _from_path(
@@ -136,72 +110,23 @@ def _text(value: Any) -> str:
 def _read_folder(source: str, **columns: str) -> Iterator[Sample]:
     root = Path(source)
     # The parts are recognised by every folder with pictures being named so.
-    tops = {p[0][0] for p in (next(_walk(root, (d,)), None) for d in _folders(root)) if p}
+    tops = {p[0][0] for p in (next(walk(root, (d,)), None) for d in folders(root)) if p}
     parted = bool(tops) and all(top.lower() in PART_NAMES for top in tops)
     empty = True
-    for names, fault in _walk(root):
+    for names, fault in walk(root):
         empty = False
         sample = _from_path(names, os.path.join(source, *names), parted, **columns)  # noqa: PTH118
         sample.fault = sample.fault or fault
         yield sample
     if empty:
-        raise NotFound(f"no picture in {source!r}", _looked_for())
-
-
-def _looked_for() -> str:
-    return f"looked for {' '.join(sorted(SUFFIXES))}, in its subfolders too"
-
-
-def _folders(root: Path) -> list[str]:
-    try:
-        return [e.name for e in os.scandir(root) if e.name[:1] != "." and e.is_dir()]
-    except OSError:  # told as the fault of a sample, when it is walked
-        return []
-
-
-def _walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str | None]]:
-    """Names of the pictures below a folder, in natural order, with what is wrong with a folder."""
-    seen: set[tuple[int, int]] = set()  # a folder is read once, whatever links lead to it
-    stack: list[tuple[tuple[str, ...], bool]] = [(below, True)]
-    while stack:
-        names, is_folder = stack.pop()
-        if not is_folder:
-            yield names, None
-            continue
-        place = root.joinpath(*names)
-        try:
-            about = place.stat()
-            if (about.st_dev, about.st_ino) in seen:
-                continue
-            seen.add((about.st_dev, about.st_ino))
-            with os.scandir(place) as entries:
-                inside = [(e.name, e.is_dir()) for e in entries if e.name[:1] != "."]
-        except OSError as error:
-            yield (*names, ""), f"cannot read this folder: {error.strerror}"
-            continue
-        kept = [(name, folder) for name, folder in inside if folder or _is_picture(name)]
-        kept.sort(key=lambda pair: _natural(pair[0]), reverse=True)
-        stack += [((*names, name), folder) for name, folder in kept]
+        raise NotFound(f"no picture in {source!r}", looked_for())
 
 
 # --------------------------------------------------------------------------------- archives
 
 
 def _read_zip(source: str, **columns: str) -> Iterator[Sample]:
-    try:
-        archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise UsageError(f"{source!r} is not a readable zip: {error}", "zip it again") from None
-    with archive:
-        members = []
-        for info in archive.infolist():
-            names = tuple(n for n in info.filename.replace("\\", "/").split("/") if n)
-            inner = names[:-1]
-            hidden = any(n == "__MACOSX" or (n[0] == "." and n != "..") for n in inner)
-            if names and not info.is_dir() and not hidden and _is_picture(names[-1]):
-                members.append((names, info))
-        if not members:
-            raise NotFound(f"no picture in {source!r}", _looked_for())
+    with open_zip(source) as (archive, members):
         # Archives are often made of one folder: it is no class as long as folders lie in it.
         while len({names[0] for names, _ in members}) == 1 and min(len(n) for n, _ in members) > 1:
             if members[0][0][0].lower() in PART_NAMES:
@@ -210,28 +135,14 @@ def _read_zip(source: str, **columns: str) -> Iterator[Sample]:
             if inner_most and not all(_WORDNET.match(names[-1]) for names, _ in members):
                 break
             members = [(names[1:], info) for names, info in members]
-        members.sort(key=lambda pair: [_natural(name) for name in pair[0]])
+        members.sort(key=lambda pair: [natural(name) for name in pair[0]])
         tops = {names[0] for names, _ in members if len(names) > 1}
         parted = bool(tops) and all(top.lower() in PART_NAMES for top in tops)
         for names, info in members:
-            data, fault = _member(archive, info)
+            data, fault = unpacked(archive, info)
             sample = _from_path(names, data, parted, **columns)
             sample.fault = sample.fault or fault
             yield sample
-
-
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes | None, str | None]:
-    if info.flag_bits & 1:
-        return None, "encrypted in the archive"
-    if ".." in info.filename.replace("\\", "/").split("/") or info.filename[:1] in "/\\":
-        return None, f"its name leads out of the archive: {info.filename!r}"
-    if info.file_size > MOST_MEMBER_BYTES:
-        return None, f"unpacks to {info.file_size:,} bytes, the limit is {MOST_MEMBER_BYTES:,}"
-    try:  # never extracted; what a lying header hides is cut off by reading the size it states
-        with archive.open(info) as member:
-            return member.read(info.file_size), None
-    except Exception as error:
-        return None, f"broken in the archive: {str(error) or type(error).__name__}"
 
 
 # ---------------------------------------------------------------------------------- tables
@@ -244,40 +155,17 @@ def _read_manifest(
     part: str | None = None,
     root: str | None = None,
 ) -> Iterator[Sample]:
-    base, column = _base(source, root), None
-    for number, (row, fault) in enumerate(read_rows(source), start=1):
-        if column is None and row:
-            column = find_column(row, None, _PATH, "the path")
-            if column is None:
-                raise UsageError(
-                    f"{source!r} has no column with the paths of the pictures",
-                    f"call it {', '.join(_PATH)}; its columns: {', '.join(list(row)[:10])}",
-                )
+    known = False
+    for name, data, row, fault in rows_of_pictures(source, root):
+        if row and not known:
             label = find_column(row, label, _LABEL, "the label")
             group = find_column(row, group, _GROUP, "the group")
             part = find_column(row, part, _PART, "the part")
-        cell: Any = row.get(column or "")
-        path = cell
-        if isinstance(cell, Mapping):  # Parquet as data sets are published: {"bytes", "path"}
-            path = cell.get("path")
-            cell = cell.get("bytes") or path
-        name = f"row {number}" if is_missing(path) or isinstance(path, bytes) else str(path)
-        data: Any = cell
-        if isinstance(cell, bytes):
-            row = {**row, str(column): name}
-        elif is_missing(cell):
-            data, fault = None, fault or f"no path in column {column!r}"
-        else:
-            data = str(base / str(cell))
-            fault = fault or _missing(data)
+            known = True
         present = {key: row.get(key) for key in (label, group, part) if key}
         sample = _from_columns(name, data, row, present, label, group, part)
         sample.fault = fault or sample.fault
         yield sample
-
-
-def _accepts_manifest(source: str) -> bool:
-    return source.lower().removesuffix(".gz").endswith(_TABLES) and Path(source).is_file()
 
 
 def _read_table(source: str, **options: str) -> Iterator[Sample]:
@@ -289,8 +177,7 @@ def _read_table(source: str, **options: str) -> Iterator[Sample]:
 
 def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
     """A table if its first line says so, else a path a line."""
-    cells = {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
-    if first.lstrip().startswith("{") or cells & set(_PATH):
+    if heads_a_table(first):
         return _read_manifest(source, **options)
     if set(options) - {"root"}:
         raise UsageError(
@@ -300,62 +187,22 @@ def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
 
 
 def _read_lines(source: str, root: str | None) -> Iterator[Sample]:
-    base = _base(source, root)
-    with open_text(source) as lines:
-        for line in lines:
-            if name := line.strip():
-                sample = _from_path((name,), str(base / name), parted=False)
-                sample.fault = _missing(sample.data)
-                yield sample
-
-
-def _base(source: str, root: str | None) -> Path:
-    base = Path(root) if root is not None else Path() if source == "-" else Path(source).parent
-    if not base.is_dir():
-        raise NotFound(f"no such folder: {str(base)!r}", "--root names where the paths start")
-    return base
-
-
-def _missing(path: str) -> str | None:
-    return None if os.path.exists(path) else f"no such file: {path}"  # noqa: PTH110
+    for name, path, fault in lines_of_paths(source, root):
+        sample = _from_path((name,), path, parted=False)
+        sample.fault = fault
+        yield sample
 
 
 def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
-    stdin: Any = sys.stdin.buffer
-    head = stdin.peek(4096)
-    if not head:
-        raise UsageError("standard input is empty", "pipe in a picture, lines of paths or a table")
+    head = head_of_stdin()
     if looks_like_picture(head[:16]):
-        return iter([Sample("-", stdin.read(), row={"path": "-"})])
+        return iter([Sample("-", sys.stdin.buffer.read(), row={"path": "-"})])
     if head[:2] == b"\x1f\x8b":
         return _read_manifest("-", **options)
     return _read_text("-", head.split(b"\n")[0].decode("utf-8-sig", "replace"), **options)
 
 
 # -------------------------------------------------------------------------- built-in data sets
-
-
-def installed(package: str, *place: str, extra: str = "") -> str:
-    """Find a file inside an installed package without importing it.
-
-    Args:
-        package: its import name.
-        place: folders and the file's name inside it.
-        extra: the extra of deepfield that brings the package; none for a dependency.
-
-    Raises:
-        NotFound: the package or the file is not there.
-    """
-    spec = importlib.util.find_spec(package)
-    for root in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(root, *place)
-        if path.exists():
-            return str(path)
-    wanted = f'"deepfield[{extra}]"' if extra else "--force-reinstall deepfield"
-    raise NotFound(
-        f"the package {package} is not installed, or lacks {'/'.join(place)}",
-        f"pip install {wanted}",
-    )
 
 
 def _shipped(name: str) -> Callable[[], str]:
@@ -452,12 +299,6 @@ SAMPLES: dict[str, Callable[[], str]] = {
 
 _COLUMNS = ("label", "group", "part")
 
-
-def _starts_like_zip(source: str) -> bool:
-    path = Path(source)
-    return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
-
-
 #: In the order in which they are asked.
 READERS: tuple[Reader, ...] = (
     Reader("digits", "digits (scikit-learn's, built in)", lambda s: s == "digits", _read_digits),
@@ -478,14 +319,14 @@ READERS: tuple[Reader, ...] = (
         _read_folder,
         _COLUMNS,
     ),
-    Reader("zip", "a zip of such a folder", _starts_like_zip, _read_zip, _COLUMNS),
+    Reader("zip", "a zip of such a folder", accepts_zip, _read_zip, _COLUMNS),
     Reader(
         "manifest",
         "a CSV, TSV, JSONL or Parquet table with the columns path, and label, split, group;"
         " lines of paths (.txt)",
-        _accepts_manifest,
+        accepts_table,
         _read_table,
         (*_COLUMNS, "root"),
     ),
-    Reader("picture", "a picture", _accepts_picture, _read_picture),
+    Reader("picture", "a picture", accepts_picture, _read_picture),
 )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfield.domains.image.features import decode_image, frame
+from deepfield.domains.image.features import frame
 from deepfield.toolkit import explain as explaining
 from deepfield.toolkit import plots
 from deepfield.toolkit.data import Sample
+from deepfield.toolkit.pictures import decode_image
 from deepfield.toolkit.report import Report
 from deepfield.toolkit.tables import aligned
 
@@ -82,7 +83,7 @@ def explain(pipeline: ImagePipeline, sample: Sample) -> Explanation:
     Raises:
         BadInput: the picture cannot be decoded.
     """
-    pixels = frame(decode_image(sample.data, pipeline.framing), pipeline.framing)
+    pixels = frame(decode_image(sample.data, pipeline.framing.least_side), pipeline.framing)
     batch = {"pixels": pixels[None]}
     model = pipeline.model
     outputs = pipeline.calibrated(pipeline.forward(batch))

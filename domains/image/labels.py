@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from deepfield.domains.image.data import installed
+from deepfield.toolkit.installed_files import installed
 
 
 def imagenet_labels() -> list[tuple[str, str]]:

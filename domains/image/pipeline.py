@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepfield.domains.image.data import READERS, SAMPLES
-from deepfield.domains.image.features import Framing, decode_image, frame, perceptual_hash
+from deepfield.domains.image.features import Framing, frame
 from deepfield.toolkit.data import Arrays, Option, Sample
 from deepfield.toolkit.errors import BadInput
+from deepfield.toolkit.pictures import decode_image, perceptual_hash
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.tasks import Classification
@@ -157,7 +158,7 @@ class ImagePipeline(Pipeline):
 
     def encode(self, item: Any) -> tuple[Arrays, Any]:
         """A picture (path, bytes or array) to `pixels`, uint8 (height, width, channels)."""
-        return {"pixels": frame(decode_image(item, self.framing), self.framing)}, None
+        return {"pixels": frame(decode_image(item, self.framing.least_side), self.framing)}, None
 
     def prepare(self, items: Sequence[Sample], targets: Sequence[Any]) -> None:
         """Choose the frame from the training pictures, unless it is settled already."""

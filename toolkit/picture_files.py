@@ -1,0 +1,276 @@
+"""Finding pictures where people keep them: folders, zip archives, tables of paths, standard input.
+
+No picture is decoded here. What is wrong with one of them is told beside it and costs nobody else;
+only an archive's index is held in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from deepfield.toolkit.data import find_column, is_missing, open_text, read_rows
+from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.pictures import SUFFIXES, looks_like_picture
+
+#: Members of an archive that unpack to more are not read.
+MOST_MEMBER_BYTES = 1 << 28
+#: Columns that hold the path of a picture, by their usual names.
+PATH = ("path", "file", "filename", "image")
+
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file's name, without its folder, is that of a picture; hidden files are none."""
+    return name[:1] != "." and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+
+
+def natural(name: str) -> list[Any]:
+    """A key to sort names by in natural order.
+
+    Example:
+        >>> sorted(["p10.png", "p9.png"], key=natural)
+        ['p9.png', 'p10.png']
+    """
+    # Numbers by value: picture 9 before picture 10. By length first, so that none is converted.
+    pieces = re.split(r"([0-9]+)", name.casefold())
+    pieces[1::2] = [(len(p.lstrip("0")), p.lstrip("0"), p) for p in pieces[1::2]]  # type: ignore
+    return pieces
+
+
+def accepts_picture(source: str) -> bool:
+    """Whether a source is a picture, by its name or by how it starts."""
+    path = Path(source)
+    if not path.is_file():
+        return False
+    if is_picture_name(path.name):
+        return True
+    try:
+        with path.open("rb") as file:
+            return looks_like_picture(file.read(16))
+    except OSError:
+        return False
+
+
+def looked_for() -> str:
+    """The hint where there is no picture."""
+    return f"looked for {' '.join(sorted(SUFFIXES))}, in its subfolders too"
+
+
+# --------------------------------------------------------------------------------- folders
+
+
+def folders(root: Path) -> list[str]:
+    """Names of the folders in a folder, hidden ones left out; none where it cannot be read."""
+    try:
+        return [e.name for e in os.scandir(root) if e.name[:1] != "." and e.is_dir()]
+    except OSError:  # told as the fault of a sample, when it is walked
+        return []
+
+
+def walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    """Names of the pictures below a folder, in natural order, with what is wrong with a folder.
+
+    Args:
+        root: where the names start.
+        below: the folder inside it to walk.
+
+    Returns:
+        Lazily, pairs of a picture's folders and name, and None; or of a folder that cannot be
+        read and why.
+    """
+    seen: set[tuple[int, int]] = set()  # a folder is read once, whatever links lead to it
+    stack: list[tuple[tuple[str, ...], bool]] = [(below, True)]
+    while stack:
+        names, is_folder = stack.pop()
+        if not is_folder:
+            yield names, None
+            continue
+        place = root.joinpath(*names)
+        try:
+            about = place.stat()
+            if (about.st_dev, about.st_ino) in seen:
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            with os.scandir(place) as entries:
+                inside = [(e.name, e.is_dir()) for e in entries if e.name[:1] != "."]
+        except OSError as error:
+            yield (*names, ""), f"cannot read this folder: {error.strerror}"
+            continue
+        kept = [(name, folder) for name, folder in inside if folder or is_picture_name(name)]
+        kept.sort(key=lambda pair: natural(pair[0]), reverse=True)
+        stack += [((*names, name), folder) for name, folder in kept]
+
+
+# --------------------------------------------------------------------------------- archives
+
+
+def accepts_zip(source: str) -> bool:
+    """Whether a source is a zip archive, by its name or by its content."""
+    path = Path(source)
+    return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
+
+
+@contextlib.contextmanager
+def open_zip(
+    source: str,
+) -> Iterator[tuple[zipfile.ZipFile, list[tuple[tuple[str, ...], zipfile.ZipInfo]]]]:
+    """Open an archive, and list the pictures in it: their folders and name, and the member.
+
+    Raises:
+        UsageError: not a readable zip.
+        NotFound: no picture in it.
+    """
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise UsageError(f"{source!r} is not a readable zip: {error}", "zip it again") from None
+    with archive:
+        members = []
+        for info in archive.infolist():
+            names = tuple(n for n in info.filename.replace("\\", "/").split("/") if n)
+            inner = names[:-1]
+            hidden = any(n == "__MACOSX" or (n[0] == "." and n != "..") for n in inner)
+            if names and not info.is_dir() and not hidden and is_picture_name(names[-1]):
+                members.append((names, info))
+        if not members:
+            raise NotFound(f"no picture in {source!r}", looked_for())
+        yield archive, members
+
+
+def unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes | None, str | None]:
+    """The bytes of a member, or why they are not read; nothing is written to disk."""
+    if info.flag_bits & 1:
+        return None, "encrypted in the archive"
+    if ".." in info.filename.replace("\\", "/").split("/") or info.filename[:1] in "/\\":
+        return None, f"its name leads out of the archive: {info.filename!r}"
+    if info.file_size > MOST_MEMBER_BYTES:
+        return None, f"unpacks to {info.file_size:,} bytes, the limit is {MOST_MEMBER_BYTES:,}"
+    try:  # never extracted; what a lying header hides is cut off by reading the size it states
+        with archive.open(info) as member:
+            return member.read(info.file_size), None
+    except Exception as error:
+        return None, f"broken in the archive: {str(error) or type(error).__name__}"
+
+
+# ---------------------------------------------------------------------------------- tables
+
+
+def accepts_table(source: str) -> bool:
+    """Whether a source is a file with the suffix of a table, or lines of paths (.txt)."""
+    return source.lower().removesuffix(".gz").endswith(_TABLES) and Path(source).is_file()
+
+
+def base_folder(source: str, root: str | None) -> Path:
+    """Where the paths of a table start: `root`, or the table's own folder.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+    base = Path(root) if root is not None else Path() if source == "-" else Path(source).parent
+    if not base.is_dir():
+        raise NotFound(f"no such folder: {str(base)!r}", "--root names where the paths start")
+    return base
+
+
+def missing(path: str) -> str | None:
+    """The fault of a picture that is not there; None if it is."""
+    return None if os.path.exists(path) else f"no such file: {path}"  # noqa: PTH110
+
+
+def picture_in(cell: Any, base: Path, column: str | None) -> tuple[str | None, Any, str | None]:
+    """What a cell of a table says of a picture.
+
+    Args:
+        cell: a path, encoded bytes, or both as Parquet sets are published: {"bytes", "path"}.
+        base: where relative paths start.
+        column: the cell's column, for the fault.
+
+    Returns:
+        The name that it gives (None if it gives none), the path or bytes to decode, and what is
+        wrong.
+    """
+    path = cell
+    if isinstance(cell, Mapping):
+        path = cell.get("path")
+        cell = cell.get("bytes") or path
+    name = None if is_missing(path) or isinstance(path, bytes) else str(path)
+    if isinstance(cell, bytes):
+        return name, cell, None
+    if is_missing(cell):
+        return name, None, f"no path in column {column!r}"
+    data = str(base / str(cell))
+    return name, data, missing(data)
+
+
+def rows_of_pictures(
+    source: str,
+    root: str | None = None,
+    rows: Iterable[tuple[dict[str, Any], str | None]] | None = None,
+) -> Iterator[tuple[str, Any, dict[str, Any], str | None]]:
+    """Read a table with a column of paths, or of encoded pictures.
+
+    Args:
+        source: the table, or `-`.
+        root: where its paths start.
+        rows: of the table, as `read_rows` gives them, where they were looked at already.
+
+    Returns:
+        Lazily, for each row its name, the path or bytes to decode, its columns (a name in the
+        place of bytes) and what is wrong with it.
+
+    Raises:
+        NotFound: no such table or folder.
+        UsageError: no table, or none with a column of that kind.
+    """
+    base, column = base_folder(source, root), None
+    rows = read_rows(source) if rows is None else rows
+    for number, (row, fault) in enumerate(rows, start=1):
+        if column is None and row:
+            column = find_column(row, None, PATH, "the path")
+            if column is None:
+                raise UsageError(
+                    f"{source!r} has no column with the paths of the pictures",
+                    f"call it {', '.join(PATH)}; its columns: {', '.join(list(row)[:10])}",
+                )
+        told, data, wrong = picture_in(row.get(column or ""), base, column)
+        name = told or f"row {number}"
+        if isinstance(data, bytes):
+            row = {**row, str(column): name}
+        yield name, data, row, fault or wrong
+
+
+def heads_a_table(first: str) -> bool:
+    """Whether the first line of a text is that of a table of pictures, not a path already."""
+    cells = {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
+    return first.lstrip().startswith("{") or bool(cells & set(PATH))
+
+
+def lines_of_paths(source: str, root: str | None) -> Iterator[tuple[str, str, str | None]]:
+    """Read a text with a path a line: as it is written, where that is, and what is wrong."""
+    base = base_folder(source, root)
+    with open_text(source) as lines:
+        for line in lines:
+            if name := line.strip():
+                path = str(base / name)
+                yield name, path, missing(path)
+
+
+def head_of_stdin() -> bytes:
+    """The first bytes of standard input, which stay there to be read.
+
+    Raises:
+        UsageError: there are none.
+    """
+    stdin: Any = sys.stdin.buffer
+    head = stdin.peek(4096)
+    if not head:
+        raise UsageError("standard input is empty", "pipe in a picture, lines of paths or a table")
+    return head
