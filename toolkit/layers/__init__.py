@@ -1,12 +1,17 @@
 """Keras layers that Keras does not have: one a file, on `keras.ops` alone."""
 
+from deepfield.toolkit.layers.arc_margin import ArcMargin
 from deepfield.toolkit.layers.attentive_pooling import AttentivePooling
 from deepfield.toolkit.layers.decision_trees import DecisionTrees
 from deepfield.toolkit.layers.directed_message_passing import DirectedMessagePassing
 from deepfield.toolkit.layers.euclidean_rbf import EuclideanRBF
+from deepfield.toolkit.layers.frozen_affine import FrozenAffine
 from deepfield.toolkit.layers.gaussian_kernel import GaussianKernel
+from deepfield.toolkit.layers.generalized_mean_pooling import GeneralizedMeanPooling
 from deepfield.toolkit.layers.graph_attention import GraphAttention
 from deepfield.toolkit.layers.inverted_residual2d import InvertedResidual2D
+from deepfield.toolkit.layers.l2_normalize import L2Normalize
+from deepfield.toolkit.layers.locally_connected2d import LocallyConnected2D
 from deepfield.toolkit.layers.mapped_conv2d import MappedConv2D
 from deepfield.toolkit.layers.memory_hop import MemoryHop
 from deepfield.toolkit.layers.mention_block import MentionBlock
@@ -16,6 +21,8 @@ from deepfield.toolkit.layers.position_weights import PositionWeights
 from deepfield.toolkit.layers.precise_dense import PreciseDense
 from deepfield.toolkit.layers.query_reduction import QueryReduction
 from deepfield.toolkit.layers.random_light2d import RandomLight2D
+from deepfield.toolkit.layers.random_mirror2d import RandomMirror2D
+from deepfield.toolkit.layers.random_occlusion2d import RandomOcclusion2D
 from deepfield.toolkit.layers.random_warp2d import RandomWarp2D
 from deepfield.toolkit.layers.recurrent_entity_cell import RecurrentEntityCell
 from deepfield.toolkit.layers.residual_block2d import ResidualBlock2D
@@ -25,13 +32,18 @@ from deepfield.toolkit.layers.tanimoto_kernel import TanimotoKernel
 from deepfield.toolkit.layers.temporal_encoding import TemporalEncoding
 
 __all__ = [
+    "ArcMargin",
     "AttentivePooling",
     "DecisionTrees",
     "DirectedMessagePassing",
     "EuclideanRBF",
+    "FrozenAffine",
     "GaussianKernel",
+    "GeneralizedMeanPooling",
     "GraphAttention",
     "InvertedResidual2D",
+    "L2Normalize",
+    "LocallyConnected2D",
     "MappedConv2D",
     "MemoryHop",
     "MentionBlock",
@@ -41,6 +53,8 @@ __all__ = [
     "PreciseDense",
     "QueryReduction",
     "RandomLight2D",
+    "RandomMirror2D",
+    "RandomOcclusion2D",
     "RandomWarp2D",
     "RecurrentEntityCell",
     "ResidualBlock2D",

@@ -5,21 +5,27 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from deepfield.toolkit.losses.contrastive import Contrastive
 from deepfield.toolkit.losses.masked_binary_crossentropy import MaskedBinaryCrossentropy
 from deepfield.toolkit.losses.masked_quantities import MaskedQuantities
 from deepfield.toolkit.losses.sparse_crossentropy import SparseCrossentropy
+from deepfield.toolkit.losses.triplet import Triplet
 from deepfield.toolkit.registry import Registry
 
 LOSSES = Registry("loss")
 LOSSES.add("categorical_crossentropy", SparseCrossentropy)
+LOSSES.add("contrastive", Contrastive)
 LOSSES.add("masked_binary_crossentropy", MaskedBinaryCrossentropy)
 LOSSES.add("masked_quantities", MaskedQuantities)
+LOSSES.add("triplet", Triplet)
 
 __all__ = [
     "LOSSES",
+    "Contrastive",
     "MaskedBinaryCrossentropy",
     "MaskedQuantities",
     "SparseCrossentropy",
+    "Triplet",
     "get",
 ]
 

@@ -14,6 +14,8 @@ class SparseCrossentropy(keras.losses.Loss):
     `loss = - Σ_k q_k log softmax(z)_k`, with `q = (1 - ε) onehot(y) + ε / K`. Keras' own sparse
     loss has no smoothing, its dense one wants one-hot targets.
 
+    A target below 0 is unknown: its loss is 0.
+
     Args:
         label_smoothing: ε in [0, 1).
         reduction: as in Keras.
@@ -58,9 +60,10 @@ class SparseCrossentropy(keras.losses.Loss):
         else:
             chosen = ops.one_hot(index, y_pred.shape[-1], dtype=log_p.dtype)
             hit = -ops.sum(chosen * log_p, axis=-1)
-        if not self.label_smoothing:
-            return hit
-        return (1 - self.label_smoothing) * hit - self.label_smoothing * ops.mean(log_p, axis=-1)
+        if self.label_smoothing:
+            even = -ops.mean(log_p, axis=-1)
+            hit = (1 - self.label_smoothing) * hit + self.label_smoothing * even
+        return ops.where(index >= 0, hit, 0.0)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

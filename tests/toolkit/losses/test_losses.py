@@ -28,6 +28,20 @@ def test_label_smoothing_mixes_the_label_with_the_uniform_distribution(smoothing
     np.testing.assert_allclose(mean, expected.mean(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_an_unknown_class_costs_nothing_and_teaches_nothing(smoothing):
+    some = np.where(np.arange(6) % 2, CLASSES, -1)
+    loss = losses.SparseCrossentropy(smoothing, reduction="none")
+    whole = np.asarray(loss(CLASSES, LOGITS))
+    np.testing.assert_allclose(loss(some, LOGITS), whole * (np.arange(6) % 2), rtol=1e-6)
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.layers.Dense(4, use_bias=False)(x))
+    model.compile(keras.optimizers.SGD(1.0), losses.SparseCrossentropy(smoothing))
+    before = model.get_weights()[0].copy()
+    model.train_on_batch(LOGITS, np.full(6, -1))
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+
+
 def test_as_many_classes_as_the_batch_has_steps():
     x = keras.Input((None,))
     model = keras.Model(x, keras.layers.Rescaling(1.0)(x))
