@@ -1,14 +1,12 @@
 """Pictures for reports: each function takes numbers and returns a PNG as bytes.
 
-One style for all, colours that stay apart for the colour-blind (Okabe & Ito 2008), and no state:
-figures are made without pyplot, so that threads and a caller's own plots are left alone.
+One style for all (`plot_style`) and no state.
 Curves come as mappings from a name to its data, in the order in which they are drawn.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,14 +16,24 @@ import numpy as np
 
 from deepfield.toolkit.calibration import ece, reliability
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.plot_style import (
+    COLOURS,
+    INK,
+    LINE,
+    NORMAL,
+    PAPER,
+    SMALL,
+    SOFT,
+    add_legend,
+    as_png,
+    blank_figure,
+    colours_of,
+    diagonal,
+    percent_ticks,
+    plain_axes,
+    shown_number,
+)
 from deepfield.toolkit.scores import pr_auc, pr_curve, roc_auc, roc_curve
-
-#: Of curves, in order.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F5F3F", "#444444")
-INK, SOFT, LINE, PAPER = "#1d2430", "#5b6573", "#d9dee5", "#ffffff"
-DOTS_PER_INCH = 160
-SMALL, NORMAL = 8, 9
-
 
 # -------------------------------------------------------------------------------------- curves
 
@@ -40,13 +48,13 @@ def reliability_diagram(
             before and after calibration; several tasks are pooled.
         bins: of equal width.
     """
-    figure = _figure(4.2, 4.8)
+    figure = blank_figure(4.2, 4.8)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     for axes in (top, bottom):
-        _plain(axes)
-    _diagonal(top)
+        plain_axes(axes)
+    diagonal(top)
     for colour, (name, (probabilities, targets)) in zip(
-        _colours(curves), curves.items(), strict=True
+        colours_of(curves), curves.items(), strict=True
     ):
         y, p = np.asarray(targets, dtype=float), np.asarray(probabilities)
         error = ece(p, y, bins)
@@ -54,15 +62,15 @@ def reliability_diagram(
             y, p = y.ravel(), p.ravel()
         mean, share, count = reliability(p, y, bins)
         there = count > 0
-        label = f"{name}: ECE {_number(error)}"
+        label = f"{name}: ECE {shown_number(error)}"
         top.plot(mean[there], share[there], "o-", ms=3.5, lw=1.5, color=colour, label=label)
         edges = np.linspace(0, 1, bins + 1)
         bottom.stairs(count / max(1, count.sum()), edges, color=colour, lw=1.2)
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that came true")
     bottom.set(xlabel="probability given", ylabel="samples", ylim=(0, None))
-    bottom.yaxis.set_major_formatter(_percent())
-    _legend(top, "upper left")
-    return _png(figure)
+    bottom.yaxis.set_major_formatter(percent_ticks())
+    add_legend(top, "upper left")
+    return as_png(figure)
 
 
 def rejection_plot(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
@@ -71,10 +79,10 @@ def rejection_plot(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes
     Args:
         curves: name to (rejected shares, accuracies), as `scores.rejection_curve` gives them.
     """
-    figure = _figure(5.2, 3.4)
-    axes = _plain(figure.subplots())
+    figure = blank_figure(5.2, 3.4)
+    axes = plain_axes(figure.subplots())
     lowest, furthest = 1.0, 0.05
-    for colour, (name, (rates, accuracies)) in zip(_colours(curves), curves.items(), strict=True):
+    for colour, (name, (rates, accuracies)) in zip(colours_of(curves), curves.items(), strict=True):
         # The last few answers kept are too few to give a share.
         rates, accuracies = np.asarray(rates)[:-10], np.asarray(accuracies)[:-10]
         label = f"{name}: {accuracies[0]:.4g} with none refused" if len(rates) else name
@@ -85,9 +93,9 @@ def rejection_plot(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes
     pad = max(1e-3, 0.06 * (1 - lowest))
     axes.set(xlim=(0, min(1.0, furthest)), ylim=(lowest - pad, 1 + pad))
     axes.set(xlabel="share of answers refused", ylabel="accuracy of the rest")
-    axes.xaxis.set_major_formatter(_percent())
-    _legend(axes, "lower right")
-    return _png(figure)
+    axes.xaxis.set_major_formatter(percent_ticks())
+    add_legend(axes, "lower right")
+    return as_png(figure)
 
 
 def roc_plot(
@@ -99,14 +107,14 @@ def roc_plot(
         curves: name to (targets, scores), each (n,).
         log_rates: logarithmic false-positive rate, for verification.
     """
-    figure = _figure(4.4, 4.2)
-    axes = _plain(figure.subplots())
+    figure = blank_figure(4.4, 4.2)
+    axes = plain_axes(figure.subplots())
     rates = np.geomspace(1e-6, 1, 200)
     axes.plot(rates, rates, color=LINE, lw=1.2, zorder=1)
     smallest = 0.1
-    for colour, (name, (targets, scores)) in zip(_colours(curves), curves.items(), strict=True):
+    for colour, (name, (targets, scores)) in zip(colours_of(curves), curves.items(), strict=True):
         false, true = roc_curve(targets, scores)
-        label = f"{name}: {_number(roc_auc(targets, scores))}"
+        label = f"{name}: {shown_number(roc_auc(targets, scores))}"
         axes.step(false, true, where="post", color=colour, lw=1.6, label=label)
         smallest = min(smallest, false[false > 0].min(initial=0.1))
     if log_rates:
@@ -114,8 +122,8 @@ def roc_plot(
     else:
         axes.set(xlim=(-0.01, 1), ylim=(0, 1.01))
     axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
-    _legend(axes, "lower right", "area under the curve")
-    return _png(figure)
+    add_legend(axes, "lower right", "area under the curve")
+    return as_png(figure)
 
 
 def pr_plot(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
@@ -124,18 +132,18 @@ def pr_plot(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
     Args:
         curves: name to (targets, scores), each (n,).
     """
-    figure = _figure(4.4, 4.2)
-    axes = _plain(figure.subplots())
-    for colour, (name, (targets, scores)) in zip(_colours(curves), curves.items(), strict=True):
+    figure = blank_figure(4.4, 4.2)
+    axes = plain_axes(figure.subplots())
+    for colour, (name, (targets, scores)) in zip(colours_of(curves), curves.items(), strict=True):
         recall, precision = pr_curve(targets, scores)
-        label = f"{name}: {_number(pr_auc(targets, scores))}"
+        label = f"{name}: {shown_number(pr_auc(targets, scores))}"
         if len(recall):
             recall, precision = np.append(0, recall), np.append(precision[0], precision)
             axes.step(recall, precision, where="pre", color=colour, lw=1.6, label=label)
         axes.axhline(np.nanmean(targets), color=colour, lw=0.7, ls=(0, (4, 4)))
     axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-    _legend(axes, "lower left", "average precision")
-    return _png(figure)
+    add_legend(axes, "lower left", "average precision")
+    return as_png(figure)
 
 
 def training_curves(path: str | Path) -> bytes:
@@ -161,12 +169,12 @@ def training_curves(path: str | Path) -> bytes:
     names = names[:6]
     wide = min(3, len(names)) or 1
     tall = math.ceil(len(names) / wide) or 1
-    figure = _figure(3.3 * wide + 0.4, 2.6 * tall)
+    figure = blank_figure(3.3 * wide + 0.4, 2.6 * tall)
     grid = figure.subplots(tall, wide, squeeze=False).ravel()
     for axes in grid[len(names) :]:
         axes.set_axis_off()
     for axes, name in zip(grid[: len(names)], names, strict=True):
-        _plain(axes)
+        plain_axes(axes)
         style = {"lw": 1.5, "marker": "o" if len(epochs) == 1 else None}
         axes.plot(epochs, columns[name], color=COLOURS[0], label="training", **style)
         other = columns.get(f"val_{name}")
@@ -183,8 +191,8 @@ def training_curves(path: str | Path) -> bytes:
         axes.xaxis.get_major_locator().set_params(integer=True)
     grid[0].set_xlabel("epoch", color=SOFT)
     if len(grid[0].lines) > 1:
-        _legend(grid[0], "best")
-    return _png(figure)
+        add_legend(grid[0], "best")
+    return as_png(figure)
 
 
 def histogram(
@@ -202,21 +210,21 @@ def histogram(
         lines: name to a value marked by a vertical line, such as a threshold.
         bins: of equal width over all groups.
     """
-    figure = _figure(5.2, 3.2)
-    axes = _plain(figure.subplots())
+    figure = blank_figure(5.2, 3.2)
+    axes = plain_axes(figure.subplots())
     finite = {name: np.asarray(v, float)[np.isfinite(v)] for name, v in values.items()}
     everything = np.concatenate([*finite.values(), np.zeros(0)])
     edges = np.histogram_bin_edges(everything, bins=bins)
-    for colour, (name, group) in zip(_colours(finite), finite.items(), strict=True):
+    for colour, (name, group) in zip(colours_of(finite), finite.items(), strict=True):
         share = np.histogram(group, edges)[0] / max(1, len(group))
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.25)
         axes.stairs(share, edges, color=colour, lw=1.4, label=f"{name} ({len(group):,})")
     for name, at in (lines or {}).items():
         axes.axvline(at, color=INK, lw=1, ls=(0, (4, 3)), label=f"{name}: {at:.4g}")
     axes.set(xlabel=label, ylabel="share of samples", ylim=(0, None))
-    axes.yaxis.set_major_formatter(_percent())
-    _legend(axes, "best")
-    return _png(figure)
+    axes.yaxis.set_major_formatter(percent_ticks())
+    add_legend(axes, "best")
+    return as_png(figure)
 
 
 # ------------------------------------------------------------------------------------ pictures
@@ -236,8 +244,8 @@ def confusion_plot(matrix: np.ndarray, labels: Sequence[str]) -> bytes:
     matrix = np.asarray(matrix)
     count = len(matrix)
     side = float(np.clip(1.6 + 0.36 * count, 3.6, 9.0))
-    figure = _figure(side + 0.6, side)
-    axes = _plain(figure.subplots(), grid=False)
+    figure = blank_figure(side + 0.6, side)
+    axes = plain_axes(figure.subplots(), grid=False)
     share = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     blues = LinearSegmentedColormap.from_list(
         "deepfield", [PAPER, "#9ecae1", COLOURS[0], "#08306b"]
@@ -271,8 +279,8 @@ def confusion_plot(matrix: np.ndarray, labels: Sequence[str]) -> bytes:
         bar = figure.colorbar(shown, ax=axes, shrink=0.6, aspect=30, ticks=[0, 0.1, 0.25, 0.5, 1])
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=SMALL, colors=SOFT, length=0)
-        bar.ax.yaxis.set_major_formatter(_percent())
-    return _png(figure)
+        bar.ax.yaxis.set_major_formatter(percent_ticks())
+    return as_png(figure)
 
 
 def layers_plot(
@@ -318,7 +326,7 @@ def layers_plot(
             rows.append((f"{name}  {size}", [array[None]], 0.17))
     top = 0.2 * min(5, len(scores)) + 0.15 if scores else 0.0
     height = sum(tall + gap for *_, tall in rows) + top + 0.2
-    figure = _figure(whole, height, constrained=False)
+    figure = blank_figure(whole, height, constrained=False)
 
     def place(x: float, y: float, wide: float, tall: float) -> Any:
         axes = figure.add_axes((x / whole, y / height, wide / whole, tall / height))
@@ -354,7 +362,7 @@ def layers_plot(
                 p + 0.01, y, f"{_short(name, 40)}  {p:.3f}", va="center", fontsize=SMALL, color=INK
             )
         axes.set(xlim=(0, 1.45), ylim=(-0.6, len(best) - 0.4))
-    return _png(figure)
+    return as_png(figure)
 
 
 def saliency_plot(picture: np.ndarray, strength: np.ndarray, caption: str = "") -> bytes:
@@ -378,7 +386,7 @@ def saliency_plot(picture: np.ndarray, strength: np.ndarray, caption: str = "") 
     grey = (grey.mean(axis=2) if grey.ndim == 3 else grey)[..., None] * 0.55 + 0.35
     colour = np.where(strength[..., None] >= 0, to_rgb(COLOURS[1]), to_rgb(COLOURS[0]))
     mixing = 0.85 * np.abs(strength)[..., None] ** 0.7
-    figure = _figure(6.4, 3.2 * tall / wide + 0.35)
+    figure = blank_figure(6.4, 3.2 * tall / wide + 0.35)
     for axes, shown, title in zip(
         figure.subplots(1, 2),
         (picture, np.clip(grey * (1 - mixing) + colour * mixing, 0, 1)),
@@ -388,7 +396,7 @@ def saliency_plot(picture: np.ndarray, strength: np.ndarray, caption: str = "") 
         axes.imshow(shown, cmap="gray", interpolation="nearest" if wide < 100 else "antialiased")
         axes.set_title(title, fontsize=NORMAL, color=INK, loc="left")
         axes.set_axis_off()
-    return _png(figure)
+    return as_png(figure)
 
 
 def attention_plot(
@@ -405,10 +413,10 @@ def attention_plot(
     shares = np.atleast_2d(np.asarray(shares, dtype=float))
     titles = looks or [f"hop {number}" for number in range(1, len(shares) + 1)]
     places = np.arange(len(labels))
-    figure = _figure(4.2 + 1.1 * len(shares), 0.75 + 0.22 * len(labels))
+    figure = blank_figure(4.2 + 1.1 * len(shares), 0.75 + 0.22 * len(labels))
     columns = np.atleast_1d(figure.subplots(1, len(shares), sharey=True))
     for axes, share, title in zip(columns, shares, titles, strict=True):
-        _plain(axes, grid=False)
+        plain_axes(axes, grid=False)
         axes.barh(places, np.ones(len(places)), color=LINE, alpha=0.4, height=0.7)
         axes.barh(places, share, color=COLOURS[0], height=0.7)
         axes.set(xlim=(0, 1), xticks=(0, 1), ylim=(len(labels) - 0.4, -0.6))
@@ -420,64 +428,10 @@ def attention_plot(
     figure.suptitle(_short(caption, 90), fontsize=NORMAL, color=INK, parse_math=False)
     for label in columns[0].get_yticklabels():
         label.set_parse_math(False)
-    return _png(figure)
+    return as_png(figure)
 
 
-# --------------------------------------------------------------------------------------- style
-
-
-def _figure(width: float, height: float, constrained: bool = True) -> Any:
-    from matplotlib.figure import Figure
-
-    layout: Any = "constrained" if constrained else None
-    return Figure((width, height), dpi=DOTS_PER_INCH, layout=layout, facecolor=PAPER)
-
-
-def _plain(axes: Any, grid: bool = True) -> Any:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
-    axes.tick_params(which="both", labelsize=SMALL, colors=SOFT, length=0)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set(fontsize=NORMAL, color=SOFT)
-    if grid:
-        axes.grid(color=LINE, lw=0.6)
-        axes.set_axisbelow(True)
-    return axes
-
-
-def _diagonal(axes: Any) -> None:
-    axes.plot((0, 1), (0, 1), color=LINE, lw=1.2, zorder=1)
-
-
-def _legend(axes: Any, where: str, title: str | None = None) -> None:
-    legend = axes.legend(
-        loc=where, fontsize=SMALL, title=title, title_fontsize=SMALL, labelcolor=INK,
-        frameon=True, framealpha=0.85, edgecolor="none", facecolor=PAPER, alignment="left",
-    )  # fmt: skip
-    legend.get_title().set_color(SOFT)
-
-
-def _percent() -> Any:
-    from matplotlib.ticker import PercentFormatter
-
-    return PercentFormatter(1.0, decimals=None)
-
-
-def _png(figure: Any) -> bytes:
-    stream = io.BytesIO()
-    # Without the version of matplotlib, equal numbers give equal bytes.
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
-
-
-def _colours(curves: Mapping[str, Any]) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(len(curves))]
-
-
-def _number(value: float) -> str:
-    return "not defined" if math.isnan(value) else f"{value:.3f}"
+# ---------------------------------------------------------------------------------------- text
 
 
 def _float(cell: str | None) -> float:
