@@ -321,6 +321,16 @@ def to_half(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float16)
 
 
+def exactly_half(array: np.ndarray) -> np.ndarray:
+    """Half precision where it holds every value exactly, otherwise the array itself.
+
+    So what was rounded is stored in half the room, and what was not (adopted weights, which must
+    answer as their makers' do) is stored as it is.
+    """
+    half = to_half(array)
+    return half if np.array_equal(half, array) else np.asarray(array)
+
+
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """The bytes of a safetensors file that holds these arrays."""
     from safetensors.numpy import save

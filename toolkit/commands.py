@@ -261,6 +261,7 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     form = format_of(flags.output, flags.format) if flags.output else ""
     _known(cls, "evaluate", flags, data)
     pipeline = load(_model(cls, flags.model), cls.domain, flags.device or "cpu")
+    pipeline.settings.update(options_of(cls, "evaluate", flags, reader=False))
     console = _console(flags)
     rows: list[dict[str, Any]] = []
     evaluated = evaluation.evaluate_fully(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,8 +40,8 @@ def evaluate(pipeline: Pipeline, data: Any, **arguments: Any) -> dict[str, Any]:
     Returns:
         `{"model", "data", "n", "rejected", "seconds", "metrics", "intervals", "baseline",
         "by", "groups", "published"}`; metrics are fractions, `intervals` are 95 % bootstrap
-        intervals, `groups` figures by class, or by task where the data are divided so;
-        `published` is what others report of those tasks.
+        intervals, `groups` figures by class, or by task or fold where the data are divided so;
+        `published` is what others report of those tasks or folds.
 
     Raises:
         UsageError: no labelled sample that the model can be judged by.
@@ -83,13 +84,22 @@ def evaluate_fully(
         )
     truth, said = stacked(targets), stacked(predictions)
     figures = task.figures(truth, said)
-    divided = _divided(task, kinds, truth, said) if task.column else task.groups(truth, said)
-    figures |= task.summary(divided) if task.column else {}
+    grouped = bool(task.column) and any(kinds)
+    divided = _divided(task, kinds, truth, said) if grouped else task.groups(truth, said)
+    folded: dict[str, float] = {}
+    if grouped:
+        figures |= task.summary(divided)
+        folded, own = task.folded(truth, said, kinds)
+        figures = {**folded, **figures, **folded}  # the same, with those of folds at the head
+        divided = {kind: row | own.get(kind, {}) for kind, row in divided.items()}
     seen = np.array(groups, dtype=object) if any(g is not None for g in groups) else None
     intervals = {}
     for metric in task.metrics[:1]:
-        score = functools.partial(task.score, metric)
-        interval = scores.bootstrap(score, truth, said, groups=seen, repeats=500)
+        score: Callable[..., float] = functools.partial(task.score, metric)
+        judged = [truth, said]
+        if metric in folded:  # the interval is of the figure that is shown
+            score, judged = _of_folds(task, metric), [truth, said, np.array(kinds)]
+        interval = scores.bootstrap(score, *judged, groups=seen, repeats=500)
         intervals[metric] = [scores.or_none(float(x)) for x in interval]
     config = pipeline.bundle.config if pipeline.bundle else {}
     result = {
@@ -102,9 +112,9 @@ def evaluate_fully(
         "metrics": figures,
         "intervals": intervals,
         "baseline": config.get("baseline") or {},
-        "by": task.column or "class",
+        "by": task.column if grouped else "class",
         "groups": divided,
-        "published": _published(task, divided) if task.column else {},
+        "published": _published(task, divided) if grouped else {},
     }
     return Evaluated(result, truth, said)
 
@@ -120,13 +130,24 @@ def _divided(
     return found
 
 
+def _of_folds(task: Task, metric: str) -> Callable[..., float]:
+    """One of the figures that folds give, as a function of targets, predictions and folds."""
+    return lambda truth, said, kinds: task.folded(truth, said, kinds)[0].get(metric, math.nan)
+
+
 def _published(task: Task, divided: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What others report, by their names: their figures by group, and the same summed up."""
+    together = {
+        name: {"metrics": {}, "groups": {}, **told}
+        for name, told in task.published_together(divided).items()
+    }
     groups: dict[str, dict[str, dict[str, float]]] = {}
     for kind in divided:
         for name, figures in task.published(kind).items():
             groups.setdefault(name, {})[kind] = figures
-    return {name: {"metrics": task.summary(own), "groups": own} for name, own in groups.items()}
+    return together | {
+        name: {"metrics": task.summary(own), "groups": own} for name, own in groups.items()
+    }
 
 
 def _judged(samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -155,5 +176,8 @@ def report(pipeline: Pipeline, evaluated: Evaluated) -> Report:
     if result["groups"]:
         page.section(f"By {result['by']}")
         head, *rows = tables.groups_of_evaluation(result)
+        page.table(rows, head)
+    for where, (head, *rows) in tables.published_of_evaluation(result).items():
+        page.section(f"Published {where}")
         page.table(rows, head)
     return page

@@ -61,8 +61,8 @@ def cross_validate(
         split = Split("auto", (0.9, 0.1, 0.0), int(arguments.get("seed", 0)))
         pipeline.fit(rest, **{**arguments, "out": None, "split": split, "resume": False})
         pipeline.name = f"{Path(output).stem}, fold {number}"
-        truth, said, rows = _answered(pipeline, [good[i] for i in fold])
-        rejected += len(fold) - len(truth)
+        truth, said, rows, lost = _answered(pipeline, [good[i] for i in fold])
+        rejected += lost
         writer.write([row | {"fold": number} for row in rows], len(fold))
         groups[f"fold {number}"] = pipeline.task.figures(truth, said)
         truths.append(truth)
@@ -87,11 +87,13 @@ def cross_validate(
 
 def _answered(
     pipeline: Pipeline, samples: list[Sample]
-) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
-    truth, said, rows = [], [], []
+) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]], int]:
+    truth, said, rows, rejected = [], [], [], 0
     for item, answer in pipeline.answers(samples, targets=True):
         rows.append(pipeline.row(item, answer) | {"target": item.sample.target})
-        if item.fault is None and item.prediction is not None:
-            truth.append(np.asarray((item.target or {})[pipeline.task.output]))
-            said.append(item.prediction)
-    return stacked(truth), stacked(said), rows
+        if item.fault is not None or item.prediction is None:
+            rejected += 1
+            continue
+        truth.append(np.asarray((item.target or {})[pipeline.task.output]))
+        said.append(item.prediction)
+    return stacked(truth), stacked(said), rows, rejected

@@ -127,9 +127,9 @@ def training_time(
     recipe, hyper = sort_settings(pipeline, settings)
     fine = [e for e in encoded if e.fault is None and e.sample.target is not None]
     samples = list({id(e.sample): e.sample for e in fine}.values())
-    pipeline.task.learn([t for s in samples for t in pipeline.targets(s)])
     pipeline.hyper = hyper
     try:
+        pipeline.task.learn([t for s in samples for t in pipeline.targets(s)])
         name, model = next(iter(build_models(pipeline).items()))
     except DeepfieldError as error:
         return {"architecture": pipeline.architecture, "problem": error.message}
@@ -138,7 +138,9 @@ def training_time(
     labelled = (e for e in pipeline.encoded(spread, targets=True) if e.fault is None)
     some = list(islice(labelled, wanted))
     size = min(recipe.batch_size, len(some))
-    feed = feed_of(pipeline, name, model, some, size, 0, few_shapes=recipe.jit)
+    model = pipeline.learner(model)
+    vary = pipeline.variation(some)
+    feed = feed_of(pipeline, name, model, some, size, 0, vary=vary, few_shapes=recipe.jit)
     feed.on_epoch_begin()  # before it the second batch is a wide one, for TensorFlow to look at
     model.compile(
         optimizer=training.make_optimizer(recipe, 100, model),

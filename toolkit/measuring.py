@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import scores
-from deepfield.toolkit.baselines import fit_baseline, verdict
+from deepfield.toolkit.baselines import verdict
 from deepfield.toolkit.bundle import Bundle
 from deepfield.toolkit.calibration import cross_fit
 from deepfield.toolkit.data import Arrays, Encoded, batches_that_fit, collate
@@ -76,13 +76,15 @@ def measure(
 ) -> None:
     """Calibrate on the validation part and report on what calibration did not see."""
     task = pipeline.task
-    held = {part: parts.of(part) for part in ("valid", "test") if len(parts.parts[part])}
+    trials = {part: pipeline.trials(parts.of(part)) for part in ("valid", "test")}
+    held = {part: items for part, items in trials.items() if len(items)}
     outputs = {part: outputs_of(pipeline, items) for part, items in held.items()}
     targets = {part: stacked_targets(items, task.output) for part, items in held.items()}
     if "valid" in held:
         pipeline.calibrator, doubt = _calibrator(task, outputs["valid"], targets["valid"], seed)
         if doubt:
             say(f"not calibrated: {doubt}")
+        task.choose(targets["valid"], outputs["valid"], pipeline.calibrator)
         pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
     fitted.metrics = _figures(task, outputs, targets, pipeline.calibrator, seed)
     for part, figures in fitted.metrics.items():
@@ -122,7 +124,7 @@ def _figures(
 
 
 def _compare(
-    pipeline: Pipeline, parts: Parts, held: Mapping[str, list[Encoded]],
+    pipeline: Pipeline, parts: Parts, held: Mapping[str, Sequence[Encoded]],
     targets: Mapping[str, np.ndarray], fitted: Fitted, seed: int, say: Say,
 ) -> None:  # fmt: skip
     """The shallow model beside the net, on the same parts."""
@@ -130,20 +132,15 @@ def _compare(
     if part not in held or not pipeline.baseline:
         return
     train = parts.of("train")
-    first = pipeline.baseline_features(train[0].arrays or {})
+    features = pipeline.shallow_features(train[:1]).size
     labels = len(train) * int(np.prod(targets[part].shape[1:]))
-    if first.size > _BASELINE_FEATURES or labels > _BASELINE_LABELS:
+    if features > _BASELINE_FEATURES or labels > _BASELINE_LABELS:
         return
     began = time.monotonic()
-    features = np.stack([pipeline.baseline_features(e.arrays or {}) for e in train])
-    shallow = fit_baseline(
-        pipeline.baseline, features, stacked_targets(train, pipeline.task.output),
-        task=pipeline.task.shallow, seed=seed,
-    )  # fmt: skip
+    shallow = pipeline.fit_shallow(train, seed)
     fitted.baseline = {"kind": pipeline.baseline}
     for name, items in held.items():
-        asked = np.stack([pipeline.baseline_features(e.arrays or {}) for e in items])
-        predictions = shallow.predict(asked)
+        predictions = shallow.predict(pipeline.shallow_features(items))
         names = [m for m in pipeline.task.metrics if not m.startswith("coverage")]
         figures = pipeline.task.figures(targets[name], predictions, names)
         fitted.baseline[name] = {"n": len(items), **figures}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import cards, export
-from deepfield.toolkit.bundle import TABLES, Bundle, pack, to_half, write_bundle
+from deepfield.toolkit.bundle import TABLES, Bundle, exactly_half, pack, to_half, write_bundle
 from deepfield.toolkit.data import Arrays, sizes_of
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel
 from deepfield.toolkit.pipeline import Pipeline
@@ -32,7 +32,11 @@ def save(
     history: Iterable[Mapping[str, float]] = (),
     name: str = "",
 ) -> Bundle:
-    """Write a pipeline as a bundle; its weights must be rounded already (see `fit`).
+    """Write a pipeline as a bundle.
+
+    Weights that half precision holds exactly are stored in it, so a network is rounded first (see
+    `round_weights`); one that must keep single precision, since others' answers are to be met, is
+    not, and takes twice the room.
 
     Raises:
         DeepfieldError: the ONNX form disagrees with the Keras network, or the disk is full.
@@ -44,7 +48,7 @@ def save(
     files = {}
     for member, model in models.items():
         weights = {v.path: np.asarray(v) for v in model.weights}
-        files[f"{member}.safetensors"] = pack({k: to_half(v) for k, v in weights.items()})
+        files[f"{member}.safetensors"] = pack({k: exactly_half(v) for k, v in weights.items()})
         files[f"{member}.onnx"] = export.to_onnx(model)
     if pipeline.tables:
         files[TABLES] = pack(pipeline.tables)

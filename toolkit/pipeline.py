@@ -189,6 +189,22 @@ class Pipeline:
         """One item as a vector (features,) float32 for the shallow model."""
         return np.concatenate([np.ravel(a) for a in arrays.values()]).astype(np.float32)
 
+    def shallow_features(self, items: Sequence[Encoded]) -> np.ndarray:
+        """What the shallow model is told of items, (items, features) float32."""
+        return np.stack([self.baseline_features(item.arrays or {}) for item in items])
+
+    def fit_shallow(self, train: Sequence[Encoded], seed: int) -> Any:
+        """The shallow model, fitted to the training items: its `predict` takes features."""
+        from deepfield.toolkit.baselines import fit_baseline
+        from deepfield.toolkit.parts import stacked_targets
+
+        features, told = self.shallow_features(train), stacked_targets(train, self.task.output)
+        return fit_baseline(self.baseline, features, told, task=self.task.shallow, seed=seed)
+
+    def trials(self, items: Sequence[Encoded]) -> Sequence[Encoded]:
+        """What a network is judged by: the items themselves; pairs of them where it compares."""
+        return items
+
     def identity(self, arrays: Arrays) -> Arrays:
         """What two items must agree in to count as the same: by default in everything."""
         return arrays

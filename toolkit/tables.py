@@ -74,12 +74,19 @@ def figures_of_evaluation(result: Mapping[str, Any]) -> Iterator[str]:
     if result["by"] != "class" and len(result["groups"]) > 1:
         yield ""
         yield from aligned(groups_of_evaluation(result))
+    for where, rows in published_of_evaluation(result).items():
+        yield from ("", f"published {where}")
+        yield from aligned(rows)
 
 
 def groups_of_evaluation(result: Mapping[str, Any]) -> list[list[Any]]:
     """Rows of cells: a heading, a row a group, and what others report beside our figures."""
-    groups, published = result["groups"], result["published"]
-    figures = list(dict.fromkeys(name for own in groups.values() for name in own))
+    groups = result["groups"]
+    published = {whom: theirs for whom, theirs in result["published"].items() if theirs["groups"]}
+    # a figure that no group has (one class, too few samples) needs no column
+    figures = list(
+        dict.fromkeys(n for own in groups.values() for n, value in own.items() if value is not None)
+    )
     beside = [  # which figure of whom
         (whom, name)
         for whom, theirs in published.items()
@@ -97,6 +104,19 @@ def groups_of_evaluation(result: Mapping[str, Any]) -> list[list[Any]]:
             theirs = (published[whom]["metrics"].get(sum_, "") for whom, _ in beside)
             rows.append([sum_, *ours, *theirs])
     return rows
+
+
+def published_of_evaluation(result: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
+    """What others report of all the data: by what it is on, rows of cells with ours at the head."""
+    found: dict[str, list[list[Any]]] = {}
+    for whom, theirs in result["published"].items():
+        if theirs["groups"]:
+            continue
+        names = list(theirs["metrics"])
+        ours = [result["metrics"].get(name) for name in names]
+        rows = found.setdefault(theirs["on"], [["", *names], [result["model"], *ours]])
+        rows.append([whom, *theirs["metrics"].values()])
+    return found
 
 
 def contents(found: Mapping[str, Any]) -> Iterator[str]:

@@ -54,6 +54,9 @@ class Task:
     def learn(self, targets: Sequence[Any]) -> None:
         """Take from the training targets what encoding and answering need."""
 
+    def choose(self, targets: np.ndarray, outputs: Arrays, calibrator: Any) -> None:
+        """Take from the validation part, once calibrated, what answers hang on: a threshold."""
+
     def encode(self, target: Any) -> Arrays:
         """One target as arrays by output name.
 
@@ -96,8 +99,27 @@ class Task:
         """Figures over the groups of a `column`, which `evaluate` adds to those of all samples."""
         return {}
 
+    def folded(
+        self, targets: np.ndarray, predictions: np.ndarray, kinds: Sequence[str]
+    ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+        """Figures that only the groups of a `column` together give: folds, of which each is judged
+        by the others. Of all samples, and by group; they stand in for those of the same name.
+
+        Args:
+            targets: encoded targets of all samples.
+            predictions: what `predictions` gave.
+            kinds: the group of every sample.
+        """
+        return {}, {}
+
     def published(self, group: str) -> dict[str, dict[str, float]]:
         """What others report of a group of a `column`: by their names, one of our figures."""
+        return {}
+
+    def published_together(self, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """What others report of all groups together: by their names, `metrics`, and what they are
+        `on` in words.
+        """
         return {}
 
     def plots(self, targets: np.ndarray, predictions: np.ndarray) -> list[tuple[str, bytes]]:

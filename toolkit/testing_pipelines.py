@@ -40,6 +40,7 @@ def check_pipeline(
     split: str | None = None,
     random_items: Callable[[np.random.Generator], Arrays] | None = None,
     verbs: Sequence[str] = tuple(RUN),
+    asked: str | None = None,
 ) -> Path:
     """Assert all that DESIGN section 5 asks of a pipeline, on one small data set.
 
@@ -60,6 +61,8 @@ def check_pipeline(
         random_items: draws the arrays of one item, for inputs that are not numbers drawn at will
             (graphs); by default every input is drawn by itself, with free axes of any length.
         verbs: which verbs to run; `train` always is.
+        asked: a source of what it answers, if that is another thing than what it learns from: pairs
+            of a network that learns from single pictures.
 
     Returns:
         The folder of the bundle.
@@ -68,7 +71,7 @@ def check_pipeline(
         AssertionError: says what differed, and by how much.
     """
     cls = type(make())
-    samples = list(make().read(data))
+    samples, questions = list(make().read(data)), list(make().read(asked or data))
     flags: dict[str, Any] = {
         "split": split, "seed": 3, "quiet": True, "json": True,
         "set": tuple(f"{k}={json.dumps(v)}" for k, v in (settings or {}).items()),
@@ -80,10 +83,11 @@ def check_pipeline(
     _check_same_bits(make, data, path, settings, split)
     onnx, live = cls.load(path), cls.load(path)
     live._networks = {name: keras_network(model) for name, model in rebuild(live).items()}
-    _check_answers(onnx, live, samples)
+    _check_answers(onnx, live, questions)
     _check_forms(onnx, live, samples, random_items)
-    _check_bad(onnx, samples, bad)
-    _check_verbs(cls, data, path, folder, flags, [v for v in verbs if v != "train"])
+    _check_bad(onnx, questions, bad)
+    others = [v for v in verbs if v != "train"]
+    _check_verbs(cls, data, asked or data, path, folder, flags, others)
     for name in cls.presets:
         if is_bundle(preset_folder(cls, name)):
             found = cls.from_preset(name).check()
@@ -200,7 +204,7 @@ def _check_bad(pipeline: Pipeline, samples: Sequence[Sample], bad: Sample) -> No
 
 
 def _check_verbs(
-    cls: type[Pipeline], data: str, path: Path, folder: Path, flags: dict[str, Any],
+    cls: type[Pipeline], data: str, asked: str, path: Path, folder: Path, flags: dict[str, Any],
     verbs: Iterable[str],
 ) -> None:  # fmt: skip
     model = {**flags, "model": str(path)}
@@ -209,8 +213,8 @@ def _check_verbs(
         "finetune": (data, {**flags, "from": str(path), "output": str(folder / "finer"),
                             "set": (*flags["set"], "epochs=1")}),
         "evaluate": (data, {**model, "html": str(folder / "page.html")}),
-        "predict": ((data,), {**model, "output": str(folder / "rows.csv"), "json": False}),
-        "explain": (data, {**model, "output": str(folder / "why.png")}),
+        "predict": ((asked,), {**model, "output": str(folder / "rows.csv"), "json": False}),
+        "explain": (asked, {**model, "output": str(folder / "why.png")}),
         "export": (None, {**model, "output": str(folder / "network.onnx")}),
         "describe": (cls.default_architecture, flags),
     }  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 from program import here
 
 from deepfield.toolkit.bundle import (
+    exactly_half,
     open_bundle,
     pack,
     replace_file,
@@ -227,3 +228,10 @@ def test_half_precision_is_kept_to_what_fits():
     assert to_half(np.array([0, 300], np.int32)).dtype == np.uint16
     assert to_half(np.array([-1, 100], np.int32)).dtype == np.int8
     assert to_half(np.array([-1, 100_000], np.int32)).dtype == np.int32
+
+
+def test_half_precision_is_used_where_it_loses_nothing():
+    assert exactly_half(np.array([1.5, -2e-6], np.float16).astype(np.float32)).dtype == np.float16
+    for kept in (np.float32(1) / np.array([3, 5], np.float32), np.full(3, 1e6, np.float32)):
+        assert exactly_half(kept) is kept
+    assert exactly_half(np.array([0, 300], np.int32)).dtype == np.uint16

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 from program import here
 
 import deepfield
+from deepfield.toolkit import tables
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.evaluation import evaluate_fully, report
@@ -62,3 +64,43 @@ def test_figures_are_divided_by_a_column_where_the_task_names_one(tiny):
     mean = sum(group["n"] * group["accuracy"] for group in result["groups"].values()) / result["n"]
     assert mean == pytest.approx(whole["accuracy"])
     assert result["metrics"] == whole | {"hands": 2.0}
+
+
+def test_figures_that_want_all_folds_at_once_stand_in_for_the_others(tiny):
+    pipeline = deepfield.load(str(tiny))
+    samples = list(pipeline.read("sample:digits-folder"))
+    for index, sample in enumerate(samples):
+        sample.row["hand"] = ["h2", "h10"][index % 2]
+
+    def folded(truth, said, kinds):  # of what is drawn again, its own hands
+        right = said.argmax(axis=1) == truth
+        own = {str(k): {"accuracy": float(right[np.array(kinds) == k].mean())} for k in set(kinds)}
+        return {"accuracy": float(np.mean([f["accuracy"] for f in own.values()])), "se": 0.1}, own
+
+    pipeline.task.column, pipeline.task.folded = "hand", folded
+    pipeline.task.published_together = lambda groups: {
+        "others": {"metrics": {"accuracy": 0.5, "se": None}, "on": f"on {len(groups)} hands"}
+    }
+    done = evaluate_fully(pipeline, samples)
+    result = done.result
+    assert list(result["metrics"])[:2] == ["accuracy", "se"]
+    mean = np.mean([group["accuracy"] for group in result["groups"].values()])
+    assert result["metrics"]["accuracy"] == mean
+    low, high = result["intervals"]["accuracy"]
+    assert 0 < low < mean < high <= 1
+    assert result["published"]["others"]["groups"] == {}
+    lines = list(tables.figures_of_evaluation(result))
+    at = lines.index("published on 2 hands")
+    assert [line.split()[0] for line in lines[at + 1 :]] == ["accuracy", "tiny", "others"]
+    assert "Published on 2 hands" in report(pipeline, done).html()
+
+
+def test_without_the_column_nothing_is_divided(tiny):
+    pipeline = deepfield.load(str(tiny))
+    samples = list(pipeline.read("sample:digits-folder"))
+    usual = pipeline.evaluate(samples)
+    pipeline.task.column = "hand"
+    pipeline.task.published = lambda group: {"others": {"accuracy": 1.0}}
+    result = pipeline.evaluate(samples)
+    assert result["by"] == "class" and result["groups"] == usual["groups"]
+    assert result["metrics"] == usual["metrics"] and result["published"] == {}

@@ -53,6 +53,26 @@ def test_rounded_weights_are_half_precision_numbers():
         np.testing.assert_array_equal(value, value.astype("float16").astype("float32"))
 
 
+def test_weights_that_were_not_rounded_come_back_to_the_last_bit(tmp_path):
+    pipeline = toys.Measured()
+    pipeline.fit("toy:300", settings={"epochs": 1})
+    for variable in pipeline.model.weights:
+        variable.assign(variable * 1.0001)
+    pipeline.bundle, pipeline._networks = None, {}
+    wanted = weights_of(pipeline.model)
+    golden = [e.arrays for e in pipeline.encoded(pipeline.read("toy:3"))]
+    bundle = packing.save(pipeline, tmp_path / "m", {"command": "none"}, golden)
+    assert bundle.arrays("model.safetensors")["hidden/kernel"].dtype == np.float32
+    twin = toys.Measured.load(tmp_path / "m")
+    for path, value in weights_of(twin.model).items():
+        np.testing.assert_array_equal(value, wanted[path])
+    assert twin.check()["largest_difference"] < 1e-5
+    packing.round_weights(pipeline.model)
+    pipeline.bundle = None
+    bundle = packing.save(pipeline, tmp_path / "rounded", {"command": "none"}, golden)
+    assert bundle.arrays("model.safetensors")["hidden/kernel"].dtype == np.float16
+
+
 def test_golden_items_are_of_different_sizes():
     items = [{"x": np.zeros((n, 2))} for n in (5, 1, 9, 3, 7, 2)]
     sizes = [len(item["x"]) for item in packing.golden_items(items)]

@@ -1,19 +1,50 @@
 """Every pipeline keeps the contract: the toys, which use all of it, and the domains."""
 
+import functools
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 import toys
+from drawn_faces import write_pairs, write_people
 from random_molecules import SMALL_FUSION, random_molecule
 
 from deepfield.domains import DOMAINS, domain
+from deepfield.domains.face.data import Pair
 from deepfield.domains.qa.features import Asked
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.testing_pipelines import check_pipeline
 
-#: What the domains are asked: source, a bad sample, and arguments of `check_pipeline`.
+
+def drawn_faces(folder):
+    """People to learn, and pairs to be asked about."""
+    people = write_people(folder / "people", 14, 5)
+    return people, write_pairs(Path(people) / "pairs.csv", 14, 5, 24)
+
+
+#: What the domains are asked: source (or what makes it, and one of questions, in a folder), a bad
+#: sample, and arguments of `check_pipeline`; `with` are settings of the pipeline.
 DOMAIN_CHECKS = {
+    "face": (
+        drawn_faces,
+        Sample("broken", Pair("nosuch.png", b"\x89PNG no picture"), row={"id": "broken"}),
+        {
+            "settings": {
+                "filters": [8, 12, 16],
+                "units": 16,
+                "side": 32,
+                "augment": 0.3,
+                "dropout": 0.0,
+                "epochs": 15,
+                "batch_size": 16,
+                "learning_rate": 0.01,
+            },
+            "learnt": ("roc_auc", 0.75),
+            "split": "group:60/20/20",
+            "with": {"crop": True},
+        },
+    ),
     "image": (
         "digits",
         Sample("broken.png", b"\x89PNG no picture", row={"id": "broken.png"}),
@@ -51,8 +82,12 @@ def test_a_toy_pipeline_keeps_the_contract(toy, tmp_path):
 
 @pytest.mark.parametrize("name", DOMAINS)
 def test_a_domain_keeps_the_contract(name, tmp_path):
-    source, bad, arguments = DOMAIN_CHECKS[name]
-    check_pipeline(domain(name), source, bad, tmp_path, **arguments)
+    source, bad, given = DOMAIN_CHECKS[name]
+    arguments = dict(given)
+    make = functools.partial(domain(name), **arguments.pop("with", {}))
+    if callable(source):
+        source, arguments["asked"] = source(tmp_path)
+    check_pipeline(make, source, bad, tmp_path, **arguments)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,103 @@
+"""Domains say what a network is judged by, what it chooses, and what stands beside it."""
+
+import numpy as np
+
+from deepfield.toolkit.calibration import Platt
+from deepfield.toolkit.data import Encoded, Sample
+from deepfield.toolkit.measuring import Fitted, measure
+from deepfield.toolkit.parts import Parts
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.tasks import Task
+
+
+class Alike(Task):
+    """Whether two numbers are of the same kind; kinds are learnt."""
+
+    output = "score"
+    calibrator = Platt
+    metrics = ("accuracy", "roc_auc")
+    chosen = 0.5
+
+    def predictions(self, outputs, calibrator):
+        return (calibrator or Platt()).apply(outputs["score"])
+
+    def choose(self, targets, outputs, calibrator):
+        self.chosen = float(np.quantile(self.predictions(outputs, calibrator), 1 - targets.mean()))
+
+    def score(self, metric, targets, predictions):
+        said = (predictions >= self.chosen).astype(int) if metric == "accuracy" else predictions
+        return super().score(metric, targets, said)
+
+
+class Near:
+    """A shallow model: near is alike."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def predict(self, features):
+        return np.exp(-np.abs(features[:, 0] - features[:, 1]) / self.scale)
+
+
+class Comparing(Pipeline):
+    """A network that is trained on kinds, and judged by pairs."""
+
+    task_class = Alike
+    baseline = "near"
+    seeds = ()
+
+    def forward(self, batch):
+        return {"score": -np.abs(batch["x"] - batch["y"])}
+
+    def trials(self, items):
+        pairs = [(a, b) for i, a in enumerate(items) for b in items[:i]]
+        return [
+            Encoded(
+                a.sample,
+                {"x": a.arrays["x"], "y": b.arrays["x"]},
+                target={"score": np.float32(a.target["kind"] == b.target["kind"])},
+            )
+            for a, b in pairs
+        ]
+
+    def fit_shallow(self, train, seed):
+        self.seeds = (*self.seeds, seed)
+        return Near(np.std(self.shallow_features(train)))
+
+
+def parts(sizes):
+    rng = np.random.default_rng(0)
+    items, places = [], {}
+    for part, size in sizes.items():
+        places[part] = np.arange(len(items), len(items) + size)
+        for index in range(size):
+            kind = index % 4
+            x = np.float32(3 * kind + rng.normal())
+            items.append(Encoded(Sample(str(index), x), {"x": x}, target={"kind": np.int32(kind)}))
+    return Parts(items, [], places)
+
+
+def test_pairs_are_judged_where_kinds_are_learnt():
+    pipeline, fitted, said = Comparing(), Fitted(), []
+    measure(pipeline, parts({"train": 30, "valid": 20, "test": 24}), fitted, 5, said.append)
+    assert {part: own["n"] for part, own in fitted.metrics.items()} == {"valid": 190, "test": 276}
+    assert fitted.metrics["test"]["roc_auc"] > 0.9 and pipeline.task.chosen != 0.5
+    assert isinstance(pipeline.calibrator, Platt) and pipeline.calibrator.slopes[0] > 0
+    # the threshold was there before anything was measured
+    assert fitted.metrics["test"]["accuracy"] > 0.8
+    assert fitted.baseline["kind"] == "near" and pipeline.seeds == (5,)
+    assert fitted.baseline["test"]["n"] == 276 and fitted.baseline["test"]["roc_auc"] > 0.9
+    assert "near" in fitted.verdict and said[-1] == fitted.verdict
+
+
+def test_a_part_without_a_single_pair_is_not_judged():
+    fitted = Fitted()
+    measure(Comparing(), parts({"train": 9, "valid": 12, "test": 1}), fitted, 0)
+    assert list(fitted.metrics) == ["valid"] and set(fitted.baseline) == {
+        "kind",
+        "valid",
+        "seconds",
+    }
+    nothing = Fitted()
+    measure(Comparing(), parts({"train": 9, "valid": 0, "test": 0}), nothing, 0)
+    assert nothing.metrics == {} and nothing.baseline == {}
