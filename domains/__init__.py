@@ -13,6 +13,7 @@ from deepfield.toolkit.presets import preset_bundle
 #: Domain name to module, class and what it is for.
 DOMAINS: dict[str, tuple[str, str, str]] = {
     "image": ("deepfield.domains.image", "ImagePipeline", "which class a picture shows"),
+    "face": ("deepfield.domains.face", "FacePipeline", "are these two the same person"),
     "drug": ("deepfield.domains.drug", "DrugPipeline", "what a molecule does"),
     "qa": ("deepfield.domains.qa", "QAPipeline", "what a story says"),
 }

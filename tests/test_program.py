@@ -10,6 +10,7 @@ from program import here, typed
 
 from deepfield.domains import DOMAINS, domain
 from deepfield.toolkit import program
+from deepfield.toolkit.errors import NotFound
 
 PRESETS = [f"{name}/{preset}" for name in DOMAINS for preset in domain(name).presets]
 SHIPPED = [p for p in PRESETS if p.partition("/")[2] not in domain(p.partition("/")[0]).adopted]
@@ -154,10 +155,16 @@ def test_models_are_checked_one_or_all(presets, monkeypatch):
     run = here("models", "check", "lenet5_mnist")
     assert run.code == 5 and run.two_lines
     monkeypatch.setattr(domain("image"), "adopted", {})
+
+    def absent(*place, extra):
+        raise NotFound(f"{place[0]} is not installed", "it is an extra")
+
+    monkeypatch.setattr("deepfield.domains.face.adopt.installed", absent)
     run = here("models", "check", "--json")
     rows = {r["model"]: r for r in map(json.loads, run.out.splitlines())}
     assert run.code == 1 and list(rows) == PRESETS
-    wrong = {name for name, row in rows.items() if not row["ok"]}
+    assert rows["face/dlib_resnet"]["ok"] is None
+    wrong = {name for name, row in rows.items() if row["ok"] is False}
     assert wrong == {"image/efficientnet_lite0_imagenet", "image/lenet5_mnist"}
     assert "model.onnx" in rows["image/lenet5_mnist"]["note"]
     run = here("models", "check")

@@ -1,0 +1,158 @@
+"""Known faces to search in: one file of vectors and names that a person can delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfield.toolkit.bundle import replace_file
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel, UsageError
+
+_KIND = "deepfield face index 1"
+_MOST_BYTES = 8 << 30
+_HINT = "make it again: deepfield face embed PICTURES --index FILE"
+
+
+@dataclass(slots=True)
+class Gallery:
+    """Vectors of faces, whose they are and where they come from.
+
+    Args:
+        network: the digest of the network that made the vectors.
+        vectors: (faces, units) float32.
+        people: the name of each; empty where nobody said.
+        pictures: the picture of each.
+
+    Example:
+        >>> gallery = Gallery("abc")
+        >>> gallery.add(np.eye(2, dtype="float32"), ["Ada", "Grace"], ["a.jpg", "g.jpg"])
+        >>> gallery.nearest(np.array([0.0, 1.0], "float32"), 1)[0]["person"]
+        'Grace'
+    """
+
+    network: str
+    vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    people: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def add(self, vectors: np.ndarray, people: Sequence[str], pictures: Sequence[str]) -> None:
+        """Add faces; those of pictures that are known already are replaced."""
+        again = set(pictures)
+        self._keep(np.array([name not in again for name in self.pictures], bool))
+        self.vectors = np.concatenate([self.vectors, vectors]) if len(self) else vectors
+        self.people += people
+        self.pictures += pictures
+
+    def forget(self, name: str) -> int:
+        """Take out a person, or a picture; how many faces that were."""
+        if not name:  # of those whose name nobody said each is somebody else
+            return 0
+        pairs = zip(self.people, self.pictures, strict=True)
+        kept = np.array([name not in pair for pair in pairs], bool)
+        self._keep(kept)
+        return int((~kept).sum())
+
+    def _keep(self, kept: np.ndarray) -> None:
+        if not kept.all():
+            self.vectors = self.vectors[kept]
+            self.people = [p for p, there in zip(self.people, kept, strict=True) if there]
+            self.pictures = [p for p, there in zip(self.pictures, kept, strict=True) if there]
+
+    def nearest(self, vector: np.ndarray, top: int) -> list[dict[str, Any]]:
+        """The faces that are most like one, best first: `person, picture, distance`.
+
+        Args:
+            vector: (units,).
+            top: how many, at most.
+        """
+        if not len(self):
+            return []
+        squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
+        near = squares - 2 * (self.vectors @ vector.astype(np.float32))
+        count = min(top, len(self))
+        few = np.argpartition(near, count - 1)[:count]
+        exact = np.linalg.norm(self.vectors[few].astype(np.float64) - vector, axis=1)
+        return [
+            {"person": self.people[i], "picture": self.pictures[i], "distance": float(d)}
+            for d, i in sorted(zip(exact, few, strict=True), key=lambda pair: pair[0])
+        ]
+
+    # ------------------------------------------------------------------ on disk
+
+    def save(self, path: str | Path) -> None:
+        """Write the index, whole or not at all.
+
+        Raises:
+            DeepfieldError: it cannot be written.
+        """
+        from safetensors.numpy import save
+
+        about = {
+            "kind": _KIND, "network": self.network,
+            "people": json.dumps(self.people), "pictures": json.dumps(self.pictures),
+        }  # fmt: skip
+        vectors = np.ascontiguousarray(self.vectors, np.float32)
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            replace_file(Path(path), save({"vectors": vectors}, about))
+        except OSError as error:
+            raise DeepfieldError(
+                f"cannot write {str(path)!r}: {error.strerror}", "check the path and the disk"
+            ) from None
+
+    @classmethod
+    def load(cls, path: str | Path, network: str | None = None) -> Gallery:
+        """Read an index.
+
+        Args:
+            path: of the file.
+            network: the digest of the network that it must have been made with; None for any.
+
+        Raises:
+            NotFound: no such file.
+            UnusableModel: it is no index, or damaged.
+            UsageError: another network made it.
+        """
+        from safetensors import safe_open
+
+        if not Path(path).is_file():
+            raise NotFound(f"no index {str(path)!r}", "--gallery DIR makes one")
+        try:
+            if Path(path).stat().st_size > _MOST_BYTES:
+                raise ValueError("it is too large")
+            with safe_open(str(path), "np") as file:
+                about = file.metadata() or {}
+                if about.get("kind") != _KIND:
+                    raise ValueError("it is another kind of file")
+                vectors = file.get_tensor("vectors")
+            people, pictures = json.loads(about["people"]), json.loads(about["pictures"])
+            if not (vectors.ndim == 2 and len(vectors) == len(people) == len(pictures)):
+                raise ValueError("names and vectors differ in number")
+            if vectors.dtype != np.float32 or not np.isfinite(vectors).all():
+                raise ValueError("its vectors are no numbers")
+            if not all(isinstance(name, str) for name in (*people, *pictures)):
+                raise ValueError("its names are no texts")
+        except Exception as error:  # whatever a foreign file provokes, it is no index
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UnusableModel(f"{str(path)!r} is no index of faces: {said}", _HINT) from None
+        if network is not None and about.get("network") != network:
+            raise UsageError(f"{str(path)!r} was made with another network", _HINT)
+        return cls(str(about.get("network")), vectors, people, pictures)
+
+
+def gathered(found: Iterable[tuple[str, str, np.ndarray]], network: str) -> Gallery:
+    """A gallery of faces (person, picture, vector)."""
+    rows = list(found)
+    gallery = Gallery(network)
+    if rows:
+        people, pictures, vectors = zip(*rows, strict=True)
+        gallery.add(np.stack(vectors).astype(np.float32), list(people), list(pictures))
+    return gallery

@@ -1,0 +1,272 @@
+"""The domain's own verbs: `verify` two pictures, `find` a face in a gallery, `embed` faces."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfield.domains.face.data import Pair
+from deepfield.domains.face.gallery import Gallery, gathered
+from deepfield.toolkit.commands import emit, options_of
+from deepfield.toolkit.console import Console
+from deepfield.toolkit.data import BATCH, Encoded, Sample, in_chunks, own_columns
+from deepfield.toolkit.errors import REJECTED, BadInput, NotFound, UsageError
+from deepfield.toolkit.writers import RowWriter, format_of
+
+
+def verify(cls: Any, load: Any, pictures: tuple[str, ...], flags: Any) -> int:
+    """Compare two pictures."""
+    if len(pictures) != 2:
+        raise UsageError(
+            f"verify compares two pictures, not {len(pictures)}",
+            "deepfield face verify a.jpg b.jpg; for many pairs: predict pairs.tsv",
+        )
+    sides = [_one(cls, name) for name in pictures]
+    pipeline = _loaded(cls, load, "verify", flags)
+    faults = [f"{side}: {s.fault}" for side, s in zip("ab", sides, strict=True) if s.fault]
+    sample = Sample(
+        " ".join(pictures), Pair(*(s.data for s in sides)),
+        row=dict(zip("ab", pictures, strict=True)), fault="; ".join(faults) or None,
+    )  # fmt: skip
+    (row,) = pipeline.predict([sample])
+    if flags.json:
+        emit(row)
+    else:
+        sys.stdout.write("\n".join(_verified(row, pipeline)) + "\n")
+    return 0 if row["status"] == "ok" else REJECTED
+
+
+def _verified(row: dict[str, Any], pipeline: Any) -> Iterator[str]:
+    if row["status"] != "ok":
+        yield f"not answered: {row['reason']}"
+        return
+    told = "the same person" if row["same"] else "different people"
+    yield f"{told}  ({row['probability']:.2%} sure that it is the same)"
+    yield f"    distance {row['distance']:.3f}, threshold {row['threshold']:.3f}"
+    yield from _threshold(pipeline.verification.point(pipeline.settings.get("fmr")))
+    if row["faces_a"] is None:
+        yield "    the pictures were compared as they are: no face was looked for (--crop)"
+    if row["in_domain"] is False:
+        yield f"    in doubt: {row['in_domain_reason']}"
+
+
+def _threshold(point: dict[str, Any]) -> Iterator[str]:
+    """How often the threshold is wrong, and how far that is known."""
+    if point["fmr"] is None:
+        yield "    how often this threshold is wrong was not measured"
+        return
+    for name, what in (("fmr", "different people taken for the same"),
+                       ("fnmr", "the same person taken for different")):  # fmt: skip
+        low, high = point[f"{name}_interval"]
+        yield f"    {what}: {point[name]:.2%} ({low:.2%} to {high:.2%})"
+    yield f"    measured on {point['measured_on']}"
+
+
+def find(cls: Any, load: Any, pictures: tuple[str, ...], flags: Any) -> int:
+    """Name the faces of a gallery that are most like those in the pictures."""
+    if not flags.gallery and not flags.index:
+        raise UsageError("nowhere to search", "--gallery DIR, or --index FILE")
+    if flags.top < 1:
+        raise UsageError(f"--top {flags.top}", "1 or more")
+    asked = [_one(cls, name) for name in pictures]
+    pipeline = _loaded(cls, load, "find", flags)
+    console = Console(bool(flags.quiet), verbose=bool(flags.verbose))
+    gallery, rejected = _gallery(pipeline, flags, console)
+    if not len(gallery):
+        raise NotFound("the gallery holds no face", "name a folder of pictures with faces")
+    point = pipeline.verification.point(flags.fmr)
+    for name, sample in zip(pictures, asked, strict=True):
+        try:
+            if sample.fault:
+                raise BadInput(sample.fault)
+            face, vector = pipeline.vector(sample.data)
+        except BadInput as error:
+            rejected += 1
+            row = {"picture": name, "status": "rejected", "reason": error.reason, "found": []}
+            emit(row) if flags.json else sys.stdout.write(f"{name}: not answered: {error.reason}\n")
+            continue
+        found = [
+            {"rank": rank, **_rounded(pipeline, hit), "same": hit["distance"] <= point["distance"]}
+            for rank, hit in enumerate(gallery.nearest(vector, flags.top), start=1)
+        ]
+        if flags.json:
+            emit({
+                "picture": name, "status": "ok", "reason": "", "faces": face.faces,
+                "searched": len(gallery), "threshold": point["distance"], "fmr": point["fmr"],
+                "fnmr": point["fnmr"], "measured_on": point["measured_on"], "found": found,
+                "model": pipeline.name,
+            })  # fmt: skip
+            continue
+        sys.stdout.write("\n".join(_found(name, found, point, len(gallery))) + "\n")
+    return REJECTED if rejected else 0
+
+
+def _rounded(pipeline: Any, hit: dict[str, Any]) -> dict[str, Any]:
+    told = pipeline.calibrated({"score": np.array([-hit["distance"]])})["prediction"][0]
+    return {**hit, "distance": round(hit["distance"], 6), "probability": round(float(told), 6)}
+
+
+def _found(
+    name: str, found: Sequence[dict[str, Any]], point: dict[str, Any], searched: int
+) -> Iterator[str]:
+    same = sum(hit["same"] for hit in found)
+    yield f"{name}: {same} of the {len(found)} nearest of {searched:,} faces below the threshold"
+    for hit in found:
+        who = hit["person"] or hit["picture"]
+        beside = f"  {hit['picture']}" if hit["person"] else ""
+        sign = "=" if hit["same"] else " "
+        yield f"  {sign} {hit['distance']:.3f}  {hit['probability']:6.1%}  {who}{beside}"
+    yield from _threshold(point)
+    if searched > 1 and point["fmr"] is not None:
+        yield (
+            f"    of {searched:,} other people one or more would pass with probability "
+            f"{1 - (1 - point['fmr']) ** searched:.1%}: --fmr sets a stricter threshold"
+        )
+
+
+def embed(cls: Any, load: Any, data: tuple[str, ...], flags: Any) -> int:
+    """Write the vectors of faces, into a table or an index; or take a name out of an index."""
+    console = Console(bool(flags.quiet), verbose=bool(flags.verbose))
+    if flags.forget is not None:
+        return _forget(data, flags, console)
+    if not data:
+        raise UsageError("no pictures to embed", "name a folder, a table or pictures")
+    pipeline = _loaded(cls, load, "embed", flags)
+    items = _pictures(pipeline, data, "embed", flags)
+    if flags.index:
+        gallery = _opened(flags.index, pipeline)
+        rejected, count = _added(pipeline, gallery, console.track(items, cls.domain), console)
+        gallery.save(flags.index)
+        console.say(f"{count:,} faces into {flags.index}, which holds {len(gallery):,} now")
+        return REJECTED if rejected else 0
+    output = flags.output or "-"
+    form = format_of(output, "jsonl" if flags.json else flags.format)
+    writer, rejected = RowWriter(output, form), 0
+    try:
+        for chunk in in_chunks(pipeline.encoded(console.track(items, cls.domain)), 2 * BATCH):
+            vectors = iter(_vectors(pipeline, [item for item in chunk if item.fault is None]))
+            rows = [
+                _row(pipeline, item, next(vectors) if item.fault is None else None)
+                for item in chunk
+            ]
+            rejected += sum(item.fault is not None for item in chunk)
+            writer.write(rows, len(rows))
+        writer.finish()
+    finally:
+        writer.close()
+    return REJECTED if rejected else 0
+
+
+def _row(pipeline: Any, item: Encoded, vector: np.ndarray | None) -> dict[str, Any]:
+    names = ("embedding", "faces", "in_domain", "in_domain_reason")
+    own: dict[str, Any] = dict.fromkeys(names) | {"status": "rejected", "reason": item.fault}
+    if vector is not None:
+        face = item.context
+        own = {
+            "embedding": [round(float(x), 6) for x in vector], "faces": face.faces,
+            "in_domain": not face.doubt, "in_domain_reason": face.doubt, "status": "ok",
+            "reason": "",
+        }  # fmt: skip
+    own["model"] = pipeline.name
+    return {**own_columns(item.sample, own), **own}
+
+
+def _forget(data: Sequence[str], flags: Any, console: Console) -> int:
+    if not flags.index or data:
+        raise UsageError("--forget takes a name out of an index", "--index FILE --forget NAME")
+    gallery = Gallery.load(flags.index)
+    gone = gallery.forget(flags.forget)
+    if not gone:
+        raise NotFound(
+            f"{flags.index!r} holds no {flags.forget!r}", "names are those that `find` tells"
+        )
+    gallery.save(flags.index)
+    console.say(f"{gone:,} faces taken out, {len(gallery):,} left")
+    return 0
+
+
+# ------------------------------------------------------------------------------------ shared
+
+
+def _loaded(cls: Any, load: Any, verb: str, flags: Any) -> Any:
+    pipeline = load(flags.model or cls.presets[0], cls.domain)
+    pipeline.settings.update(options_of(cls, verb, flags, reader=False))
+    pipeline.verification.point(pipeline.settings.get("fmr"))  # is told before anything is done
+    return pipeline
+
+
+def _one(cls: Any, source: str) -> Sample:
+    """The one picture that a name stands for."""
+    found = list(_two(cls(None).read(source)))
+    if len(found) != 1 or isinstance(found[0].data, Pair):
+        raise UsageError(f"{source!r} is not one picture", "name a picture, or - for a pipe")
+    return found[0]
+
+
+def _two(samples: Iterable[Sample]) -> Iterator[Sample]:
+    for _, sample in zip(range(2), samples, strict=False):
+        yield sample
+
+
+def _pictures(pipeline: Any, data: Sequence[str], verb: str, flags: Any) -> Iterator[Sample]:
+    options = options_of(type(pipeline), verb, flags, reader=True)
+    for source in data:
+        for sample in pipeline.read(source, **options):
+            if isinstance(sample.data, Pair):
+                raise UsageError(
+                    f"{source!r} holds pairs, not pictures", "name a folder or a table of pictures"
+                )
+            yield sample
+
+
+def _vectors(pipeline: Any, items: Sequence[Encoded]) -> Iterator[np.ndarray]:
+    for at in range(0, len(items), BATCH):
+        chips = np.stack([(e.arrays or {})["pixels"] for e in items[at : at + BATCH]])
+        yield from pipeline.embeddings(chips)
+
+
+def digest(pipeline: Any) -> str:
+    """What tells networks apart whose vectors cannot be compared."""
+    views = "+".join(pipeline.state.get("views", ()))
+    return f"{pipeline.bundle.files['model.onnx']['sha256']} {views}"
+
+
+def _opened(file: str, pipeline: Any) -> Gallery:
+    network = digest(pipeline)
+    return Gallery.load(file, network) if Path(file).exists() else Gallery(network)
+
+
+def _gallery(pipeline: Any, flags: Any, console: Console) -> tuple[Gallery, int]:
+    """The index, with the pictures of the gallery that it lacks; how many were rejected."""
+    if not flags.gallery:
+        return Gallery.load(flags.index, digest(pipeline)), 0
+    gallery = _opened(flags.index, pipeline) if flags.index else Gallery(digest(pipeline))
+    known = set(gallery.pictures)
+    new = (s for s in _pictures(pipeline, (flags.gallery,), "find", flags) if s.id not in known)
+    rejected, count = _added(pipeline, gallery, console.track(new, "gallery"), console)
+    if flags.index and count:
+        gallery.save(flags.index)
+    return gallery, rejected
+
+
+def _added(
+    pipeline: Any, gallery: Gallery, samples: Iterable[Sample], console: Console
+) -> tuple[int, int]:
+    """Add the faces of pictures to a gallery; how many were rejected, how many added."""
+    rejected, rows = 0, []
+    for chunk in in_chunks(pipeline.encoded(samples), 2 * BATCH):
+        sound = [item for item in chunk if item.fault is None]
+        for item in chunk:
+            if item.fault is not None:
+                rejected += 1
+                console.say(f"{item.sample.id}: {item.fault}")
+        for item, vector in zip(sound, _vectors(pipeline, sound), strict=True):
+            rows.append((str(item.sample.target or ""), item.sample.id, vector))
+    found = gathered(rows, gallery.network)
+    if rows:
+        gallery.add(found.vectors, found.people, found.pictures)
+    return rejected, len(rows)
