@@ -84,11 +84,11 @@ $(PY):
 
 # Installed again only when the requirements change.
 $(FOR_DEMO): pyproject.toml constraints.txt | $(PY)
-	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[imagenet]'
+	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[imagenet,face]'
 	@touch $@
 
 $(FOR_TEST): pyproject.toml constraints.txt | $(PY)
-	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[imagenet,dev]'
+	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[imagenet,face,dev]'
 	@touch $@ $(FOR_DEMO)
 
 clean:
