@@ -90,9 +90,9 @@ def _head(x: Any, quantities: int, units: int, depth: int, dropout: float) -> An
 @ARCHITECTURES.register()
 def dmpnn(
     quantities: int,
-    units: int = 256,
-    steps: int = 4,
-    head_units: int = 256,
+    units: int = 128,
+    steps: int = 3,
+    head_units: int = 128,
     depth: int = 1,
     dropout: float = 0.0,
     pooling: str = "mean",

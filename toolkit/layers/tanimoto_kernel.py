@@ -10,7 +10,8 @@ from keras import ops
 
 from deepfield.toolkit.layers._arguments import integer
 
-_POWERS = np.array([128, 64, 32, 16, 8, 4, 2, 1], np.float32)
+#: The bits of every byte, the highest first.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32)
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -90,8 +91,8 @@ class TanimotoKernel(keras.layers.Layer):
         return ops.cast(ops.mean(alike, axis=0), self.compute_dtype)
 
     def _bits(self, packed: Any) -> Any:
-        x = ops.cast(ops.expand_dims(packed, -1), "float32")
-        bits = ops.floor(x / _POWERS) - 2 * ops.floor(x / (2 * _POWERS))
+        # A table, not arithmetic: TensorFlow's constant folding made other numbers of the latter.
+        bits = ops.take(_BITS, ops.cast(packed, "int32"), axis=0)
         width = 8 * packed.shape[-1] // self.families
         return ops.transpose(ops.reshape(bits, (-1, self.families, width)), (1, 0, 2))
 

@@ -47,6 +47,19 @@ def test_counts_as_bits_for_at_least_give_the_min_max_kernel():
     np.testing.assert_allclose(kernel(x, r), expected, rtol=1e-6)
 
 
+def test_bytes_are_the_same_bits_in_a_compiled_function():
+    # TensorFlow's constant folding once made other numbers of the arithmetic that unpacked them.
+    import tensorflow as tf
+
+    layer = TanimotoKernel(len(R), families=3)
+    layer.build((None, R.shape[1]))
+    layer.set_references(R)
+    bytes_ = tf.constant(X.astype("uint8"))
+    compiled = tf.function(layer)(bytes_)
+    expected = [similarities(X[:, i : i + 4], R[:, i : i + 4]) for i in (0, 4, 8)]
+    np.testing.assert_allclose(compiled, np.mean(expected, axis=0), rtol=1e-6)
+
+
 def test_empty_sets_are_alike():
     got = kernel(np.zeros((1, 2)), np.array([[0, 0], [1, 0]]))
     np.testing.assert_array_equal(got, [[1, 0]])
