@@ -209,9 +209,9 @@ def _fragments(mol: Chem.Mol, generator: Any, circular: bool) -> Fragments:
 
 
 #: Counts that `sets` tells apart: at least so many.
-LEVELS = (1, 2, 3)
+LEVELS = (1, 2)
 #: Places of the folded counts of each family in `sets`: pairs of atoms are many.
-FAMILY_SIZE = 1024
+FAMILY_SIZE = 2048
 
 
 @functools.cache
@@ -233,10 +233,10 @@ SETS = 4, 4 * FAMILY_SIZE * len(LEVELS) // 8
 
 
 def sets(mol: Chem.Mol) -> Arrays:
-    """What kernels compare: `sets` (1536,) uint8, packed bits.
+    """What kernels compare: `sets` (2048,) uint8, packed bits.
 
     Four families of fragments (ECFP4, FCFP4, atom pairs, topological torsions), each with the
-    places where it has at least one, two, three of a kind.
+    places where it has at least one, at least two of a kind.
     """
     counts = np.stack([family.GetCountFingerprintAsNumPy(mol) for family in _families()])
     return {"sets": at_least(counts).ravel()}
@@ -250,7 +250,7 @@ def set_members(mol: Chem.Mol) -> list[Fragments]:
 
 
 def at_least(counts: np.ndarray) -> np.ndarray:
-    """Counts (…, places) as packed sets of places with at least one, two, three of a kind."""
+    """Counts (…, places) as packed sets of places with at least one, at least two of a kind."""
     return np.packbits(np.concatenate([counts >= level for level in LEVELS], axis=-1), axis=-1)
 
 

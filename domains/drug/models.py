@@ -337,9 +337,14 @@ def fusion(
             center=False, scale=False, trainable=False, name="scale", dtype="float32"
         )(seen)
     )
+    described = standardised
+    if not structures:  # a table's counts are many and mostly idle: see `settle`
+        described = layers.BatchNormalization(
+            center=False, scale=False, trainable=False, name="relevance", dtype="float32"
+        )(standardised)
     said = []
     for k in range(1, members + 1):
-        told = [layers.Dense(head_units, activation="relu", name=f"described_{k}")(standardised)]
+        told = [layers.Dense(head_units, activation="relu", name=f"described_{k}")(described)]
         if structures:
             nodes, links = _embedded(graph, 64, 16, f"_{k}")
             states = DirectedMessagePassing(units, steps, dropout=dropout, name=f"messages_{k}")(
@@ -368,12 +373,16 @@ def fusion(
         found.append(_trees("boosted", asked, quantities, each, nodes, _BOOST_DEPTH))
     if references:
         count = min(references, samples)
-        kernels = [GaussianKernel(count, name="near", dtype="float32")(standardised)]
+        kernels = [
+            GaussianKernel(count, weighted=not structures, name="near", dtype="float32")(
+                standardised
+            )
+        ]
         families, size = sets
         if size and fragments:
             parts = keras.Input((size,), dtype="uint8", name="sets")
             inputs.append(parts)
-            alike = TanimotoKernel(count, families, name="alike", dtype="float32")(parts)
+            alike = TanimotoKernel(count, families, (1, 2), name="alike", dtype="float32")(parts)
             kernels = [ops.concatenate([alike, *kernels], axis=-1)]
         weighed = PreciseDense(quantities, trainable=False, name="kernel", dtype="float32")
         found.append(weighed(kernels[0]))

@@ -40,6 +40,13 @@ def test_of_several_families_it_is_the_mean():
     np.testing.assert_allclose(kernel(X, R, families=3), np.mean(parts, axis=0), rtol=1e-6)
 
 
+def test_of_several_powers_it_is_the_mean():
+    expected = (similarities(X, R) + similarities(X, R) ** 3) / 2
+    np.testing.assert_allclose(kernel(X, R, powers=(1, 3)), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="powers"):
+        TanimotoKernel(2, powers=())
+
+
 def test_counts_as_bits_for_at_least_give_the_min_max_kernel():
     x, r = RANDOM.integers(0, 4, (5, 16)), RANDOM.integers(0, 4, (3, 16))
     expected = [[np.minimum(a, b).sum() / np.maximum(a, b).sum() for b in r] for a in x]
