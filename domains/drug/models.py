@@ -37,6 +37,7 @@ from deepfield.toolkit.registry import Registry
 #: Levels of the trees of `fusion`, at most.
 TREE_DEPTH = 24
 _BOOST_DEPTH = 5  # levels of a boosted tree
+_LINEAR = 0.5  # share of the descriptors' kernel that is a straight line
 _MOST_TREES, _MOST_BOOSTED = 200, 1500  # of one quantity: more bring little
 #: Every builder of the domain, by name.
 ARCHITECTURES = Registry("architecture")
@@ -352,6 +353,7 @@ def fusion(
             )
             told += [
                 _pooled(states, there, "mean"),
+                _pooled(states, there, "sum"),  # what grows with the molecule
                 layers.Dense(circle_units, activation="relu", name=f"circles_{k}")(
                     ops.log(1.0 + counts)
                 ),
@@ -374,9 +376,13 @@ def fusion(
     if references:
         count = min(references, samples)
         kernels = [
-            GaussianKernel(count, weighted=not structures, name="near", dtype="float32")(
-                standardised
-            )
+            GaussianKernel(
+                count,
+                weighted=not structures,
+                linear=_LINEAR if structures else 0.0,
+                name="near",
+                dtype="float32",
+            )(standardised)
         ]
         families, size = sets
         if size and fragments:

@@ -25,21 +25,27 @@ class GaussianKernel(keras.layers.Layer):
     $\lVert x - r \rVert^2 = \sum_i a_i^2 (x_i - r_i)^2$. References, width and relevance are
     weights that no training moves: set them with `set_references`.
 
+    Far from all references a Gaussian is 0, and a regression on it answers with the mean. A share
+    $l$ of a linear kernel goes on as a straight line there:
+    $(1 - l)\, k + l\, x \cdot r / s$, with s the mean of $\lVert r \rVert^2$.
+
     Args:
         references: how many.
         step: of the rounding.
         weighted: whether features have a relevance.
+        linear: share of the linear kernel, from 0 to 1.
         **kwargs: what every Keras layer takes.
 
     Call arguments:
         inputs: (batch, features), floating point and finite.
 
     Returns:
-        Similarities (batch, references) within 0 and 1, the compute dtype; computed in single
-        precision.
+        Similarities (batch, references), without a linear share within 0 and 1, the compute dtype;
+        computed in single precision.
 
     Raises:
-        ValueError: `references` is no positive integer; the input has not two axes.
+        ValueError: `references` is no positive integer, `step` or `linear` is out of its range; the
+            input has not two axes.
 
     Example:
         >>> import numpy as np
@@ -57,14 +63,21 @@ class GaussianKernel(keras.layers.Layer):
     """
 
     def __init__(
-        self, references: int, step: float = 0.04, weighted: bool = False, **kwargs: Any
+        self,
+        references: int,
+        step: float = 0.04,
+        weighted: bool = False,
+        linear: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if not step > 0:
             raise ValueError(f"GaussianKernel: step must be more than 0, got {step}")
         self.step = float(step)
         self.references = integer("GaussianKernel", "references", references)
-        self.weighted = bool(weighted)
+        if not 0 <= linear <= 1:
+            raise ValueError(f"GaussianKernel: linear must be within 0 and 1, got {linear}")
+        self.weighted, self.linear = bool(weighted), float(linear)
         self.input_spec = keras.layers.InputSpec(ndim=2)
 
     def build(self, input_shape) -> None:
@@ -102,9 +115,13 @@ class GaussianKernel(keras.layers.Layer):
             relevance = ops.cast(self.relevance, "float32")
             x, known = x * relevance, known * relevance
         own, theirs = ops.sum(x * x, axis=1, keepdims=True), ops.sum(known * known, axis=1)
-        apart = ops.maximum(own + theirs - 2.0 * ops.matmul(x, ops.transpose(known)), 0.0)
-        apart = self.step**2 * apart / ops.cast(self.width, "float32")
-        return ops.cast(ops.exp(-apart), self.compute_dtype)
+        along = ops.matmul(x, ops.transpose(known))
+        apart = ops.maximum(own + theirs - 2.0 * along, 0.0)
+        alike = ops.exp(-(self.step**2) * apart / ops.cast(self.width, "float32"))
+        if self.linear:
+            line = along / ops.maximum(ops.mean(theirs), 1.0)
+            alike = (1.0 - self.linear) * alike + self.linear * line
+        return ops.cast(alike, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, references)."""
@@ -117,4 +134,5 @@ class GaussianKernel(keras.layers.Layer):
             "references": self.references,
             "step": self.step,
             "weighted": self.weighted,
+            "linear": self.linear,
         }
