@@ -70,6 +70,7 @@ bench: $(FOR_TEST)
 	$(PY) benchmarks/qa_speed.py --data "$(DATA)/qa/babi/tasks_1-20_v1-2-train.tar.gz" >$(BENCH)/qa_speed.json
 	$(PY) benchmarks/unseen_names.py >$(BENCH)/unseen_names.json
 	$(PY) benchmarks/drug_speed.py --data "$(DATA)/drug/moleculenet" >$(BENCH)/drug_speed.json
+	$(PY) benchmarks/drug_training.py --data "$(DATA)/drug/moleculenet" >$(BENCH)/drug_training.json
 	$(PY) benchmarks/merck.py --data "$(DATA)/drug/merck/METAB_training.csv.gz" >$(BENCH)/merck.json
 	$(PY) benchmarks/small_sets.py --data "$(DATA)/drug/moleculenet" >$(BENCH)/small_sets.json
 	$(PY) benchmarks/moleculeace.py --data "$(DATA)/drug/moleculeace" >$(BENCH)/moleculeace.json

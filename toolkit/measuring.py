@@ -14,6 +14,7 @@ from deepfield.toolkit.baselines import verdict
 from deepfield.toolkit.bundle import Bundle
 from deepfield.toolkit.calibration import cross_fit
 from deepfield.toolkit.data import Arrays, Encoded, batches_that_fit, collate
+from deepfield.toolkit.packing import round_weights
 from deepfield.toolkit.parts import Parts, Say, stacked_targets
 from deepfield.toolkit.pipeline import Pipeline
 
@@ -78,14 +79,18 @@ def measure(
     task = pipeline.task
     trials = {part: pipeline.trials(parts.of(part)) for part in ("valid", "test")}
     held = {part: items for part, items in trials.items() if len(items)}
-    outputs = {part: outputs_of(pipeline, items) for part, items in held.items()}
+    outputs: dict[str, Arrays] = {}
     targets = {part: stacked_targets(items, task.output) for part, items in held.items()}
     if "valid" in held:
+        outputs["valid"] = outputs_of(pipeline, held["valid"])
         pipeline.calibrator, doubt = _calibrator(task, outputs["valid"], targets["valid"], seed)
         if doubt:
             say(f"not calibrated: {doubt}")
         task.choose(targets["valid"], outputs["valid"], pipeline.calibrator)
         pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
+        _settle_on_all(pipeline, [*parts.of("train"), *parts.of("valid")])
+    if "test" in held:
+        outputs["test"] = outputs_of(pipeline, held["test"])
     fitted.metrics = _figures(task, outputs, targets, pipeline.calibrator, seed)
     for part, figures in fitted.metrics.items():
         told = (f"{k} {v:.4g}" for k, v in figures.items() if v is not None and k != "n")
@@ -97,6 +102,16 @@ def measure(
         )
         fitted.alone[name] = _figures(task, own, targets, calibrator, seed)
     _compare(pipeline, parts, held, targets, fitted, seed, say)
+
+
+def _settle_on_all(pipeline: Pipeline, items: Sequence[Encoded]) -> None:
+    """What no gradient moves is fitted to the validation items too, once all is chosen by them."""
+    if type(pipeline).settle is Pipeline.settle:
+        return
+    for model in pipeline.models.values():
+        pipeline.settle(model, items)
+        round_weights(model)
+    pipeline._networks = {}
 
 
 def _calibrator(task: Any, outputs: Arrays, targets: np.ndarray, seed: int) -> tuple[Any, str]:

@@ -22,7 +22,7 @@ _NINETY = 1.645
 #: Known validation samples below which a yes-or-no quantity is not calibrated.
 _LEAST_TO_CALIBRATE = 30
 #: How strongly members are held to be alike before they are heard (see `member_weights`).
-_PRIOR = 1.0
+_PRIOR = 4.0
 
 
 class Quantities(Task):

@@ -189,23 +189,28 @@ class Trees:
     Args:
         trees: what they say adds up.
         start: added to the sum.
+        relevance: (features,), by how much the questions about each lowered the error, adding up to
+            1; none where nobody asked.
     """
 
     trees: list[tuple[np.ndarray, ...]]
     start: float
+    relevance: np.ndarray | None = None
 
 
 def grow_forests(
     features: np.ndarray, targets: np.ndarray, binary: Sequence[bool], *, trees: int, leaves: int,
-    depth: int, seed: int = 0,
+    depth: int, sparse: bool = False, seed: int = 0,
 ) -> list[Trees]:  # fmt: skip
-    """For every quantity a forest of two kinds: random trees and extremely randomised ones.
+    """For every quantity a forest of two kinds of trees.
 
     Which kind is better depends on the data, and both together are seldom far from the better one.
-    A node may ask any feature for numbers, a square root of them for yes-or-no. Each tree is grown
-    on a sample of the samples (of 10,000 at most). For yes-or-no, shares of yes are turned into
-    logits by the logistic curve that fits what each sample is told by the trees that did not see
-    it.
+    For yes-or-no: random trees and extremely randomised ones on samples of the samples, whose nodes
+    may ask a square root of the features; shares of yes are turned into logits by the logistic
+    curve that fits what each sample is told by the trees that did not see it. For numbers:
+    extremely randomised trees on all samples, half of which may ask any feature, half a tenth of
+    them; of sparse features a third, and half of the trees are random ones. No tree sees more than
+    10,000 samples.
 
     Args:
         features: (samples, features), finite.
@@ -214,19 +219,20 @@ def grow_forests(
         trees: how many.
         leaves: most leaves of a tree.
         depth: most levels of a tree.
+        sparse: whether the features are many and mostly 0.
         seed: of all that is left to chance.
 
     Source:
         Breiman, "Random forests", Machine Learning 2001; Geurts, Ernst, Wehenkel, "Extremely
-        randomized trees", Machine Learning 2006. Deviation: bootstrap samples for both.
+        randomized trees", Machine Learning 2006. Deviation: bootstrap samples for both where the
+        answer is yes or no.
     """
     found = []
     for column, yes_or_no in zip(targets.T, binary, strict=True):
         known = np.isfinite(column)
         y = column[known].astype(np.float64)
-        halves = _grown(features[known], y, trees, seed, max_depth=depth,
-                        max_features="sqrt" if yes_or_no else 1.0,
-                        max_samples=min(len(y), _PER_TREE),
+        kinds = _FOREST["yes_or_no" if yes_or_no else "sparse" if sparse else "numbers"]
+        halves = _grown(features[known], y, kinds, trees, seed, max_depth=depth,
                         max_leaf_nodes=leaves if len(y) > leaves else None)  # fmt: skip
         scale, start = 1.0, 0.0
         if yes_or_no:
@@ -235,24 +241,52 @@ def grow_forests(
             curve = Platt.fit(told, y)
             scale, start = curve.slopes[0], curve.offsets[0]
         grown = [_adjacent(one.tree_, scale / trees) for m in halves for one in m.estimators_]
-        found.append(Trees(grown, start))
+        relevance = np.mean([m.feature_importances_ for m in halves], axis=0)
+        found.append(Trees(grown, start, relevance))
     return found
 
 
-def _grown(features: np.ndarray, targets: np.ndarray, trees: int, seed: int, **grown: Any) -> Any:
+@dataclass(frozen=True)
+class _Kind:
+    """Half of a forest: how random its trees are, what a node may ask, what a tree sees."""
+
+    extreme: bool
+    asks: float | str
+    bootstrap: bool
+
+
+_FOREST = {
+    "yes_or_no": (_Kind(True, "sqrt", True), _Kind(False, "sqrt", True)),
+    "numbers": (_Kind(True, 1.0, False), _Kind(True, 0.1, False)),
+    "sparse": (_Kind(True, 1 / 3, False), _Kind(False, 1 / 3, True)),
+}
+
+
+def _grown(
+    features: np.ndarray, targets: np.ndarray, kinds: Sequence[_Kind], trees: int, seed: int,
+    **grown: Any,
+) -> Any:  # fmt: skip
     """The two halves of a forest; one where there is but one tree."""
     from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-    # Squared error of 0 and 1 is Gini's impurity but for a factor: one kind of trees for both.
-    kinds = {ExtraTreesRegressor: trees - trees // 2, RandomForestRegressor: trees // 2}
+    # Squared error of 0 and 1 is Gini's impurity but for a factor: one sort of trees for both.
+    found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of few trees, some samples were in every one
-        return [
-            kind(
-                count, bootstrap=True, oob_score=_root_score, n_jobs=-1, random_state=seed, **grown
-            ).fit(features, targets)
-            for kind, count in kinds.items() if count
-        ]  # fmt: skip
+        for place, kind in enumerate(kinds):
+            count = trees // 2 if place else trees - trees // 2
+            some = kind.bootstrap or len(targets) > _PER_TREE
+            sort = ExtraTreesRegressor if kind.extreme else RandomForestRegressor
+            if count:
+                found.append(
+                    sort(
+                        count, max_features=kind.asks, bootstrap=some, n_jobs=-1,
+                        max_samples=min(len(targets), _PER_TREE) if some else None,
+                        oob_score=_root_score if kind.bootstrap else False,
+                        random_state=seed + place, **grown,
+                    ).fit(features, targets)
+                )  # fmt: skip
+    return found
 
 
 def grow_boosted(

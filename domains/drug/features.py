@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,36 +43,40 @@ ATOM_SIZES = {
     "ring": 8,  # atoms of the smallest one: none, 3 to 8, more
     "stereo": 3,  # none, R, S
 }
-#: Orders of bonds as RDKit's adjacency matrix has them; others are dative and the like.
-_ORDERS = np.array([1.0, 2.0, 3.0, 1.5])
 _BOND_STEREO = {"STEREOZ": 1, "STEREOE": 2, "STEREOCIS": 1, "STEREOTRANS": 2}
 #: Properties of a bond, and how many values each has.
 BOND_SIZES = {"order": 5, "ring": 8, "stereo": 3}
 
 
-def _starts(sizes: Mapping[str, int]) -> tuple[np.ndarray, int]:
-    ends = np.cumsum([1, *sizes.values()])
-    return ends[:-1].astype(np.int32), int(ends[-1])
+def _starts(sizes: Mapping[str, int]) -> tuple[list[int], int]:
+    *starts, end = itertools.accumulate([1, *sizes.values()])
+    return starts, end
 
 
 _ATOM_STARTS, ATOM_CODES = _starts(ATOM_SIZES)
 _BOND_STARTS, BOND_CODES = _starts(BOND_SIZES)
+*_KIND_STARTS, _AROMATIC, _RING, _STEREO = _ATOM_STARTS
+_ORDER, _BOND_RING, _GEOMETRY = _BOND_STARTS
+#: Codes of the orders of bonds, as RDKit's adjacency matrix has them; others are dative and such.
+_ORDERS = {order: _ORDER + place for place, order in enumerate((1.0, 2.0, 3.0, 1.5))}
+_OTHER_ORDER = _ORDER + len(_ORDERS)
 
-# Element, neighbours, charge and hydrogens of atoms, by RDKit's hash of just those (and of the
-# isotope and whether it is in a ring). Asking every atom of every molecule for them would take as
-# long as parsing it; there are some hundred kinds.
-_KINDS: dict[int, tuple[int, int, int, int]] = {}
+# Codes of element, neighbours, charge and hydrogens of atoms, by RDKit's hash of just those (and of
+# the isotope and whether it is in a ring). Asking every atom of every molecule for them would take
+# as long as parsing it; there are some hundred kinds.
+_KINDS: dict[int, tuple[int, ...]] = {}
 _MOST_KINDS = 100_000
 
 
-def _kind(atom: Chem.Atom) -> tuple[int, int, int, int]:
+def _kind(atom: Chem.Atom) -> tuple[int, ...]:
     charge = atom.GetFormalCharge()
-    return (
+    values = (
         _Z.get(atom.GetAtomicNum(), len(_ELEMENTS)),
         min(atom.GetTotalDegree(), 7),
         charge + 2 if -2 <= charge <= 2 else 5,
         min(atom.GetTotalNumHs(), 5),
     )
+    return tuple(start + value for start, value in zip(_KIND_STARTS, values, strict=True))
 
 
 def graph(mol: Chem.Mol) -> Arrays:
@@ -85,45 +90,53 @@ def graph(mol: Chem.Mol) -> Arrays:
         >>> {name: array.shape for name, array in graph(Chem.MolFromSmiles("CCO")).items()}
         {'atoms': (3, 7), 'bonds': (2, 3), 'ends': (2, 2)}
     """
-    kinds = rdMolDescriptors.GetConnectivityInvariants(mol)
-    atoms = np.zeros((len(kinds), len(ATOM_SIZES)), np.int32)
-    atoms[:, :4] = [_KINDS.get(kind) or _met(mol, i, kind) for i, kind in enumerate(kinds)]
+    # Lists until the end: molecules are small, and every step in NumPy costs more than a loop.
     adjacency = Chem.GetAdjacencyMatrix(mol, useBO=True)
-    first, second = np.nonzero(adjacency)
-    once = first < second
-    first, second = first[once], second[once]
-    orders = adjacency[first, second]
-    aromatic = orders == 1.5
-    atoms[first[aromatic], 4] = atoms[second[aromatic], 4] = 1
-    bonded = np.zeros(len(first), np.int32)  # atoms of the smallest ring that a bond is in
-    rings = mol.GetRingInfo().AtomRings()
-    if rings:
-        sizes = np.zeros(adjacency.shape, np.int32)
-        for ring in sorted(rings, key=len, reverse=True):
-            size = min(len(ring), 9) - 2
-            atoms[list(ring), 5] = size
-            after = ring[1:] + ring[:1]
-            sizes[ring, after] = sizes[after, ring] = size
-        bonded = sizes[first, second]
-    flat = mol.HasProp(FLAT)
-    if not flat:
-        for atom in mol.GetAtoms():
-            if atom.HasProp("_CIPCode"):
-                atoms[atom.GetIdx(), 6] = _CIP.get(atom.GetProp("_CIPCode"), 0)
-    if not len(first):  # networks want one bond at least: padding
-        bonds, ends = np.zeros((1, len(BOND_SIZES)), np.int32), np.full((1, 2), -1, np.int32)
-        return {"atoms": atoms + _ATOM_STARTS, "bonds": bonds, "ends": ends}
-    bonds = np.zeros((len(first), len(BOND_SIZES)), np.int32)
-    same = orders[:, None] == _ORDERS
-    bonds[:, 0] = np.where(same.any(axis=1), same.argmax(axis=1), len(_ORDERS))
-    bonds[:, 1] = bonded
-    ends = np.stack([first, second], axis=1).astype(np.int32)
-    for begin, end, label in () if flat else _double_bonds(mol):
-        bonds[(first == min(begin, end)) & (second == max(begin, end)), 2] = label
-    return {"atoms": atoms + _ATOM_STARTS, "bonds": bonds + _BOND_STARTS, "ends": ends}
+    count = len(adjacency)
+    ring_of = [0] * count  # atoms of the smallest ring, less two
+    ring_of_bond: dict[int, int] = {}
+    for ring in sorted(mol.GetRingInfo().AtomRings(), key=len, reverse=True):
+        size = min(len(ring), 9) - 2
+        before = ring[-1]
+        for atom in ring:
+            ring_of[atom] = size
+            ring_of_bond[min(before, atom) * count + max(before, atom)] = size
+            before = atom
+    aromatic = [0] * count
+    bonds: list[int] = []
+    ends: list[int] = []
+    orders = adjacency.ravel()
+    places = orders.nonzero()[0]
+    for place, order in zip(places.tolist(), orders[places].tolist(), strict=True):
+        first, second = divmod(place, count)
+        if first > second:
+            continue
+        if order == 1.5:
+            aromatic[first] = aromatic[second] = 1
+        ends += (first, second)
+        bonds += (
+            _ORDERS.get(order, _OTHER_ORDER),
+            _BOND_RING + ring_of_bond.get(place, 0),
+            _GEOMETRY,
+        )
+    atoms: list[int] = []
+    for index, kind in enumerate(rdMolDescriptors.GetConnectivityInvariants(mol)):
+        atoms += _KINDS.get(kind) or _met(mol, index, kind)
+        atoms += (_AROMATIC + aromatic[index], _RING + ring_of[index], _STEREO)
+    found = {
+        "atoms": np.array(atoms, np.int32).reshape(count, len(ATOM_SIZES)),
+        "bonds": np.array(bonds, np.int32).reshape(-1, len(BOND_SIZES)),
+        "ends": np.array(ends, np.int32).reshape(-1, 2),
+    }
+    if not mol.HasProp(FLAT):
+        _add_stereo(mol, found)
+    if not bonds:  # networks want one bond at least: padding
+        found["bonds"] = np.zeros((1, len(BOND_SIZES)), np.int32)
+        found["ends"] = np.full((1, 2), -1, np.int32)
+    return found
 
 
-def _met(mol: Chem.Mol, index: int, kind: int) -> tuple[int, int, int, int]:
+def _met(mol: Chem.Mol, index: int, kind: int) -> tuple[int, ...]:
     """What an atom of a kind not met before is."""
     known = _kind(mol.GetAtomWithIdx(index))
     if len(_KINDS) < _MOST_KINDS:
@@ -131,11 +144,15 @@ def _met(mol: Chem.Mol, index: int, kind: int) -> tuple[int, int, int, int]:
     return known
 
 
-def _double_bonds(mol: Chem.Mol) -> Iterator[tuple[int, int, int]]:
-    """The two ends of double bonds with a geometry: 1 for Z, 2 for E."""
+def _add_stereo(mol: Chem.Mol, found: Arrays) -> None:
+    """Chirality of atoms, and geometry of double bonds."""
+    for atom in mol.GetAtoms():
+        if atom.HasProp("_CIPCode"):
+            found["atoms"][atom.GetIdx(), -1] += _CIP.get(atom.GetProp("_CIPCode"), 0)
     for bond in mol.GetBonds():
         if label := _BOND_STEREO.get(bond.GetStereo().name):
-            yield bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), label
+            ends = sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
+            found["bonds"][(found["ends"] == ends).all(axis=1), -1] += label
 
 
 @functools.cache
@@ -192,9 +209,9 @@ def _fragments(mol: Chem.Mol, generator: Any, circular: bool) -> Fragments:
 
 
 #: Counts that `sets` tells apart: at least so many.
-LEVELS = (1, 2, 3)
+LEVELS = (1, 2)
 #: Places of the folded counts of each family in `sets`: pairs of atoms are many.
-FAMILY_SIZE = 1024
+FAMILY_SIZE = 2048
 
 
 @functools.cache
@@ -216,10 +233,10 @@ SETS = 4, 4 * FAMILY_SIZE * len(LEVELS) // 8
 
 
 def sets(mol: Chem.Mol) -> Arrays:
-    """What kernels compare: `sets` (1536,) uint8, packed bits.
+    """What kernels compare: `sets` (2048,) uint8, packed bits.
 
     Four families of fragments (ECFP4, FCFP4, atom pairs, topological torsions), each with the
-    places where it has at least one, two, three of a kind.
+    places where it has at least one, at least two of a kind.
     """
     counts = np.stack([family.GetCountFingerprintAsNumPy(mol) for family in _families()])
     return {"sets": at_least(counts).ravel()}
@@ -233,7 +250,7 @@ def set_members(mol: Chem.Mol) -> list[Fragments]:
 
 
 def at_least(counts: np.ndarray) -> np.ndarray:
-    """Counts (…, places) as packed sets of places with at least one, two, three of a kind."""
+    """Counts (…, places) as packed sets of places with at least one, at least two of a kind."""
     return np.packbits(np.concatenate([counts >= level for level in LEVELS], axis=-1), axis=-1)
 
 

@@ -20,6 +20,8 @@ from deepfield.toolkit.shallow import (
 )
 
 _AT_ONCE = 1024
+_AS_MANY = 200  # descriptors of unit variance that all of a table's together stand for
+_NARROW = 0.3  # where features count by relevance: share of the median squared distance
 
 
 def settle(
@@ -37,39 +39,63 @@ def settle(
     if np.allclose(scale.moving_variance, 1):  # else of the network this one is fine-tuned from
         scale.moving_mean.assign(seen.mean(axis=0))
         scale.moving_variance.assign(np.ones(seen.shape[1]) if counts else seen.var(axis=0))
-    if any(layer.name == "kernel" for layer in model.layers):
-        _settle_kernel(model, np.asarray(scaled(scale(seen))), arrays, targets, binary)
+    described = np.asarray(scaled(scale(seen)))
     if "fingerprint" in arrays[0]:
         seen = np.concatenate([seen, np.stack([own["fingerprint"] for own in arrays])], axis=1)
-    _settle_trees(model, seen, targets, binary)
+    relevance = _settle_trees(model, seen, targets, binary, counts)
+    names = {layer.name for layer in model.layers}
+    if "relevance" in names and relevance is not None and relevance.max() > 0:
+        _settle_relevance(model.get_layer("relevance"), described, relevance)
+    if "kernel" in names:
+        _settle_kernel(model, described, arrays, targets, binary, relevance)
+
+
+def _settle_relevance(layer: Any, described: np.ndarray, relevance: np.ndarray) -> None:
+    """Descriptors of a table enter the networks as large as the forest found them relevant; but
+    networks that have learnt keep what they have learnt with.
+    """
+    if not np.allclose(layer.moving_variance, 1):
+        return
+    shown = (described.var(axis=0) * relevance).sum() / _AS_MANY
+    layer.moving_variance.assign(shown / np.maximum(relevance, 1e-4 * relevance.max()))
 
 
 def _settle_trees(
-    model: Any, seen: np.ndarray, targets: np.ndarray, binary: Sequence[bool]
-) -> None:
+    model: Any, seen: np.ndarray, targets: np.ndarray, binary: Sequence[bool], counts: bool
+) -> np.ndarray | None:
+    """Grow the trees; how relevant the forest found what it saw, if there is one."""
     names = {layer.name for layer in model.layers}
     grown: dict[str, list[Trees]] = {}
     if "forest_0" in names:
         own = model.get_layer("forest_0")
         grown["forest"] = grow_forests(
-            seen, targets, binary, trees=own.trees, leaves=(own.nodes + 1) // 2, depth=own.depth
-        )
+            seen, targets, binary, trees=own.trees, leaves=(own.nodes + 1) // 2, depth=own.depth,
+            sparse=counts,
+        )  # fmt: skip
     if "boosted_0" in names:
         own = model.get_layer("boosted_0")
         grown["boosted"] = grow_boosted(seen, targets, binary, trees=own.trees, depth=own.depth)
     for kind, found in grown.items():
         for place, one in enumerate(found):
             model.get_layer(f"{kind}_{place}").set_trees(one.trees, one.start)
+    told = [one.relevance for one in grown.get("forest", ()) if one.relevance is not None]
+    return np.mean(told, axis=0) if told else None
 
 
 def _settle_kernel(
     model: Any, described: np.ndarray, arrays: Sequence[Arrays], targets: np.ndarray,
-    binary: Sequence[bool],
+    binary: Sequence[bool], relevance: np.ndarray | None,
 ) -> None:  # fmt: skip
     """Fit the weights of the similarities: by descriptors alone, or mixed with those of sets."""
     near, weighed = model.get_layer("near"), model.get_layer("kernel")
     chosen = chosen_references(targets, binary, near.references)
-    near.set_references(_filled(described[chosen], near.references), _width(described[chosen]))
+    known = described[chosen]
+    if near.weighted and relevance is not None and relevance.max() > 0:
+        counted = np.sqrt(relevance / relevance.max())
+        width = _NARROW * _width(known * counted)
+        near.set_references(_filled(known, near.references), width, counted)
+    else:
+        near.set_references(_filled(known, near.references), _width(known))
     similarity = _similarities(near, described)[:, : len(chosen)]
     shares = [1.0]
     if any(layer.name == "alike" for layer in model.layers):
@@ -91,7 +117,7 @@ def _width(vectors: np.ndarray) -> float:
     some = vectors[: 2 * _AT_ONCE : 2] if len(vectors) > _AT_ONCE else vectors
     squares = (some**2).sum(axis=1)
     apart = squares[:, None] + squares - 2 * some @ some.T
-    return float(max(np.median(apart), 1e-3))
+    return float(max(np.median(apart), 1e-6))
 
 
 def _similarities(layer: Any, given: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ from deepfield.toolkit.registry import Registry
 #: Levels of the trees of `fusion`, at most.
 TREE_DEPTH = 24
 _BOOST_DEPTH = 5  # levels of a boosted tree
+_LINEAR = 0.5  # share of the descriptors' kernel that is a straight line
 _MOST_TREES, _MOST_BOOSTED = 200, 1500  # of one quantity: more bring little
 #: Every builder of the domain, by name.
 ARCHITECTURES = Registry("architecture")
@@ -90,9 +91,9 @@ def _head(x: Any, quantities: int, units: int, depth: int, dropout: float) -> An
 @ARCHITECTURES.register()
 def dmpnn(
     quantities: int,
-    units: int = 256,
-    steps: int = 4,
-    head_units: int = 256,
+    units: int = 128,
+    steps: int = 3,
+    head_units: int = 128,
     depth: int = 1,
     dropout: float = 0.0,
     pooling: str = "mean",
@@ -337,9 +338,14 @@ def fusion(
             center=False, scale=False, trainable=False, name="scale", dtype="float32"
         )(seen)
     )
+    described = standardised
+    if not structures:  # a table's counts are many and mostly idle: see `settle`
+        described = layers.BatchNormalization(
+            center=False, scale=False, trainable=False, name="relevance", dtype="float32"
+        )(standardised)
     said = []
     for k in range(1, members + 1):
-        told = [layers.Dense(head_units, activation="relu", name=f"described_{k}")(standardised)]
+        told = [layers.Dense(head_units, activation="relu", name=f"described_{k}")(described)]
         if structures:
             nodes, links = _embedded(graph, 64, 16, f"_{k}")
             states = DirectedMessagePassing(units, steps, dropout=dropout, name=f"messages_{k}")(
@@ -347,6 +353,7 @@ def fusion(
             )
             told += [
                 _pooled(states, there, "mean"),
+                _pooled(states, there, "sum"),  # what grows with the molecule
                 layers.Dense(circle_units, activation="relu", name=f"circles_{k}")(
                     ops.log(1.0 + counts)
                 ),
@@ -368,12 +375,20 @@ def fusion(
         found.append(_trees("boosted", asked, quantities, each, nodes, _BOOST_DEPTH))
     if references:
         count = min(references, samples)
-        kernels = [GaussianKernel(count, name="near", dtype="float32")(standardised)]
+        kernels = [
+            GaussianKernel(
+                count,
+                weighted=not structures,
+                linear=_LINEAR if structures else 0.0,
+                name="near",
+                dtype="float32",
+            )(standardised)
+        ]
         families, size = sets
         if size and fragments:
             parts = keras.Input((size,), dtype="uint8", name="sets")
             inputs.append(parts)
-            alike = TanimotoKernel(count, families, name="alike", dtype="float32")(parts)
+            alike = TanimotoKernel(count, families, (1, 2), name="alike", dtype="float32")(parts)
             kernels = [ops.concatenate([alike, *kernels], axis=-1)]
         weighed = PreciseDense(quantities, trainable=False, name="kernel", dtype="float32")
         found.append(weighed(kernels[0]))

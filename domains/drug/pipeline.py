@@ -267,11 +267,13 @@ class DrugPipeline(Pipeline):
     @classmethod
     def example_arguments(cls, architecture: str) -> dict[str, Any]:
         """One quantity of molecules; as many descriptors as RDKit has."""
+        from deepfield.domains.drug.features import SETS
+
         found: dict[str, Any] = {"quantities": 1}
         if "descriptors" in INPUTS[architecture]:
             found["descriptors"] = 217
         if architecture == "fusion":
-            found |= {"samples": 3000, "sets": (4, 1536), "structures": True}
+            found |= {"samples": 3000, "sets": SETS, "structures": True}
         return found
 
     def settle(self, model: Any, items: Sequence[Encoded]) -> None:

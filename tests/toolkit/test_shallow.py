@@ -92,20 +92,30 @@ def test_of_two_kernels_the_one_that_tells_more_is_taken():
     assert 0 <= chosen_share(kernel(X, X), blind, silent, [True]) <= 1
 
 
+@pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("leaves", [60, 8])
-def test_forests_are_those_of_scikit_learn_as_layers(leaves):
+def test_forests_are_those_of_scikit_learn_as_layers(leaves, sparse):
     from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-    forests = grow_forests(X, Y, BINARY, trees=20, leaves=leaves, depth=6)
+    numbers = (
+        [(ExtraTreesRegressor, 1 / 3, False), (RandomForestRegressor, 1 / 3, True)]
+        if sparse
+        else [(ExtraTreesRegressor, 1.0, False), (ExtraTreesRegressor, 0.1, False)]
+    )
+    yes_or_no = [(ExtraTreesRegressor, "sqrt", True), (RandomForestRegressor, "sqrt", True)]
+    forests = grow_forests(X, Y, BINARY, trees=20, leaves=leaves, depth=6, sparse=sparse)
     for t, forest in enumerate(forests):
         known = np.isfinite(Y[:, t])
-        expected = np.mean([
+        same = [
             kind(
-                10, max_features="sqrt" if BINARY[t] else 1.0, max_depth=6, bootstrap=True,
-                random_state=0, max_leaf_nodes=leaves if known.sum() > leaves else None,
-            ).fit(X[known], Y[known, t]).predict(X.astype("float32"))
-            for kind in (ExtraTreesRegressor, RandomForestRegressor)
-        ], axis=0)  # fmt: skip
+                10, max_features=asks, max_depth=6, bootstrap=bootstrap, random_state=half,
+                max_leaf_nodes=leaves if known.sum() > leaves else None,
+            ).fit(X[known], Y[known, t])
+            for half, (kind, asks, bootstrap) in enumerate(yes_or_no if BINARY[t] else numbers)
+        ]  # fmt: skip
+        expected = np.mean([forest_.predict(X.astype("float32")) for forest_ in same], axis=0)
+        relevance = np.mean([forest_.feature_importances_ for forest_ in same], axis=0)
+        np.testing.assert_allclose(forest.relevance, relevance)
         layer = DecisionTrees(20, 2 * leaves - 1, 6)
         layer.build((None, 3))
         layer.set_trees(forest.trees, forest.start)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deepfield.domains.drug.features import ATOM_CODES, BOND_CODES
+from deepfield.domains.drug.features import ATOM_CODES, BOND_CODES, SETS
 
 SMALL_FUSION = {
     "members": 1, "units": 16, "steps": 2, "head_units": 16, "circle_units": 16, "trees": 8,
@@ -20,6 +20,6 @@ def random_molecule(random):
         "ends": ends.reshape(-1, 2),
         "fingerprint": random.integers(0, 3, 2048).astype(np.float32),
         "descriptors": random.normal(0, 20, 217).astype(np.float32),
-        "sets": random.integers(0, 256, 1536).astype(np.uint8),
+        "sets": random.integers(0, 256, SETS[1]).astype(np.uint8),
         "environments": random.integers(0, 256, 128).astype(np.uint8),
     }

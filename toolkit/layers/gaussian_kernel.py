@@ -21,23 +21,31 @@ class GaussianKernel(keras.layers.Layer):
 
     Positive definite for any width w > 0. What is compared is rounded to multiples of `step` first,
     at most 127 of them, so that a reference takes a byte a feature: still a kernel, of rounded
-    vectors. References and width are weights that no training moves: set them with
-    `set_references`.
+    vectors. Features may count by their relevance $a$: then
+    $\lVert x - r \rVert^2 = \sum_i a_i^2 (x_i - r_i)^2$. References, width and relevance are
+    weights that no training moves: set them with `set_references`.
+
+    Far from all references a Gaussian is 0, and a regression on it answers with the mean. A share
+    $l$ of a linear kernel goes on as a straight line there:
+    $(1 - l)\, k + l\, x \cdot r / s$, with s the mean of $\lVert r \rVert^2$.
 
     Args:
         references: how many.
         step: of the rounding.
+        weighted: whether features have a relevance.
+        linear: share of the linear kernel, from 0 to 1.
         **kwargs: what every Keras layer takes.
 
     Call arguments:
         inputs: (batch, features), floating point and finite.
 
     Returns:
-        Similarities (batch, references) within 0 and 1, the compute dtype; computed in single
-        precision.
+        Similarities (batch, references), without a linear share within 0 and 1, the compute dtype;
+        computed in single precision.
 
     Raises:
-        ValueError: `references` is no positive integer; the input has not two axes.
+        ValueError: `references` is no positive integer, `step` or `linear` is out of its range; the
+            input has not two axes.
 
     Example:
         >>> import numpy as np
@@ -50,19 +58,30 @@ class GaussianKernel(keras.layers.Layer):
 
     Source:
         Schölkopf & Smola, "Learning with kernels", MIT Press 2002, eq. (2.68), with
-        w = 2 sigma². Deviation: the rounding.
+        w = 2 sigma²; a width of its own for every feature: MacKay, "Bayesian non-linear modeling
+        for the prediction competition", ASHRAE Transactions 1994. Deviation: the rounding.
     """
 
-    def __init__(self, references: int, step: float = 0.04, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        references: int,
+        step: float = 0.04,
+        weighted: bool = False,
+        linear: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not step > 0:
             raise ValueError(f"GaussianKernel: step must be more than 0, got {step}")
         self.step = float(step)
         self.references = integer("GaussianKernel", "references", references)
+        if not 0 <= linear <= 1:
+            raise ValueError(f"GaussianKernel: linear must be within 0 and 1, got {linear}")
+        self.weighted, self.linear = bool(weighted), float(linear)
         self.input_spec = keras.layers.InputSpec(ndim=2)
 
     def build(self, input_shape) -> None:
-        """Create references of zeros and a width of 1."""
+        """Create references of zeros, a width of 1, and a relevance of 1 of every feature."""
         self.vectors = self.add_weight(
             name="vectors",
             shape=(self.references, input_shape[-1]),
@@ -71,9 +90,17 @@ class GaussianKernel(keras.layers.Layer):
             trainable=False,
         )
         self.width = self.add_weight(name="width", shape=(), initializer="ones", trainable=False)
+        if self.weighted:
+            self.relevance = self.add_weight(
+                name="relevance", shape=(input_shape[-1],), initializer="ones", trainable=False
+            )
 
-    def set_references(self, vectors: Any, width: float) -> None:
-        """Compare with these (references, features) from now on."""
+    def set_references(self, vectors: Any, width: float, relevance: Any = None) -> None:
+        """Compare with these (references, features) from now on; `relevance` is (features,)."""
+        if relevance is not None:
+            if not self.weighted:
+                raise ValueError("GaussianKernel: a relevance, but it was made with weighted=False")
+            self.relevance.assign(relevance)
         if not width > 0:
             raise ValueError(f"GaussianKernel: a width of {width}, expected more than 0")
         steps = np.round(np.asarray(vectors, np.float32) / np.float32(self.step))
@@ -84,10 +111,17 @@ class GaussianKernel(keras.layers.Layer):
         """Squared distances from one matrix product."""
         x = ops.clip(ops.round(ops.cast(inputs, "float32") / self.step), -_MOST, _MOST)
         known = ops.cast(self.vectors, "float32")
+        if self.weighted:
+            relevance = ops.cast(self.relevance, "float32")
+            x, known = x * relevance, known * relevance
         own, theirs = ops.sum(x * x, axis=1, keepdims=True), ops.sum(known * known, axis=1)
-        apart = ops.maximum(own + theirs - 2.0 * ops.matmul(x, ops.transpose(known)), 0.0)
-        apart = self.step**2 * apart / ops.cast(self.width, "float32")
-        return ops.cast(ops.exp(-apart), self.compute_dtype)
+        along = ops.matmul(x, ops.transpose(known))
+        apart = ops.maximum(own + theirs - 2.0 * along, 0.0)
+        alike = ops.exp(-(self.step**2) * apart / ops.cast(self.width, "float32"))
+        if self.linear:
+            line = along / ops.maximum(ops.mean(theirs), 1.0)
+            alike = (1.0 - self.linear) * alike + self.linear * line
+        return ops.cast(alike, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, references)."""
@@ -95,4 +129,10 @@ class GaussianKernel(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return all constructor arguments."""
-        return {**super().get_config(), "references": self.references, "step": self.step}
+        return {
+            **super().get_config(),
+            "references": self.references,
+            "step": self.step,
+            "weighted": self.weighted,
+            "linear": self.linear,
+        }

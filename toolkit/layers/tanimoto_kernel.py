@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,7 +11,8 @@ from keras import ops
 
 from deepfield.toolkit.layers._arguments import integer
 
-_POWERS = np.array([128, 64, 32, 16, 8, 4, 2, 1], np.float32)
+#: The bits of every byte, the highest first.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32)
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -19,15 +21,18 @@ class TanimotoKernel(keras.layers.Layer):
 
     $$ k(x, r) = \frac{|x \cap r|}{|x \cup r|} $$
 
-    Of several families of sets side by side it is the mean over the families: a positive definite
-    kernel as each of them is. Two empty sets are alike: k = 1. Counts become sets by a bit for
-    "at least 1", one for "at least 2", and so on; k is then the MinMax kernel of the counts.
+    Of several families of sets side by side it is the mean over the families, and of several powers
+    $k^p$ the mean over these: positive definite kernels as each of them is. High powers count what
+    is nearly the same, low ones what has something in common. Two empty sets are alike: k = 1.
+    Counts become sets by a bit for "at least 1", one for "at least 2", and so on; k is then the
+    MinMax kernel of the counts.
 
     The references are weights that no training moves: set them with `set_references`.
 
     Args:
         references: how many.
         families: how many sets a sample has, each in an equal share of the bytes.
+        powers: whole numbers from 1.
         **kwargs: what every Keras layer takes.
 
     Call arguments:
@@ -38,8 +43,8 @@ class TanimotoKernel(keras.layers.Layer):
         precision.
 
     Raises:
-        ValueError: an argument is no positive integer; the input has not two axes, or its bytes
-            are not to be divided among the families.
+        ValueError: an argument is no positive integer; there are no powers; the input has not two
+            axes, or its bytes are not to be divided among the families.
 
     Example:
         >>> import numpy as np
@@ -52,13 +57,18 @@ class TanimotoKernel(keras.layers.Layer):
 
     Source:
         Ralaivola et al., "Graph kernels for chemical informatics", Neural Networks 2005, section
-        4.2 (Tanimoto and MinMax kernel). No deviation.
+        4.2 (Tanimoto and MinMax kernel). Deviation: the powers.
     """
 
-    def __init__(self, references: int, families: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self, references: int, families: int = 1, powers: Sequence[int] = (1,), **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.references = integer("TanimotoKernel", "references", references)
         self.families = integer("TanimotoKernel", "families", families)
+        self.powers = [integer("TanimotoKernel", "powers", power) for power in powers]
+        if not self.powers:
+            raise ValueError("TanimotoKernel: no powers")
         self.input_spec = keras.layers.InputSpec(ndim=2)
 
     def build(self, input_shape) -> None:
@@ -87,11 +97,14 @@ class TanimotoKernel(keras.layers.Layer):
         sizes = ops.expand_dims(ops.sum(known, axis=2), 1)
         union = ops.sum(own, axis=2, keepdims=True) + sizes - common
         alike = ops.where(union > 0, common / ops.maximum(union, 1.0), 1.0)
-        return ops.cast(ops.mean(alike, axis=0), self.compute_dtype)
+        mixed = alike
+        if self.powers != [1]:
+            mixed = sum(alike**power for power in self.powers) / len(self.powers)
+        return ops.cast(ops.mean(mixed, axis=0), self.compute_dtype)
 
     def _bits(self, packed: Any) -> Any:
-        x = ops.cast(ops.expand_dims(packed, -1), "float32")
-        bits = ops.floor(x / _POWERS) - 2 * ops.floor(x / (2 * _POWERS))
+        # A table, not arithmetic: TensorFlow's constant folding made other numbers of the latter.
+        bits = ops.take(_BITS, ops.cast(packed, "int32"), axis=0)
         width = 8 * packed.shape[-1] // self.families
         return ops.transpose(ops.reshape(bits, (-1, self.families, width)), (1, 0, 2))
 
@@ -101,4 +114,9 @@ class TanimotoKernel(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return all constructor arguments."""
-        return {**super().get_config(), "references": self.references, "families": self.families}
+        return {
+            **super().get_config(),
+            "references": self.references,
+            "families": self.families,
+            "powers": self.powers,
+        }

@@ -6,7 +6,7 @@ from rdkit import Chem
 
 from deepfield.domains.drug import DrugPipeline
 from deepfield.domains.drug.explanation import explain, without_each_atom
-from deepfield.domains.drug.features import at_least, features, set_members
+from deepfield.domains.drug.features import FAMILY_SIZE, at_least, features, set_members
 from deepfield.toolkit.data import Sample, collate
 
 WANTED = ("graph", "fingerprint", "sets", "compared")
@@ -32,7 +32,9 @@ def trained():
 def test_fragments_that_hold_no_atom_are_those_of_the_molecule():
     mol = Chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O")
     whole = features(mol, WANTED)
-    counts = [np.bincount([bit for bit, _ in own], minlength=1024) for own in set_members(mol)]
+    counts = [
+        np.bincount([bit for bit, _ in own], minlength=FAMILY_SIZE) for own in set_members(mol)
+    ]
     np.testing.assert_array_equal(at_least(np.stack(counts)).ravel(), whole["sets"])
     variants = list(without_each_atom(mol, whole))
     assert len(variants) == mol.GetNumAtoms()

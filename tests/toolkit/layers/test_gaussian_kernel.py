@@ -33,6 +33,33 @@ def test_it_keeps_the_contract_of_layers():
     check_layer(GaussianKernel, {"references": 4, "step": 0.2}, inputs, reference)
 
 
+def test_features_count_by_their_relevance():
+    def reference(x, weights):
+        a = weights["relevance"]
+        return expected(x * a, weights["vectors"] * 0.2 * a, weights["width"], 1e-6)
+
+    inputs = (np.round(X / 0.2) * 0.2).astype("float32")
+    check_layer(GaussianKernel, {"references": 4, "step": 0.2, "weighted": True}, inputs, reference)
+    layer = GaussianKernel(1, weighted=True)
+    layer.build((None, 2))
+    layer.set_references(np.zeros((1, 2), "float32"), width=1.0, relevance=[1.0, 0.0])
+    told = layer(np.array([[1.0, 3.0]], "float32"))
+    assert float(told[0, 0]) == pytest.approx(np.exp(-1), abs=1e-5)
+    with pytest.raises(ValueError, match="weighted"):
+        GaussianKernel(1).set_references(R[:1], 1.0, np.ones(7))
+
+
+def test_with_a_linear_share_it_goes_on_far_from_all_references():
+    a, b = np.round(X / 0.2) * 0.2, np.round(R / 0.2) * 0.2
+    line = a @ b.T / (b**2).sum(axis=1).mean()
+    wanted = 0.25 * expected(X, R, 3.0, 0.2) + 0.75 * line
+    np.testing.assert_allclose(kernel(X, R, 3.0, step=0.2, linear=0.75), wanted, atol=1e-5)
+    far = kernel(100 * X[:1], X[:1], 1.0, step=1.0, linear=0.5)
+    assert far[0, 0] > 10
+    with pytest.raises(ValueError, match="linear"):
+        GaussianKernel(1, linear=2.0)
+
+
 def test_fine_steps_hardly_matter_and_a_vector_is_like_itself():
     exact = np.exp(-((X[:, None] - X[None]) ** 2).sum(axis=-1) / 7.0)
     np.testing.assert_allclose(kernel(X, X, 7.0), exact, atol=0.02)

@@ -40,11 +40,31 @@ def test_of_several_families_it_is_the_mean():
     np.testing.assert_allclose(kernel(X, R, families=3), np.mean(parts, axis=0), rtol=1e-6)
 
 
+def test_of_several_powers_it_is_the_mean():
+    expected = (similarities(X, R) + similarities(X, R) ** 3) / 2
+    np.testing.assert_allclose(kernel(X, R, powers=(1, 3)), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="powers"):
+        TanimotoKernel(2, powers=())
+
+
 def test_counts_as_bits_for_at_least_give_the_min_max_kernel():
     x, r = RANDOM.integers(0, 4, (5, 16)), RANDOM.integers(0, 4, (3, 16))
     expected = [[np.minimum(a, b).sum() / np.maximum(a, b).sum() for b in r] for a in x]
     x, r = (np.packbits(np.concatenate([c > t for t in range(3)], axis=1), axis=1) for c in (x, r))
     np.testing.assert_allclose(kernel(x, r), expected, rtol=1e-6)
+
+
+def test_bytes_are_the_same_bits_in_a_compiled_function():
+    # TensorFlow's constant folding once made other numbers of the arithmetic that unpacked them.
+    import tensorflow as tf
+
+    layer = TanimotoKernel(len(R), families=3)
+    layer.build((None, R.shape[1]))
+    layer.set_references(R)
+    bytes_ = tf.constant(X.astype("uint8"))
+    compiled = tf.function(layer)(bytes_)
+    expected = [similarities(X[:, i : i + 4], R[:, i : i + 4]) for i in (0, 4, 8)]
+    np.testing.assert_allclose(compiled, np.mean(expected, axis=0), rtol=1e-6)
 
 
 def test_empty_sets_are_alike():
