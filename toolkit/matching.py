@@ -133,8 +133,11 @@ def threshold_for(targets: Any, scores: Any, fmr: float) -> float:
     return math.nan if count is None else levels.threshold(count)
 
 
-def best_threshold(targets: Any, scores: Any) -> float:
+def best_threshold(targets: Any, scores: Any, balanced: bool = False) -> float:
     """The threshold of which most pairs are answered rightly.
+
+    `balanced` counts pairs of the same and of different things alike, however many there are of
+    each: the false match rate and the false non-match rate together are least then.
 
     Where several are equally good it is the middle one of them (of two in the middle the
     stricter), half way between the scores on both sides of it. NaN without a pair.
@@ -143,7 +146,7 @@ def best_threshold(targets: Any, scores: Any) -> float:
         >>> best_threshold([1, 1, 1, 0, 0], [9, 8, 6, 4, 1])
         5.0
     """
-    return _levels(targets, scores).best()
+    return _levels(targets, scores).best(balanced)
 
 
 def fold_accuracies(
@@ -272,10 +275,13 @@ class _Levels(NamedTuple):
         middle = accepted / 2 + refused / 2
         return middle if refused < middle <= accepted else accepted
 
-    def best(self) -> float:
+    def best(self, balanced: bool = False) -> float:
         if not len(self.scores):
             return math.nan
-        right = np.append(0, self.hits) + (self.different - np.append(0, self.false))
+        hits, refused = np.append(0, self.hits), self.different - np.append(0, self.false)
+        right = hits + refused
+        if balanced:  # in whole numbers: equally good ones are equal
+            right = hits * max(1, self.different) + refused * max(1, self.same)
         best = np.flatnonzero(right == right.max())
         return self.threshold(int(best[(len(best) - 1) // 2]))
 

@@ -19,6 +19,7 @@ import numpy as np
 from deepfield.domains.face.alignment import CHIP, chip_of
 from deepfield.domains.face.detection import Box, find_faces
 from deepfield.domains.face.landmarks import Landmarks
+from deepfield.domains.face.tight import find_filling_faces
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.pictures import decode_image
 
@@ -100,11 +101,13 @@ class FaceFinder:
         return Face(chip_of(picture, points), box, len(boxes), tilt_of(points))
 
     def found(self, picture: np.ndarray) -> list[Box]:
-        """All faces of a picture (height, width, 3); small ones are looked for if there are none
-        of the usual size.
+        """All faces of a picture (height, width, 3). If there are none of the usual size, one that
+        fills the picture is looked for, and then small ones.
         """
-        return find_faces(picture, self.detector, enlarge=self.enlarge) or find_faces(
-            picture, self.detector, enlarge=2.0 * self.enlarge
+        return (
+            find_faces(picture, self.detector, enlarge=self.enlarge)
+            or find_filling_faces(picture, self.detector)
+            or find_faces(picture, self.detector, enlarge=2.0 * self.enlarge)
         )
 
 

@@ -29,6 +29,7 @@ from deepfield.domains.face.landmarks import Landmarks
 from deepfield.domains.face.learning import OBJECTIVES, paired, partners
 from deepfield.domains.face.task import Verification
 from deepfield.domains.face.usage import EXAMPLES, OPTIONS, VERBS
+from deepfield.domains.face.views import USUAL_VIEWS, VIEWS, face_vectors
 from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample, in_chunks
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.pictures import perceptual_hash
@@ -42,11 +43,6 @@ FINDER = "dlib_resnet"
 #: Pairs of the same and of different people, at most, by which a network is judged: after
 #: training, and by `evaluate`.
 MOST_TRIALS, MOST_JUDGED = 20_000, 200_000
-#: How a chip (…, height, width, 3) may be seen: a face and its mirror image are as good.
-VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "plain": lambda chips: chips,
-    "mirrored": lambda chips: chips[..., ::-1, :],
-}
 #: Samples whose pictures are looked at side by side, and chips that are kept meanwhile.
 TOGETHER, FACES_REMEMBERED = 8, 256
 
@@ -219,14 +215,14 @@ class FacePipeline(Pipeline):
         return {"model": model, "detector": mmod()}
 
     def embeddings(self, chips: np.ndarray) -> np.ndarray:
-        """Vectors (batch, units) of chips (batch, 150, 150, 3): the mean over the views of a face
-        that `state["views"]` names.
+        """Vectors (batch, units) of length 1 of chips (batch, 150, 150, 3): the mean over the views
+        of a face that `state["views"]` names.
         """
-        said = [
-            self.run("model", {"pixels": VIEWS[view](chips)})["embedding"]
-            for view in self.state.get("views", ("plain",))
-        ]
-        return said[0] if len(said) == 1 else np.mean(said, axis=0)
+
+        def embed(seen: np.ndarray) -> np.ndarray:
+            return self.run("model", {"pixels": seen})["embedding"]
+
+        return face_vectors(embed, chips, self.state.get("views", USUAL_VIEWS))
 
     def _embedded(self, items: Sequence[Encoded]) -> list[np.ndarray]:
         """The vectors of encoded pictures."""
@@ -315,7 +311,7 @@ class FacePipeline(Pipeline):
         """
         crop, _ = self.looking
         self.settings["crop"] = crop
-        self.state.setdefault("views", list(VIEWS))
+        self.state.setdefault("views", list(USUAL_VIEWS))
         if curve := self.state.pop("curve", None):
             self.task.state["curve"] = curve
 

@@ -35,7 +35,7 @@ class Verification(Task):
     `measure_points`), with `measured_on`, `n_same` and `n_different`.
 
     Attributes:
-        fmr: the false match rate at which it is decided; None for the point of best accuracy.
+        fmr: the false match rate at which it is decided; None for the usual point.
 
     Example:
         >>> task = Verification()
@@ -162,22 +162,24 @@ class Verification(Task):
 
     def measure_points(
         self, targets: np.ndarray, distances: np.ndarray, probabilities: np.ndarray,
-        measured_on: str,
+        measured_on: str, usual: float | None = None,
     ) -> None:  # fmt: skip
         """Find thresholds, and measure how often each is wrong, into `state["operating_points"]`.
 
-        The first point is that of best accuracy, with `target` None; then one for every rate in
-        `RATES` that 1 / rate pairs of different people allow, `target` being the rate. A point
-        holds `fmr` and `fnmr` as measured, each with its 95 % interval (`fmr_interval`,
-        `fnmr_interval`: low, high; see `matching.rate_interval`), and the threshold as a `distance`
-        and as a `probability`, half way between two pairs that were seen. Rates belong to a
-        threshold found on the same pairs: on others expect them within their interval.
+        The first point, with `target` None, is `usual`, or where both error rates together are
+        least; then one for every rate in `RATES` that 1 / rate pairs of different people allow,
+        `target` being the rate. A point holds `fmr` and `fnmr` as measured, each with its 95 %
+        interval (`fmr_interval`, `fnmr_interval`: low, high; see `matching.rate_interval`), and the
+        threshold as a `distance` and as a `probability`, half way between two pairs that were seen.
+        Rates belong to a threshold found on the same pairs: on others expect them within their
+        interval.
 
         Args:
             targets: (n,) 1 for the same person, 0 for different ones; NaN is left out.
             distances: (n,) of their embeddings.
             probabilities: (n,) calibrated, falling with the distance.
             measured_on: what the pairs are, in words; their numbers are added.
+            usual: the distance of the first point, where it was chosen on other pairs.
         """
         from deepfield.toolkit import matching
 
@@ -192,11 +194,12 @@ class Verification(Task):
             return
         points = []
         for rate in (None, *RATES):
-            edge = (
-                matching.best_threshold(y, -apart)
-                if rate is None
-                else matching.threshold_for(y, -apart, rate)
-            )
+            if rate is not None:
+                edge = matching.threshold_for(y, -apart, rate)
+            elif usual is not None:
+                edge = -usual
+            else:
+                edge = matching.best_threshold(y, -apart, balanced=True)
             if math.isnan(edge):  # too few pairs to measure it
                 continue
             least = _between(sure[-apart >= edge], sure[-apart < edge])
@@ -227,7 +230,7 @@ class Verification(Task):
         """The operating point of a false match rate, with `measured_on`.
 
         Args:
-            fmr: one of the rates that were measured; None for the point of best accuracy. Where
+            fmr: one of the rates that were measured; None for the usual point. Where
                 nothing was measured that is even odds, with rates of None.
 
         Raises:

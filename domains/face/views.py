@@ -50,6 +50,9 @@ VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "closer, mirrored": lambda chips: mirrored(zoomed(chips, CLOSER)),
 }
 
+#: A face and its mirror image are as good.
+USUAL_VIEWS = ("plain", "mirrored")
+
 
 def face_vectors(
     embed: Callable[[np.ndarray], np.ndarray], chips: np.ndarray, views: Sequence[str] = ("plain",)
@@ -62,7 +65,7 @@ def face_vectors(
         views: of `VIEWS`.
 
     Returns:
-        (batch, units), float32; a vector of 0 stays as it is.
+        (batch, units), float32.
 
     Example:
         >>> def embed(chips):
@@ -70,6 +73,10 @@ def face_vectors(
         >>> face_vectors(embed, np.array([3, 4], np.uint8).reshape(1, 1, 2, 1)).round(1).tolist()
         [[0.6000000238418579, 0.800000011920929]]
     """
-    vectors = np.sum([embed(VIEWS[view](chips)) for view in views], axis=0, dtype=np.float64)
-    length = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
+    return unit(np.sum([embed(VIEWS[view](chips)) for view in views], axis=0))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (batch, units) at length 1, float32; one of 0 stays as it is."""
+    length = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1, keepdims=True))
     return (vectors / np.where(length > 0, length, 1)).astype(np.float32)

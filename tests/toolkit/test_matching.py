@@ -150,3 +150,10 @@ def test_the_interval_of_nothing_is_unknown():
     assert all(map(math.isnan, matching.rate_interval(0, 0)))
     with pytest.raises(ValueError, match="2 cases of 1"):
         matching.rate_interval(2, 1)
+
+
+def test_a_balanced_threshold_counts_both_kinds_alike():
+    targets = np.array([1, 1, 0, 0, 0, 0, 0, 0])
+    scores = np.array([9.0, 4.0, 5.0, 3.0, 3.0, 2.0, 2.0, 1.0])
+    assert matching.best_threshold(targets, scores) == 7.0  # one same pair is lost
+    assert matching.best_threshold(targets, scores, balanced=True) == 3.5  # one of six others

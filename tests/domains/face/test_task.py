@@ -101,7 +101,7 @@ def test_points_hold_what_was_measured_and_travel_through_json(measured):
         for rate in ("fmr", "fnmr"):
             low, high = point[f"{rate}_interval"]
             assert low <= point[rate] <= high
-    assert task.point()["distance"] == -matching.best_threshold(y, -distance)
+    assert task.point()["distance"] == -matching.best_threshold(y, -distance, balanced=True)
     assert task.point()["measured_on"] == (
         "the validation part: 800 pairs of the same, 1,500 of different people"
     )
