@@ -75,6 +75,8 @@ bench: $(FOR_TEST)
 	$(PY) benchmarks/small_sets.py --data "$(DATA)/drug/moleculenet" >$(BENCH)/small_sets.json
 	$(PY) benchmarks/moleculeace.py --data "$(DATA)/drug/moleculeace" >$(BENCH)/moleculeace.json
 	$(PY) benchmarks/moleculenet.py --data "$(DATA)/drug/moleculenet" >$(BENCH)/moleculenet.json
+	$(PY) benchmarks/dlib_parity.py --data "$(DATA)/face/lfw" >$(BENCH)/dlib_parity.json
+	$(PY) benchmarks/face_speed.py --data "$(DATA)/face/lfw" >$(BENCH)/face_speed.json
 	$(PY) benchmarks/lfw.py --data "$(DATA)/face" >$(BENCH)/lfw.json
 	$(PY) benchmarks/suite.py >$(BENCH)/suite.json
 	$(PY) benchmarks/results.py

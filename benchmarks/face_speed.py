@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 from dlib_parity import Arrays, asked, dlib_says, faces_of, our_networks, photo, resized, tinted
-from measuring import report, row
+from measuring import deepfield, report, row
 
 from deepfield.domains.face.detection import find_faces
+from deepfield.domains.face.gallery import Gallery
 
-BATCH = 16
+BATCH, MANY = 16, 100_000
 Rows = list[dict[str, Any]]
 
 
@@ -70,7 +71,32 @@ def against_dlib(folder: Path, turns: int) -> tuple[Rows, dict[str, Any]]:
 
 
 #: Each measures one thing and returns its rows and what lies behind them.
-PARTS = (against_dlib,)
+def cold(folder: Path, turns: int) -> tuple[Rows, dict[str, Any]]:
+    """The first answer of a process, once the network has been converted."""
+    pair = sorted(folder.glob("A*/*_000[12].jpg"))[:2]
+    spent: dict[str, list[float]] = {}
+    for turn in range(turns + 1):
+        for what, more in (("cold `face verify`", ()), ("cold `face verify --crop`", ("--crop",))):
+            done = deepfield("face", "verify", *pair, *more)
+            if turn:  # the first may convert
+                spent.setdefault(what, []).append(done.seconds)
+    bars = {"cold `face verify`": "<= 3", "cold `face verify --crop`": "<= 1.5"}
+    return [row(what, median(own), "s", bars[what]) for what, own in spent.items()], {"cold": spent}
+
+
+def searching(folder: Path, turns: int) -> tuple[Rows, dict[str, Any]]:
+    """One face among 100,000, once they are loaded."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(MANY, 128)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    gallery = Gallery("none", vectors, [""] * MANY, [str(place) for place in range(MANY)])
+    asked = vectors[rng.integers(0, MANY, 20)]
+    gallery.nearest(asked[0], 5)
+    spent = [1000 * seconds(lambda v=v: gallery.nearest(v, 5)) for v in asked]
+    return [row("`find` among 100,000 faces", median(spent), "ms", "<= 50")], {"search": spent}
+
+
+PARTS = (against_dlib, cold, searching)
 
 
 def main() -> int:
