@@ -241,7 +241,7 @@ def att(root: Path) -> tuple[Rows, dict[str, Any]]:
 
 def small(train: Faces, pairs: Pairs, test: Faces, test_pairs: Pairs) -> tuple[Rows, dict]:
     """The network that was trained here, and eigenfaces, on the same chips."""
-    pipeline = load("small_face", "face")
+    pipeline: Any = load("small_face", "face")
     people = [name.partition("/")[0] for name in train.names]
     drawn, new = (np.stack([portrait(c) for c in f.chips]) for f in (train, test))
     axes = fit_eigenfaces(drawn, people, seed=SEED)

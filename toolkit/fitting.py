@@ -25,7 +25,6 @@ from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
 from deepfield.toolkit.measuring import Fitted, measure
 from deepfield.toolkit.packing import (
     build_models,
-    golden_items,
     machine,
     round_weights,
     save,
@@ -213,7 +212,7 @@ class _Fit:
                 "training_seconds": fitted.seconds,
                 "training_machine": machine(),
             }  # fmt: skip
-            golden = golden_items([e.arrays or {} for e in parts.items])
+            golden = self.pipeline.golden(parts.items)
             self.say("converting to ONNX")
             fitted.bundle = save(
                 self.pipeline, self.out, facts, golden, fitted.history, self.name or self.out.name

@@ -240,6 +240,12 @@ class Pipeline:
         """What `in_domain` is judged by, from validation outputs, if by anything."""
         return Novelty.fit(outputs[self.task.output]) if self.task.logits else None
 
+    def golden(self, items: Sequence[Encoded]) -> list[Arrays]:
+        """Arrays that a bundle is checked by from now on: of a few items of the data."""
+        from deepfield.toolkit.packing import golden_items
+
+        return golden_items([item.arrays or {} for item in items])
+
     def card_text(self, config: Mapping[str, Any]) -> str:
         """The domain's own paragraphs of a model card: data and licence, intended use, limits."""
         return ""

@@ -7,7 +7,7 @@ distance of their vectors. So a network is trained on pictures of people, and ju
 from __future__ import annotations
 
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from deepfield.domains.face.alignment import CHIP
 from deepfield.domains.face.data import READERS, SAMPLES, Pair
 from deepfield.domains.face.features import (
     CHOICES,
@@ -355,8 +356,13 @@ class FacePipeline(Pipeline):
         return names - {"metric", "people"}
 
     def trials(self, items: Sequence[Encoded]) -> Sequence[Encoded]:
-        """Pairs of the pictures, of the same and of different people."""
-        return list(paired(self.task, items, self._embedded(items), MOST_TRIALS))
+        """Pairs of the pictures: of the same people, and as many of different ones, so that a
+        probability is for even odds.
+        """
+        pictures = Counter(str(item.sample.target) for item in items)
+        same = sum(count * (count - 1) // 2 for count in pictures.values())
+        most = min(MOST_TRIALS, max(1, same))
+        return list(paired(self.task, items, self._embedded(items), most))
 
     def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
         """Losses of distances need several pictures of a person in a batch: the second half of it
@@ -365,6 +371,13 @@ class FacePipeline(Pipeline):
         if OBJECTIVES[self.objective] == "categorical_crossentropy":
             return None
         return partners(items)
+
+    def golden(self, items: Sequence[Encoded]) -> list[Arrays]:
+        """Noise, and no names either: a bundle shows nobody who was learnt from."""
+        self.task.state.pop("people", None)
+        drawn = np.random.default_rng(0).integers(0, 256, (2, CHIP, CHIP, 3), np.uint8)
+        ramp = np.repeat(np.arange(CHIP, dtype=np.uint8), 3 * CHIP).reshape(CHIP, CHIP, 3)
+        return [{"pixels": pixels} for pixels in (*drawn, ramp)]
 
     def head_recipe(self, recipe: Recipe) -> Recipe:
         """The new head first, for a few epochs."""

@@ -42,10 +42,17 @@ def asked(people, one, two):
 def test_a_network_tells_people_apart_that_it_never_saw(small):
     config = FacePipeline.load(small).bundle.config
     valid, beside = config["metrics"]["valid"], config["baseline"]["valid"]
-    assert valid["n"] == 276 and valid["roc_auc"] > 0.7  # 24 pictures: all their pairs
+    assert valid["n"] == 72 and valid["roc_auc"] > 0.7  # 36 pairs of the same, as many others
     assert config["baseline"]["kind"] == "eigenfaces" and 0.5 < beside["roc_auc"] < 1
-    assert config["task"]["n_same"] == 36 and config["task"]["n_different"] == 240
-    assert len(config["task"]["people"]) == 6
+    assert config["task"]["n_same"] == 36 and config["task"]["n_different"] == 36
+
+
+def test_a_bundle_shows_and_names_nobody(small, people):
+    files = {path.name: path.read_bytes() for path in Path(small).iterdir()}
+    assert b"person" not in files["config.json"].replace(b'"person"', b"")
+    shown = FacePipeline.load(small).bundle.arrays("golden.safetensors")
+    chips = [shown[name] for name in shown if name.endswith("pixels")]
+    assert len(chips) == 3 and all(chip.std(axis=(0, 1)).min() > 40 for chip in chips)
 
 
 def test_an_answer_is_by_its_threshold_and_the_same_either_way(pipeline, people):
@@ -136,7 +143,7 @@ def test_folds_are_judged_by_a_threshold_of_the_others(pipeline, people, tmp_pat
     again = pipeline.evaluate(str(plain), reader_options={"root": people})
     assert "accuracy_se" not in again["metrics"] and again["by"] == "class"
     assert again["metrics"]["roc_auc"] == result["metrics"]["roc_auc"]
-    pipeline.settings["fmr"] = 0.01
+    pipeline.settings["fmr"] = 0.1
     strict = pipeline.evaluate(str(plain), reader_options={"root": people})
     assert strict["metrics"]["fmr"] <= again["metrics"]["fmr"]
 
@@ -159,7 +166,7 @@ def test_every_objective_learns(objective, people):
     pipeline = FacePipeline(crop=True, objective=objective)
     fitted = pipeline.fit(people, settings=TINY, split="group:50/50/0")
     assert np.isfinite(fitted.history[-1]["loss"]) and fitted.history[-1]["loss"] > 0
-    assert fitted.metrics["valid"]["n"] == 276
+    assert fitted.metrics["valid"]["n"] == 72
 
 
 def test_losses_of_distances_meet_people_again():
@@ -208,7 +215,7 @@ def test_only_a_metric_is_adapted_on_request(pipeline, people):
     pipeline.settings["adapt"] = "metric"
     settings = {"epochs": 1, "learning_rate": 0.01}
     finer, fitted = pipeline.finetune(people, settings=settings, split="group:50/50/0")
-    assert finer.hyper["metric"] is True and fitted.metrics["valid"]["n"] == 276
+    assert finer.hyper["metric"] is True and fitted.metrics["valid"]["n"] == 72
     before = pipeline.bundle.arrays("model.safetensors")
     weights = {v.path: np.asarray(v) for v in finer.model.weights}
     assert set(weights) - set(before) == {"metric/kernel"}
