@@ -295,6 +295,7 @@ class _Fit:
                 figures = training.watched(self.pipeline.task, model)
                 rows = training.fit(model, feed, check, recipe, losses, run, figures)
                 fitted.history += [{"network": name, "stage": stage, **row} for row in rows]
+            self.pipeline.finish(whole, train)
             finished[name] = whole
         return finished
 

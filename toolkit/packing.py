@@ -44,6 +44,7 @@ def save(
     if pipeline.bundle is not None and not facts:
         files = {part: pipeline.bundle.read(part) for part in pipeline.bundle.files}
         return write_bundle(out, pipeline.bundle.config, files)
+    pipeline.forget()
     models = pipeline.models
     files = {}
     for member, model in models.items():

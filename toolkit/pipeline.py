@@ -205,6 +205,16 @@ class Pipeline:
         """What a network is judged by: the items themselves; pairs of them where it compares."""
         return items
 
+    def choose(self, items: Sequence[Encoded], targets: np.ndarray, outputs: Arrays) -> None:
+        """Have the task decide what it decides on the validation part, once it is calibrated.
+
+        Args:
+            items: of the validation part.
+            targets: of its trials, as `stacked_targets` gives them.
+            outputs: what the network says of its trials.
+        """
+        self.task.choose(targets, outputs, self.calibrator)
+
     def identity(self, arrays: Arrays) -> Arrays:
         """What two items must agree in to count as the same: by default in everything."""
         return arrays
@@ -228,6 +238,11 @@ class Pipeline:
     def settle(self, model: Any, items: Sequence[Encoded]) -> None:
         """Fit the weights that no gradient moves to the training items, before training."""
 
+    def finish(self, model: Any, items: Sequence[Encoded]) -> None:
+        """Measure what a trained network alone can tell, on the training items, before it is
+        judged.
+        """
+
     def learner(self, model: Any) -> Any:
         """What gradients train: the network, or a model of some of its layers."""
         return model
@@ -239,6 +254,9 @@ class Pipeline:
     def fit_novelty(self, outputs: Arrays) -> Novelty | None:
         """What `in_domain` is judged by, from validation outputs, if by anything."""
         return Novelty.fit(outputs[self.task.output]) if self.task.logits else None
+
+    def forget(self) -> None:
+        """Drop from the state what training needed and no bundle may hold."""
 
     def golden(self, items: Sequence[Encoded]) -> list[Arrays]:
         """Arrays that a bundle is checked by from now on: of a few items of the data."""

@@ -113,7 +113,7 @@ def deepface(
 
     Returns:
         A model from `pixels` to `embedding`, F7 divided by the largest values of its features
-        (1 until `divide_by_largest` has measured them) and brought to length 1.
+        (1 until training is over: see `divide_by_largest`) and brought to length 1.
 
     Raises:
         UsageError: fewer than 16 pixels a side, or other channels than 1 or 3.
@@ -129,9 +129,8 @@ def deepface(
         normalisation (section 3.3). Deviations: faces are aligned in the plane by `alignment`, not
         rendered from in front by a model of the head; figure 2's 71 x 71 after M2 wants a padded
         pooling; the largest value of a feature is taken to be 0.05 at least before the division,
-        as there, but of the pictures given to `divide_by_largest`. The paper counts "more than 120
-        million" parameters, from its sizes there are 118.9 million; the share of local and dense
-        layers that it gives, above 95 %, is 99.96 %.
+        as there. The paper counts "more than 120 million" parameters, from its sizes there are
+        118.9 million; the share of local and dense layers that it gives, above 95 %, is 99.96 %.
     """
     pixels = _pixels(input_shape, 16, "deepface")
     x = layers.Rescaling(1 / 255, name="normalize")(_resized(pixels, 152, 152))

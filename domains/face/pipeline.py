@@ -31,7 +31,7 @@ from deepfield.domains.face.learning import OBJECTIVES, paired, partners
 from deepfield.domains.face.task import Verification
 from deepfield.domains.face.usage import EXAMPLES, OPTIONS, VERBS
 from deepfield.domains.face.views import USUAL_VIEWS, VIEWS, face_vectors
-from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample, in_chunks
+from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample, collate, in_chunks
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.pictures import perceptual_hash
 from deepfield.toolkit.pipeline import Pipeline
@@ -364,6 +364,18 @@ class FacePipeline(Pipeline):
         most = min(MOST_TRIALS, max(1, same))
         return list(paired(self.task, items, self._embedded(items), most))
 
+    def choose(self, items: Sequence[Encoded], targets: np.ndarray, outputs: Arrays) -> None:
+        """Thresholds are measured on all pairs of the pictures, of which those of different people
+        are many: small rates of false matches are seen in many pairs alone.
+        """
+        from deepfield.toolkit.parts import stacked_targets
+
+        pairs = list(paired(self.task, items, self._embedded(items), MOST_TRIALS))
+        if not pairs:
+            return
+        outputs = self.forward(collate([pair.arrays or {} for pair in pairs], {}))
+        super().choose(items, stacked_targets(pairs, self.task.output), outputs)
+
     def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
         """Losses of distances need several pictures of a person in a batch: the second half of it
         becomes other pictures of the people in the first.
@@ -372,9 +384,22 @@ class FacePipeline(Pipeline):
             return None
         return partners(items)
 
-    def golden(self, items: Sequence[Encoded]) -> list[Arrays]:
-        """Noise, and no names either: a bundle shows nobody who was learnt from."""
+    def finish(self, model: Any, items: Sequence[Encoded]) -> None:
+        """DeepFace's features are measured by how large each becomes."""
+        if self.architecture == "deepface":
+            from deepfield.domains.face.models import divide_by_largest
+
+            pixels = (
+                [(item.arrays or {})["pixels"] for item in some] for some in in_chunks(items, BATCH)
+            )
+            divide_by_largest(model, map(np.stack, pixels))
+
+    def forget(self) -> None:
+        """Names: a bundle names nobody who was learnt from."""
         self.task.state.pop("people", None)
+
+    def golden(self, items: Sequence[Encoded]) -> list[Arrays]:
+        """Noise: a bundle shows nobody who was learnt from."""
         drawn = np.random.default_rng(0).integers(0, 256, (2, CHIP, CHIP, 3), np.uint8)
         ramp = np.repeat(np.arange(CHIP, dtype=np.uint8), 3 * CHIP).reshape(CHIP, CHIP, 3)
         return [{"pixels": pixels} for pixels in (*drawn, ramp)]
