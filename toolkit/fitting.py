@@ -190,6 +190,7 @@ class _Fit:
             refuse_foreign(self.out)
         dealt = split if isinstance(split, Split) else Split.parse(split, self.seed)
         parts = deal(self.pipeline, data, dealt, reader_options, self.say)
+        self.recipe = self.recipe.for_items(len(parts.of("train")))
         self._open_folder(parts)
         fitted = Fitted(parts=parts)
         networks = self._train(parts, fitted)

@@ -154,6 +154,7 @@ def training_time(
     for index in range(steps):
         model.train_on_batch(*feed[index])
     step = (time.monotonic() - began) / steps
+    recipe = recipe.for_items(len(dealt["train"]))
     epoch = step * -(-len(dealt["train"]) // recipe.batch_size)
     return {
         "architecture": pipeline.architecture,

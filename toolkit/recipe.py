@@ -39,6 +39,7 @@ class Recipe:
             not show it, so combine it with `keep="last"`.
         start_epochs: epochs, at most, of an easier start where the pipeline has one (see
             `Pipeline.ease`); it is over as soon as validation stops improving.
+        least_steps: epochs are added until there are so many steps: few items need more passes.
     """
 
     epochs: int = 20
@@ -58,6 +59,7 @@ class Recipe:
     jit: bool = False
     recalibrate_bn: bool = False
     start_epochs: int = 0
+    least_steps: int = 0
 
     def __post_init__(self) -> None:
         choices = {
@@ -71,7 +73,7 @@ class Recipe:
             if getattr(self, name) not in known:
                 raise UsageError(f"{name}={getattr(self, name)!r}", f"choose {' or '.join(known)}")
         limits = {"epochs": 1, "batch_size": 1, "learning_rate": 1e-12, "patience": 0}
-        limits["start_epochs"] = 0
+        limits |= {"start_epochs": 0, "least_steps": 0}
         for name, least in limits.items():
             if not getattr(self, name) >= least:
                 raise UsageError(f"{name}={getattr(self, name)} is too small", f"at least {least}")
@@ -83,10 +85,26 @@ class Recipe:
             ema=0.0, patience=2, keep="best", recalibrate_bn=False,
         )  # fmt: skip
 
+    def for_items(self, count: int) -> Recipe:
+        """How so many training items are learnt: with as many epochs as `least_steps` asks for.
+
+        Example:
+            >>> Recipe(epochs=40, batch_size=32, least_steps=2000).for_items(320).epochs
+            200
+        """
+        steps = -(-count // self.batch_size)
+        return replace(self, epochs=max(self.epochs, -(-self.least_steps // max(1, steps))))
+
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
-        """A copy with some fields replaced; names that are no field of a recipe are passed over."""
+        """A copy with some fields replaced; names that are no field of a recipe are passed over.
+
+        Who names epochs gets these, however few steps they are.
+        """
         known = {f.name for f in fields(self)}
-        return replace(self, **{k: v for k, v in settings.items() if k in known})
+        asked = {k: v for k, v in settings.items() if k in known}
+        if "epochs" in asked:
+            asked = {"least_steps": 0, **asked}
+        return replace(self, **asked)
 
 
 def check_setting(name: str, value: Any, usual: Any) -> None:
@@ -99,7 +117,7 @@ def check_setting(name: str, value: Any, usual: Any) -> None:
         fits, kind = isinstance(value, bool), "true or false"
     elif isinstance(usual, int | float):
         fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-        if fits and name in ("epochs", "batch_size", "patience", "start_epochs"):
+        if fits and name in ("epochs", "batch_size", "patience", "start_epochs", "least_steps"):
             fits, kind = value == int(value), "a whole number"
     elif isinstance(usual, str):
         fits, kind = isinstance(value, str), "a word"

@@ -185,7 +185,7 @@ def _forget(data: Sequence[str], flags: Any, console: Console) -> int:
             f"{flags.index!r} holds no {flags.forget!r}", "names are those that `find` tells"
         )
     gallery.save(flags.index)
-    console.say(f"{gone:,} faces taken out, {len(gallery):,} left")
+    console.say(f"faces taken out: {gone:,}; left: {len(gallery):,}")
     return 0
 
 

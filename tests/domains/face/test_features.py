@@ -68,6 +68,24 @@ def test_small_and_turned_faces_are_doubted():
     assert not light.chip.size and light.faces == 2 and "40 pixels" in light.doubt
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_on_its_side_is_said_to_be(quarters):
+    picture = np.zeros((200, 160, 3), np.uint8)
+    picture[:20] = 255  # a face wherever the sky is above
+
+    def detector(given):
+        rows, columns = -(-given.shape[1] // 8), -(-given.shape[2] // 8)
+        sure = np.full((1, rows, columns, 1), -1.0, np.float32)
+        sure[0, -1, -1] = given[0, 2].mean() - 0.8 * 255
+        return sure
+
+    finder = FaceFinder(detector, landmarks=None)
+    assert finder.found(picture) and not finder.found(np.rot90(picture, quarters))
+    with pytest.raises(BadInput, match=f"turned by {360 - 90 * quarters} degrees: turn the pic"):
+        finder(np.rot90(picture, quarters))
+    assert finder.turned(np.zeros_like(picture)) == 0
+
+
 def test_where_nothing_is_found_small_faces_are_looked_for():
     seen = []
 

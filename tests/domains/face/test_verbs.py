@@ -178,7 +178,7 @@ def test_a_person_is_forgotten_without_any_network(run, people, tmp_path):
     said = run("embed", people, "--index", index)
     assert said.code == 0 and "48 faces into" in said.err
     said = run("embed", "--index", index, "--forget", "person_5", "--model", "nosuch")
-    assert said.code == 0 and "4 faces taken out, 44 left" in said.err
+    assert said.code == 0 and "faces taken out: 4; left: 44" in said.err
     assert b"person_5" not in Path(index).read_bytes()
     found = json.loads(run("find", shot(people, 5, 1), "--index", index, "--json").out)
     assert all(hit["person"] != "person_5" for hit in found["found"])
