@@ -63,7 +63,7 @@ def inspect(
     result["rejected"] = len(bad)
     result["rejects"] = [{"id": e.sample.id, "reason": e.fault} for e in bad[:_EXAMPLES]]
     result["columns"] = list(dict.fromkeys(k for s in samples[:1000] for k in s.row))
-    result["targets"] = _targets([s.target for s in labelled])
+    result["targets"] = pipeline.task.contents([s.target for s in labelled]) if labelled else {}
     result["unlabelled"] = len(good) - len(labelled)
     shapes = Counter(
         " ".join(f"{k} {'x'.join(map(str, a.shape))}" for k, a in (e.arrays or {}).items())
@@ -92,17 +92,6 @@ def inspect(
         if timed and len(set(map(str, (s.target for s in labelled)))) > 1:
             result["training"] = training_time(pipeline, encoded, dealt, settings or {})
     return result
-
-
-def _targets(targets: list[Any]) -> dict[str, Any]:
-    if not targets:
-        return {}
-    if all(isinstance(t, int | float) for t in targets):
-        values = np.array(targets, dtype=float)
-        return {"smallest": values.min(), "mean": values.mean(), "largest": values.max()}
-    if all(isinstance(t, Mapping) for t in targets):
-        return {name: sum(t.get(name) is not None for t in targets) for name in targets[0]}
-    return dict(sorted(Counter(map(str, targets)).items(), key=lambda p: (-p[1], p[0])))
 
 
 def _pairs(groups: list[Any], names: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import heapq
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -53,6 +54,17 @@ class Task:
 
     def learn(self, targets: Sequence[Any]) -> None:
         """Take from the training targets what encoding and answering need."""
+
+    def contents(self, targets: Sequence[Any]) -> dict[str, Any]:
+        """What `inspect` tells of targets: their range, how many of several are there, or how
+        often each comes.
+        """
+        if all(isinstance(t, int | float) for t in targets):
+            values = np.array(targets, dtype=float)
+            return {"smallest": values.min(), "mean": values.mean(), "largest": values.max()}
+        if all(isinstance(t, Mapping) for t in targets):
+            return {name: sum(t.get(name) is not None for t in targets) for name in targets[0]}
+        return dict(sorted(Counter(map(str, targets)).items(), key=lambda p: (-p[1], p[0])))
 
     def choose(self, targets: np.ndarray, outputs: Arrays, calibrator: Any) -> None:
         """Take from the validation part, once calibrated, what answers hang on: a threshold."""

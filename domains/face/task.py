@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -81,6 +82,18 @@ class Verification(Task):
             raise UsageError(found, f"a network learns to tell two or more people apart: {hint}")
         self.state["people"] = people
         self._index = {name: place for place, name in enumerate(people)}
+
+    def contents(self, targets: Sequence[Any]) -> dict[str, Any]:
+        """Of pairs how many are of the same person and how many are in each fold."""
+        if not all(isinstance(t, Mapping) for t in targets):
+            return super().contents(targets)
+        same = [_same(t["same"]) for t in targets if not is_missing(t.get("same"))]
+        folds = Counter(str(t["fold"]) for t in targets if not is_missing(t.get("fold")))
+        return {
+            "the same person": int(sum(same)),
+            "different people": len(same) - int(sum(same)),
+            **{f"fold {name}": folds[name] for name in sorted(folds, key=natural_key)},
+        }
 
     def encode(self, target: Any) -> Arrays:
         """Of a pair `{"same": 0 or 1}` the `score` to reach, () float32; of a name the `person`.

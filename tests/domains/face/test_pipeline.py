@@ -221,6 +221,8 @@ def test_pairs_can_be_inspected_before_there_is_a_network(people, tmp_path):
     found = inspect(FacePipeline(crop=True), table, reader_options={"root": people})
     assert found["n"] == 20 and not found["rejected"]
     assert found["shapes"] == {"a 150x150x3 b 150x150x3": 20}
+    told = found["targets"]
+    assert told["the same person"] + told["different people"] == 20
     assert "pairs do not say who is who" in found["training"]["problem"]
 
 
