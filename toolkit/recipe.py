@@ -8,6 +8,8 @@ from typing import Any
 
 from deepfield.toolkit.errors import UsageError
 
+_MOST_TIMES = 3  # as many epochs, for few items
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -39,7 +41,8 @@ class Recipe:
             not show it, so combine it with `keep="last"`.
         start_epochs: epochs, at most, of an easier start where the pipeline has one (see
             `Pipeline.ease`); it is over as soon as validation stops improving.
-        least_steps: epochs are added until there are so many steps: few items need more passes.
+        least_steps: epochs are added until there are so many steps, at most twice as many as there
+            are: few items need more passes.
     """
 
     epochs: int = 20
@@ -89,11 +92,12 @@ class Recipe:
         """How so many training items are learnt: with as many epochs as `least_steps` asks for.
 
         Example:
-            >>> Recipe(epochs=40, batch_size=32, least_steps=2000).for_items(320).epochs
-            200
+            >>> Recipe(epochs=40, batch_size=32, least_steps=2000).for_items(640).epochs
+            100
         """
-        steps = -(-count // self.batch_size)
-        return replace(self, epochs=max(self.epochs, -(-self.least_steps // max(1, steps))))
+        steps = max(1, -(-count // self.batch_size))
+        wanted = -(-self.least_steps // steps)
+        return replace(self, epochs=max(self.epochs, min(wanted, _MOST_TIMES * self.epochs)))
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """A copy with some fields replaced; names that are no field of a recipe are passed over.

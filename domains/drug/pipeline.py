@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -105,10 +104,10 @@ class DrugPipeline(Pipeline):
     explanation_forms = (".svg", ".png", ".html")
     finetune_recipe = Recipe(
         epochs=40, batch_size=32, optimizer="adamw", learning_rate=1e-3, schedule="onecycle",
-        warmup=0.1, weight_decay=1e-4, clip_norm=5.0,
+        warmup=0.1, weight_decay=1e-4, clip_norm=5.0, least_steps=2000,
     )  # fmt: skip
     recipes: ClassVar = {
-        "": replace(finetune_recipe, batch_size=64),
+        "": finetune_recipe,
         "descriptor_dnn": Recipe(epochs=40, batch_size=128, optimizer="sgd", learning_rate=0.05,
                                  weight_decay=1e-4, clip_norm=5.0),
     }  # fmt: skip
@@ -296,7 +295,8 @@ class DrugPipeline(Pipeline):
         """Of `fusion` the networks, without the trees and the kernel machine."""
         if self.architecture != "fusion":
             return {}
-        return {"networks": {self.task.output: outputs[self.task.output][..., :1]}}
+        columns = 1 if "descriptors" in self.state else 2
+        return {"networks": {self.task.output: outputs[self.task.output][..., :columns]}}
 
     def identity(self, arrays: Arrays) -> Arrays:
         """The molecule, in whatever order its atoms were written."""

@@ -85,7 +85,8 @@ def test_the_card_tells_what_the_networks_reach_alone(trained):
     assert fitted.alone["networks"]["valid"]["n"] == fitted.metrics["valid"]["n"]
     card = pipeline.bundle.read("card.md").decode()
     assert "| networks alone, valid |" in card and "| forest, valid |" in card
-    assert len(pipeline.calibrator.weights) == 4
+    # by the graph and by everything, forest, boosted trees, kernel machine
+    assert len(pipeline.calibrator.weights) == 5
 
 
 def test_every_row_names_the_training_molecule_that_is_nearest(trained):
