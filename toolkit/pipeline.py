@@ -391,10 +391,12 @@ class Pipeline:
 
     def row(self, item: Encoded, answer: Mapping[str, Any]) -> dict[str, Any]:
         """One row of output."""
-        empty = dict.fromkeys((*self.fields, "in_domain", "in_domain_reason"))
-        status = "ok" if item.fault is None else "rejected"
-        end = {"status": status, "reason": item.fault or "", "model": self.name}
-        full = {**empty, **answer, **end}
+        rejected = item.fault is not None
+        full: dict[str, Any] = {**dict.fromkeys(self.fields if rejected else ()), **answer}
+        for name in ("in_domain", "in_domain_reason"):
+            full.setdefault(name, None)
+        full["status"] = "rejected" if rejected else "ok"
+        full["reason"], full["model"] = item.fault or "", self.name
         return {**own_columns(item.sample, full), **full}
 
     @property

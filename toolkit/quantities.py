@@ -6,6 +6,7 @@ assays, a solubility, a yield beside whether it is toxic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -183,7 +184,7 @@ class Quantities(Task):
         """Value or probability with low and high, in the targets' units."""
         mean, scale = np.array(self.state["mean"]), np.array(self.state["scale"])
         table = prediction * scale[:, None] + mean[:, None]
-        cells = [None if not np.isfinite(x) else round(float(x), 6) for x in table.ravel()]
+        cells = [round(x, 6) if math.isfinite(x) else None for x in table.ravel().tolist()]
         return dict(zip(self.fields, cells, strict=True))
 
     @property

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from deepfield.toolkit.errors import DeepfieldError, UsageError
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes it anew
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
+_NOTE_SECONDS = 1.0  # between two notes of how far a file is: each waits for the disk
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
              ".json": "jsonl", ".parquet": "parquet", ".txt": "tsv"}  # fmt: skip
 
@@ -79,6 +81,7 @@ class RowWriter:
         self.samples = 0
         self.rows = 0
         self.to_stdout = output == "-"
+        self._next_note, self._to_note = 0.0, False
         self.stream: BinaryIO
         if self.to_stdout:
             if resume:
@@ -123,14 +126,15 @@ class RowWriter:
             self.stream = self.part.open("wb")
 
     def write(self, rows: Sequence[Mapping[str, Any]], samples: int) -> None:
-        """Add rows that complete `samples` more samples, and make them last."""
+        """Add rows that complete `samples` more samples, and now and then make them last."""
+        self._to_note = False
         try:
             if rows:
                 self._add(rows)
             self.samples += samples
             self.stream.flush()
-            if not self.to_stdout:
-                os.fsync(self.stream.fileno())
+            self._to_note = not self.to_stdout
+            if time.monotonic() >= self._next_note:
                 self._note()
         except BrokenPipeError:
             raise
@@ -172,11 +176,15 @@ class RowWriter:
             return text.getvalue().encode("utf-8", "backslashreplace")
 
     def _note(self) -> None:
+        if not self._to_note:
+            return
+        os.fsync(self.stream.fileno())
         state = {
             "identity": self.identity, "samples": self.samples, "rows": self.rows,
             "columns": self.columns, "bytes": self.stream.tell(),
         }  # fmt: skip
         replace_file(self.journal, json.dumps(state).encode())
+        self._next_note, self._to_note = time.monotonic() + _NOTE_SECONDS, False
 
     def finish(self) -> None:
         """Give the file its name; until then it is `OUT.part`."""
@@ -198,6 +206,7 @@ class RowWriter:
         """Leave the unfinished file for a resume."""
         if not self.to_stdout and not self.stream.closed:
             with contextlib.suppress(OSError):  # a full disk was told already
+                self._note()
                 self.stream.close()
 
 

@@ -41,6 +41,15 @@ def test_a_resumed_file_is_byte_equal(tmp_path, form, torn):
     assert (tmp_path / f"a.{form}").read_bytes() == (tmp_path / f"b.{form}").read_bytes()
 
 
+def test_a_killed_run_goes_on_from_its_last_note_of_which_there_are_few(tmp_path):
+    write(tmp_path / "a.csv", ROWS, "csv").finish()
+    killed = write(tmp_path / "b.csv", ROWS[:6], "csv", step=2)  # neither finished nor closed
+    noted = json.loads((tmp_path / "b.csv.part.journal").read_text())
+    assert noted["samples"] == 2 < killed.samples
+    write(tmp_path / "b.csv", ROWS, "csv", resume=True).finish()
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
 def test_a_run_of_another_model_is_not_resumed(tmp_path):
     write(tmp_path / "a.csv", ROWS[:3], "csv").close()
     with pytest.raises(UsageError, match="another model"):
