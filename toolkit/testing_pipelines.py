@@ -209,7 +209,7 @@ def _check_verbs(
 ) -> None:  # fmt: skip
     model = {**flags, "model": str(path)}
     calls: dict[str, tuple[Any, dict[str, Any]]] = {
-        "inspect": (data, {**flags, "no_timing": False}),
+        "inspect": (data, {**flags, "no_timing": True}),
         "finetune": (data, {**flags, "from": str(path), "output": str(folder / "finer"),
                             "set": (*flags["set"], "epochs=1")}),
         "evaluate": (data, {**model, "html": str(folder / "page.html")}),
