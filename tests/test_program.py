@@ -207,7 +207,7 @@ def test_the_demonstration_answers_and_writes_one_page(tmp_path):
     lines = run.out.splitlines()
     assert lines[0].split()[:4] == ["domain", "input", "model", "answer"]
     assert max(map(len, lines)) <= 100
-    for preset in SHIPPED:
+    for preset in sorted(set(SHIPPED) - {"drug/encoder"}):  # which is only fine-tuned from
         assert preset.partition("/")[2] in run.out
     assert "reinstall" not in run.out + run.err
     assert run.err.endswith("wrote page.html\n")

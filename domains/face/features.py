@@ -35,6 +35,7 @@ CLEARLY_LARGER = 2.0
 SMALL_PX = 50
 #: The eyes may lie so far from level, in degrees: beyond, few faces were like it in training.
 MOST_TILT = 45.0
+_TURNED_SIDE = 640  # pixels; turned pictures are searched three times over, so for large faces only
 _NO_CHIP = np.zeros((0, 0, 3), np.uint8)
 
 
@@ -120,7 +121,9 @@ class FaceFinder:
         surest = {0: 0.0}
         for quarters in (1, 2, 3):
             upright = np.ascontiguousarray(np.rot90(picture, quarters))
-            boxes = find_faces(upright, self.detector) or find_filling_faces(upright, self.detector)
+            boxes = find_faces(
+                upright, self.detector, longest_side=_TURNED_SIDE
+            ) or find_filling_faces(upright, self.detector)
             surest[90 * quarters] = max((box.confidence for box in boxes), default=0.0)
         return max(surest, key=surest.__getitem__)
 
