@@ -64,7 +64,7 @@ DOMAIN_CHECKS = {
         "world:60:1:invented",
         Sample("broken", Asked((), "Where?"), row={"id": "broken"}),
         {
-            "settings": {"slots": 24, "epochs": 2, "jit": False, "units": 8, "hops": 2},
+            "settings": {"slots": 24, "epochs": 2, "jit": False, "units": 8, "hops": 1},
             "learnt": ("accuracy", 0.0),  # two epochs are for the contract alone
         },
     ),
