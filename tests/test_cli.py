@@ -182,14 +182,14 @@ import signal, sys
 from deepfield.toolkit import writers
 # what is started in the background of a shell is born deaf to it
 signal.signal(signal.SIGINT, signal.default_int_handler)
-_note = writers.RowWriter._note
-def note(self):
-    _note(self)
+_write = writers.RowWriter.write
+def write(self, rows, samples):
+    _write(self, rows, samples)
     if self.samples >= {at}:
         import os, signal, time
         os.kill(os.getpid(), signal.{signal})
         time.sleep(5)
-writers.RowWriter._note = note
+writers.RowWriter.write = write
 """
 
 
