@@ -41,8 +41,8 @@ class Recipe:
             not show it, so combine it with `keep="last"`.
         start_epochs: epochs, at most, of an easier start where the pipeline has one (see
             `Pipeline.ease`); it is over as soon as validation stops improving.
-        least_steps: epochs are added until there are so many steps, at most twice as many as there
-            are: few items need more passes.
+        least_steps: few items get more epochs, until there are so many steps or three times the
+            epochs (see `for_items`).
     """
 
     epochs: int = 20
