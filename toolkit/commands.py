@@ -319,6 +319,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
         raise UsageError(f"{data[0]!r} is empty", "name something that holds samples")
     identity = {
         "data": list(data), "model": _identity(pipeline), "options": reader_options,
+        "settings": options_of(cls, "predict", flags, reader=False),
         "on_error": flags.on_error, "format": form,
     }  # fmt: skip
     writer = RowWriter(output, form, identity, resume=bool(flags.resume))

@@ -20,6 +20,7 @@ from deepfield.toolkit.errors import DeepfieldError, UsageError
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes it anew
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
+_MANY = 4096  # items of one sample that are written before the others are there
 _NOTE_SECONDS = 1.0  # between two notes of how far a file is: each waits for the disk
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
              ".json": "jsonl", ".parquet": "parquet", ".txt": "tsv"}  # fmt: skip
@@ -126,14 +127,18 @@ class RowWriter:
             self.stream = self.part.open("wb")
 
     def write(self, rows: Sequence[Mapping[str, Any]], samples: int) -> None:
-        """Add rows that complete `samples` more samples, and now and then make them last."""
+        """Add rows that complete `samples` more samples, and now and then make them last.
+
+        Rows that complete none are the first of a sample with many: nothing is noted before its
+        last ones are there too.
+        """
         self._to_note = False
         try:
             if rows:
                 self._add(rows)
             self.samples += samples
             self.stream.flush()
-            self._to_note = not self.to_stdout
+            self._to_note = samples > 0 and not self.to_stdout
             if time.monotonic() >= self._next_note:
                 self._note()
         except BrokenPipeError:
@@ -339,7 +344,10 @@ def write_whole(output: str | Path, content: bytes) -> None:
 
 
 def in_samples(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[list[tuple[Any, Any]], int]]:
-    """Group (item, answer) pairs into runs of whole samples: (pairs, number of samples)."""
+    """Group (item, answer) pairs into runs of whole samples: (pairs, number of samples).
+
+    Of a sample with very many the first ones come by themselves, with 0 samples.
+    """
     held: list[tuple[Any, Any]] = []
     done: list[tuple[Any, Any]] = []
     samples = 0
@@ -351,6 +359,12 @@ def in_samples(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[list[tuple[An
             if len(done) >= 512:
                 yield done, samples
                 done, samples = [], 0
+        if len(held) >= _MANY:
+            if done:
+                yield done, samples
+                done, samples = [], 0
+            yield held[:-1], 0
+            held = held[-1:]  # so that the sample is counted when the next one begins
         held.append(pair)
     if held:
         done += held

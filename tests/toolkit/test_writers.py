@@ -144,3 +144,24 @@ def test_pairs_are_grouped_by_whole_samples():
     groups = list(in_samples(iter(pairs)))
     assert [p for done, _ in groups for p in done] == pairs
     assert sum(count for _, count in groups) == 1500 and len(groups) > 3
+
+
+def test_a_sample_with_very_many_rows_is_written_before_its_end(tmp_path):
+    class Item:
+        def __init__(self, sample):
+            self.sample = sample
+
+    one, two = object(), object()
+    pairs = [(Item(s), n) for s, count in ((one, 9000), (two, 2)) for n in range(count)]
+    groups = list(in_samples(iter(pairs)))
+    assert [p for done, _ in groups for p in done] == pairs
+    assert [count for _, count in groups] == [0, 0, 1, 1] and max(len(d) for d, _ in groups) < 5000
+    writer = RowWriter(str(tmp_path / "a.csv"), "csv", {"data": "d"})
+    writer._next_note = 0.0
+    writer.write([{"n": 0}], 1)
+    writer._next_note = 0.0
+    writer.write([{"n": 1}, {"n": 2}], 0)
+    writer.close()
+    resumed = RowWriter(str(tmp_path / "a.csv"), "csv", {"data": "d"}, resume=True)
+    assert (resumed.samples, resumed.rows) == (1, 1)  # half a sample is done again
+    resumed.close()
