@@ -1,8 +1,8 @@
 """Why a network said what it said: what its layers put out, and which part of the input mattered.
 
-`layer_outputs`, `grad_cam` and `integrated_gradients` look into a Keras model; `occlusion` asks
-any function from arrays to outputs, an exported network as well. Keras and TensorFlow are imported
-when they are called.
+`layer_outputs`, `grad_cam`, `integrated_gradients` and `input_gradient` look into a Keras model;
+`occlusion` asks any function from arrays to outputs, an exported network as well. Keras and
+TensorFlow are imported when they are called.
 """
 
 from __future__ import annotations
@@ -173,10 +173,7 @@ def integrated_gradients(
     """
     tf = _tensorflow()
     tensors = _tensors(model, arrays)
-    names = _input_names(model)
-    if input_name is not None and input_name not in names:
-        raise UsageError(f"no input named {input_name!r}", f"inputs: {', '.join(names)}")
-    at = names.index(input_name) if input_name is not None else 0
+    names, at = _input_names(model), _place_of(model, input_name)
     empty = np.broadcast_to(0 if baseline is None else baseline, tensors[at].shape)
     base = list(tensors)
     base[at] = tf.constant(empty.astype(tensors[at].dtype.as_numpy_dtype))
@@ -211,6 +208,53 @@ def integrated_gradients(
         total += tf.reduce_sum(gradient, axis=0)
     difference = tf.cast(end, tf.float32) - tf.cast(start, tf.float32)
     return (difference * total / steps).numpy()
+
+
+def input_gradient(
+    model: Any,
+    arrays: Mapping[str, np.ndarray] | np.ndarray,
+    output_index: int,
+    input_name: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The input as numbers, and the gradient of one output with respect to it.
+
+    Their product is the saliency called gradients times input. An input of whole numbers has no
+    gradient: the first float tensor computed from it takes its place, such as one-hot letters.
+
+    Args:
+        model: a functional or sequential `keras.Model` on TensorFlow.
+        arrays: the input (n, ...) by name, or the bare array.
+        output_index: along the last axis of the (first) output, best logits; outputs at several
+            positions are added up.
+        input_name: which input; by default the first.
+
+    Returns:
+        The values and the gradient, float32 of equal shape (n, ...).
+
+    Raises:
+        UsageError: no such input, or the output does not depend on it.
+        DeepfieldError: Keras does not run on TensorFlow.
+
+    Source: Shrikumar et al. 2016, section 3.1.
+    """
+    tf = _tensorflow()
+    tensors = _tensors(model, arrays)
+    at = _place_of(model, input_name)
+    with tf.GradientTape() as tape:
+        if _is_float(tensors[at]):
+            values = tensors[at]
+            tape.watch(values)
+            outputs = _run(model, tensors)
+        else:
+            values = _first_float(model, tensors, at)
+            tape.watch(values)
+            outputs = _run(model, tensors, _replace_first_float(tensors[at], values))
+        score = _score(outputs, output_index)
+    gradient = tape.gradient(score, values)
+    if gradient is None:
+        name = _input_names(model)[at]
+        raise UsageError(f"the output does not depend on the input {name!r}", "choose another")
+    return _numpy(values).astype(np.float32), _numpy(gradient).astype(np.float32)
 
 
 def occlusion(
@@ -318,6 +362,13 @@ def _graph(model: Any) -> Any:
 
 def _input_names(model: Any) -> list[str]:
     return [tensor.name for tensor in _graph(model).inputs]
+
+
+def _place_of(model: Any, input_name: str | None) -> int:
+    names = _input_names(model)
+    if input_name is not None and input_name not in names:
+        raise UsageError(f"no input named {input_name!r}", f"inputs: {', '.join(names)}")
+    return names.index(input_name) if input_name is not None else 0
 
 
 def _tensors(model: Any, arrays: Mapping[str, np.ndarray] | np.ndarray) -> list[Any]:

@@ -212,6 +212,12 @@ def _enrichment(y: np.ndarray, p: np.ndarray, share: float) -> float:
     return float(found / chosen / positive.mean())
 
 
+def top_k_accuracy(targets: np.ndarray, predictions: np.ndarray) -> float:
+    """Share of positives in the best k, k being how many positives there are (Jaganathan 2019)."""
+    y, p = _one_against_rest(targets, predictions)
+    return _over_tasks(lambda y, p: _enrichment(y, p, (y.sum() - 0.5) / len(y)) * y.mean(), y, p)
+
+
 def bedroc(targets: np.ndarray, predictions: np.ndarray, alpha: float = 20.0) -> float:
     r"""Early recognition: positives weigh $e^{-\alpha r / N}$ by their rank r, scaled to [0, 1].
 
@@ -335,6 +341,7 @@ SCORES: dict[str, Score] = {
     "ef_1pct": enrichment,
     "bedroc": bedroc,
     "mcc": mcc,
+    "top_k_accuracy": top_k_accuracy,
     "rmse": rmse,
     "mae": mae,
     "r2": r2,

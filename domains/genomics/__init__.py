@@ -1,0 +1,1 @@
+"""Genomics: what a stretch of DNA does, and what a variant changes."""

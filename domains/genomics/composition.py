@@ -1,0 +1,56 @@
+"""Whether letters follow one another as in the sequences that a network has learnt from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepfield.domains.genomics.kmers import words
+
+#: Letters before the one that is foretold.
+ORDER = 4
+
+
+def chain(sequences: np.ndarray) -> np.ndarray:
+    """A Markov chain of the letters: log2 of how likely each is behind the four before it.
+
+    Args:
+        sequences: codes (batch, steps).
+
+    Returns:
+        (4^5,) float32, by the number of the word of five letters. Every word counts once more than
+        it was seen.
+    """
+    numbers = words(sequences, ORDER + 1)
+    counts = np.bincount(numbers[numbers >= 0], minlength=4 ** (ORDER + 1)) + 1.0
+    rows = counts.reshape(-1, 4)
+    return np.log2(rows / rows.sum(axis=1, keepdims=True)).ravel().astype(np.float32)
+
+
+def surprise(sequences: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Bits a letter that sequences hold for who knows the chain, (batch,) float64.
+
+    2 for letters at random. Words with other letters than bases are left out; a sequence of
+    nothing else has none: infinity.
+    """
+    numbers = words(sequences, ORDER + 1)
+    known = numbers >= 0
+    bits = -np.where(known, table[np.maximum(numbers, 0)], 0.0).sum(axis=1, dtype=np.float64)
+    count = known.sum(axis=1)
+    return np.where(count > 0, bits / np.maximum(count, 1), np.inf)
+
+
+def running_surprise(sequence: np.ndarray, table: np.ndarray, window: int) -> np.ndarray:
+    """As `surprise`, of the window around each letter of one sequence, (steps,) float64.
+
+    Windows end where the sequence does.
+    """
+    numbers = words(sequence[None], ORDER + 1)[0]
+    known = numbers >= 0
+    bits = -np.where(known, table[np.maximum(numbers, 0)], 0.0)
+    total = np.concatenate([[0.0], np.cumsum(bits, dtype=np.float64)])
+    count = np.concatenate([[0], np.cumsum(known)])
+    places = np.arange(len(sequence))
+    start = np.clip(places - window // 2, 0, len(numbers))
+    stop = np.clip(places - window // 2 + window - ORDER, start, len(numbers))
+    seen = count[stop] - count[start]
+    return np.where(seen > 0, (total[stop] - total[start]) / np.maximum(seen, 1), np.inf)

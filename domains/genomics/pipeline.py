@@ -1,0 +1,408 @@
+"""Genomics on the toolkit's contract: a stretch of DNA in, what it does out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deepfield.domains.genomics.composition import chain, running_surprise, surprise
+from deepfield.domains.genomics.data import READERS, SAMPLES
+from deepfield.domains.genomics.features import codes, reverse_complement, text_of
+from deepfield.domains.genomics.scanning import scan
+from deepfield.domains.genomics.sequences import DNA
+from deepfield.domains.genomics.splits import SPLITS, sequence_hash
+from deepfield.domains.genomics.task import Function
+from deepfield.domains.genomics.usage import EXAMPLES, OPTIONS, PRESETS, VERBS
+from deepfield.domains.genomics.windows import KINDS, middle, site_letters, usual_length, window
+from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample
+from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.novelty import Novelty
+from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.recipe import Recipe
+
+#: Labels that mean that there is nothing.
+_NOTHING = ("0", "N", "no", "none", "neither", "negative", "other", "false")
+#: Letters that are shown of a site.
+_SHOWN = 20
+_MOST_MEMBERS = 20
+
+
+class GenomicsPipeline(Pipeline):
+    """What a stretch of DNA does, and where in a contig something does it.
+
+    Settings:
+        kind: what is judged (see `windows.KINDS`); by default the site where all training
+            sequences share the letters in their middle, else the whole window.
+        members: how many networks answer together.
+        length: letters of a training sequence; by default what most have.
+        strand: `"+"`, `"-"` or `"both"`: which strands of a contig are looked at.
+        step: bases from one window of a long sequence to the next.
+        threshold: probability from which a place in a contig is told of.
+
+    Example:
+        >>> GenomicsPipeline("motif_cnn").architecture
+        'motif_cnn'
+    """
+
+    domain = "genomics"
+    summary = "genomics: what DNA does, and what a variant changes"
+    readers = READERS
+    samples: ClassVar = SAMPLES
+    architectures = "deepfield.domains.genomics.models"
+    default_architecture = "dilated_cnn"
+    presets: ClassVar = PRESETS
+    adopted: ClassVar = {"spliceai": "deepfield.domains.genomics.conversion:adopt_spliceai"}
+    task_class = Function
+    baseline = "kmers"
+    splits: ClassVar = SPLITS
+    options = OPTIONS
+    verbs: ClassVar = VERBS
+    examples: ClassVar = EXAMPLES
+    explanation_file = "explanation.png"
+    explanation_forms = (".png", ".html")
+    known_data: ClassVar = {
+        "splice-human": ("human splice sites (EnsembleSplice, Akpokiro et al. 2022)", ""),
+        "splice-hs3d": ("Homo Sapiens Splice Sites Dataset (Pollastro & Rampone 2002)", ""),
+        "splice.data": ("UCI splice junctions (GenBank 64.1; Towell, Noordewier, Shavlik)",
+                        "CC BY 4.0"),
+        "promoters": ("promoters of Umarov & Solovyev 2017", ""),
+        "chipseq": ("ENCODE ChIP-seq peaks (DeepBind supplement, Alipanahi et al. 2015)", ""),
+    }  # fmt: skip
+    recipes: ClassVar = {
+        "": Recipe(
+            epochs=30, batch_size=64, optimizer="adamw", learning_rate=2e-3, schedule="onecycle",
+            warmup=0.1, weight_decay=1e-2, clip_norm=5.0, ema=0.99, keep="last",
+            recalibrate_bn=True,
+        ),
+    }  # fmt: skip
+    finetune_recipe = Recipe(
+        epochs=15, batch_size=64, optimizer="adamw", learning_rate=5e-4, weight_decay=1e-2,
+        clip_norm=5.0, keep="last", recalibrate_bn=True,
+    )  # fmt: skip
+
+    # ------------------------------------------------------------------ from sequence to arrays
+
+    @property
+    def kind(self) -> str:
+        """What is judged: one of `windows.KINDS`."""
+        return str(self.state["kind"])
+
+    @property
+    def length(self) -> int:
+        """Letters of the sequences that the network has learnt from."""
+        return int(self.state["length_bp"])
+
+    @property
+    def site(self) -> dict[int, str]:
+        """The letters that all training sequences share, by their place from the middle."""
+        return {int(place): letter for place, letter in self.state.get("site", {}).items()}
+
+    def encode(self, item: Any) -> tuple[Arrays, Any]:
+        """A sequence to codes, `bases` (steps,) int32, about its middle.
+
+        Raises:
+            BadInput: letters that are no nucleotides, or too few or too many of them.
+        """
+        item = item if isinstance(item, DNA) else DNA(_bytes(item))
+        try:
+            found, lack = window(codes(item.letters), self.length, self.state.get("least_bp"))
+        except BadInput as error:
+            hint = "" if self.kind == "site" or len(item) <= self.length else "; --step N slides"
+            raise BadInput(error.reason + hint) from None
+        return {"bases": found.astype(np.int32)}, (item, found, lack)
+
+    def restored(self) -> None:
+        """A stranger's bundle must say what it judges, and of how many letters.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if self.kind not in KINDS or not 1 <= self.length <= 1_000_000:
+            raise ValueError(f"{self.kind!r} of {self.length} letters")
+        if "chain" in self.tables and self.tables["chain"].shape != (1024,):
+            raise ValueError("a chain of letters that is none")
+        float(self.state.get("usual", 0.0))
+        if any(letter not in "ACGT" for letter in self.site.values()):
+            raise ValueError(f"a site with the letters {self.site}")
+
+    def prepare(self, items: Sequence[Sample], targets: Sequence[Any]) -> None:
+        """Settle the length of a window, what of it is judged, and how its letters go on."""
+        found = []
+        for sample in items:
+            try:
+                found.append(codes(sample.data.letters))
+            except BadInput:  # rejected with its reason when it is encoded
+                continue
+        if not found:
+            raise UsageError("no sequence to learn from", "see `deepfield genomics inspect`")
+        self._settle_members()
+        if "length_bp" not in self.state or self.settings.get("length") or self.kind == "site":
+            asked = self.settings.get("length")
+            self.state["length_bp"] = int(asked or usual_length([len(one) for one in found]))
+        whole = [one for one in found if len(one) == self.length]
+        letters = site_letters(whole) if len(whole) > 1 else {}
+        kind = self.settings.get("kind") or self.state.get("kind")
+        self.state["kind"] = kind or ("site" if len(letters) >= 2 else "window")
+        self.state["site"] = letters if self.kind == "site" and 0 in letters else {}
+        fitting = []
+        for one in found:
+            try:
+                fitting.append(window(one, self.length)[0])
+            except BadInput:
+                continue
+        if not fitting:
+            raise UsageError(
+                f"no sequence fits {self.length} letters", "choose another --length, or leave it"
+            )
+        stacked = np.stack(fitting)
+        self.tables["chain"] = chain(stacked)
+        bits = surprise(stacked, self.tables["chain"])
+        self.state["usual"] = round(float(np.mean(bits[np.isfinite(bits)])), 6)
+
+    def _settle_members(self) -> None:
+        members = self.settings.get("members") or self.state.get("members", 1)
+        if not 1 <= members <= _MOST_MEMBERS:
+            raise UsageError(f"--members {members}", f"1 to {_MOST_MEMBERS}")
+        self.state["members"] = int(members)
+
+    def build_arguments(self) -> dict[str, Any]:
+        """What is judged, how many classes there are, and how many letters."""
+        return {
+            "kind": self.kind,
+            "classes": len(self.task.state["labels"]),
+            "length_bp": self.length,
+        }
+
+    @classmethod
+    def example_arguments(cls, architecture: str) -> dict[str, Any]:
+        """Two classes; of the splice networks a site of 602 letters, else a peak of 101."""
+        site = architecture in ("dilated_cnn", "splice_resnet")
+        kind, length = ("site", 602) if site else ("peak", 101)
+        return {"kind": kind, "classes": 2, "length_bp": length}
+
+    def build(self, **hyper: Any) -> Any:
+        """The network, or as many of its kind as answer together."""
+        count = int(self.state.get("members", 1))
+        if count == 1:
+            return super().build(**hyper)
+        return {f"model_{k}": super(GenomicsPipeline, self).build(**hyper) for k in range(1, 1 + count)}
+
+    def learner(self, model: Any) -> Any:
+        """Of a network of sites the middle of its answer."""
+        if self.kind != "site":
+            return model
+        from deepfield.domains.genomics.models import learner
+
+        return learner(model, self.length)
+
+    def identity(self, arrays: Arrays) -> Arrays:
+        """The sequence; where both strands mean the same, whichever comes first."""
+        if self.state.get("kind") != "peak":
+            return arrays
+        own, other = arrays["bases"], reverse_complement(arrays["bases"])
+        return {"bases": min(own, other.astype(own.dtype), key=lambda one: one.tobytes())}
+
+    def near_hash(self, arrays: Arrays) -> int | None:
+        """Close for sequences that are nearly the same."""
+        return sequence_hash(arrays["bases"])
+
+    # ------------------------------------------------------------------ from outputs to answer
+
+    def logits(self, bases: np.ndarray) -> np.ndarray:
+        """Codes (batch, steps) int32 to logits, the mean over the members: (batch, classes), of
+        sites (batch, positions, classes).
+        """
+        return super().forward({"bases": bases})[self.task.output]
+
+    @property
+    def field(self) -> int:
+        """Letters that an answer hangs on."""
+        if self.kind != "site":
+            return self.length
+        if not hasattr(self, "_field"):
+            nothing = np.zeros((1, self.length), np.int32)
+            self._field = self.length - self.logits(nothing).shape[1] + 1
+        return self._field
+
+    def forward(self, batch: Arrays) -> Arrays:
+        """The logits, of sites those of the middle; and how unusually the letters go on."""
+        logits = self.logits(batch["bases"])
+        if logits.ndim == 3:
+            steps = batch["bases"].shape[1]
+            field = steps - logits.shape[1] + 1
+            logits = logits[:, middle(steps) - middle(field)]
+        return {self.task.output: logits, **self._unusual(batch["bases"])}
+
+    def _unusual(self, bases: np.ndarray) -> Arrays:
+        if "chain" not in self.tables:
+            return {}
+        return {"unusual": np.abs(surprise(bases, self.tables["chain"]) - self.state["usual"])}
+
+    def novelty_outputs(self, outputs: Arrays) -> np.ndarray | None:
+        """How unusually the letters go on."""
+        return outputs.get("unusual")
+
+    def fit_novelty(self, outputs: Arrays) -> Novelty | None:
+        """Unlike the training sequences is where letters go on as in hardly any of them."""
+        if "unusual" not in outputs:
+            return None
+        name = "the difference in bits a letter from the usual sequence"
+        return Novelty.fit(outputs["unusual"], measure="given", name=name)
+
+    def decode(self, outputs: Arrays, context: Any) -> dict[str, Any]:
+        """The class, and of a site where it is."""
+        item, found, lack = context
+        place = middle(len(item)) if self.kind == "site" else None
+        answer = {**self.task.answer(outputs["prediction"]), **_where(item, place, "+", found)}
+        doubts = [lack] if lack else []
+        centre = middle(len(found))
+        for offset, letter in self.site.items():
+            if text_of(found[centre + offset : centre + offset + 1]) != letter:
+                doubts.append(f"its middle is not {''.join(self.site.values())}, as in training")
+                break
+        if doubts:
+            answer |= {"in_domain": False, "in_domain_reason": "; ".join(doubts)}
+        return answer
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The task's, and where it is."""
+        return (*self.task.fields, "position", "strand", "letters")
+
+    # ------------------------------------------------------------------ along a contig
+
+    def answers(
+        self, samples: Iterable[Sample], batch_size: int = BATCH, targets: bool = False
+    ) -> Iterator[tuple[Encoded, dict[str, Any]]]:
+        """Of sequences as they come; long ones are looked through, where that is wanted."""
+        if targets:
+            yield from super().answers(samples, batch_size, targets)
+            return
+        for long, group in itertools.groupby(samples, self._is_long):
+            if not long:
+                yield from super().answers(group, batch_size)
+                continue
+            for sample in group:
+                yield from self._along(sample)
+
+    def _is_long(self, sample: Sample) -> bool:
+        slides = self.kind == "site" or self.settings.get("step")
+        return bool(
+            slides
+            and sample.fault is None
+            and isinstance(sample.data, DNA)
+            and len(sample.data) > self.length
+        )
+
+    @property
+    def nothing(self) -> int:
+        """The class that means that there is nothing."""
+        labels = self.task.state["labels"]
+        return next((labels.index(name) for name in _NOTHING if name in labels), 0)
+
+    def _along(self, sample: Sample) -> Iterator[tuple[Encoded, dict[str, Any]]]:
+        """A row for every place in a contig that is above the threshold; one if there is none."""
+        item: DNA = sample.data
+        try:
+            contig = codes(item.letters)
+        except BadInput as error:
+            yield Encoded(sample, fault=error.reason), {}
+            return
+        threshold = float(self.settings.get("threshold") or 0.5)
+        strands = {"both": "+-", None: "+-"}.get(self.settings.get("strand")) or str(
+            self.settings["strand"]
+        )
+        found = 0
+        usual = (
+            np.abs(running_surprise(contig, self.tables["chain"], self.field) - self.state["usual"])
+            if "chain" in self.tables
+            else None
+        )
+        judged = scan(
+            self.logits, contig, self.field, self.kind == "site", strands,
+            int(self.settings.get("step") or 1), self.site,
+        )  # fmt: skip
+        for part in judged:
+            said = self.calibrated({self.task.output: part.logits})["prediction"]
+            above = np.flatnonzero(1 - said[:, self.nothing] >= threshold)
+            for place in above.tolist():
+                found += 1
+                position = int(part.positions[place])
+                letters = _around(contig, position, part.strand)
+                answer = self.task.answer(said[place])
+                answer |= _where(item, position, part.strand, letters)
+                if usual is not None and self.novelty is not None:
+                    known, score = self.novelty.apply(usual[position : position + 1])
+                    answer["in_domain"] = bool(known[0])
+                    answer["in_domain_reason"] = "" if known[0] else self.novelty.reason(score[0])
+                yield Encoded(sample, prediction=said[place]), answer
+        if not found:
+            empty = dict.fromkeys(self.fields)
+            told = {"in_domain_reason": f"nothing in {len(contig):,} letters reaches {threshold:g}"}
+            yield Encoded(sample), empty | told
+
+    # ------------------------------------------------------------------ beside the network
+
+    def shallow_features(self, items: Sequence[Encoded]) -> Any:
+        """Words of the sequences and, but of peaks, which letter stands where: a sparse matrix."""
+        from deepfield.domains.genomics.kmers import features
+
+        return features(np.stack([(item.arrays or {})["bases"] for item in items]), self.kind)
+
+    def fit_shallow(self, train: Sequence[Encoded], seed: int) -> Any:
+        """Logistic regression on them."""
+        from deepfield.domains.genomics.kmers import KmerRegression
+        from deepfield.toolkit.parts import stacked_targets
+
+        told = stacked_targets(train, self.task.output)
+        classes = len(self.task.state["labels"])
+        return KmerRegression(self.shallow_features(train), told, classes, seed)
+
+    def explain(self, sample: Sample) -> Any:
+        """What every letter adds."""
+        from deepfield.domains.genomics.explanation import explain
+
+        return explain(self, sample)
+
+    @classmethod
+    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
+        """Sequences of our own making, asked of the presets."""
+        from deepfield.domains.genomics.demo import demo
+
+        return demo(cls, page, console)
+
+    def card_text(self, config: Mapping[str, Any]) -> str:
+        """What the network takes and answers."""
+        from deepfield.domains.genomics.cards import card_text
+
+        return card_text(self)
+
+
+def _bytes(item: Any) -> bytes:
+    return item.encode("latin-1", "replace") if isinstance(item, str) else bytes(item)
+
+
+def _where(item: DNA, place: int | None, strand: str, letters: np.ndarray) -> dict[str, Any]:
+    """Where in a genome, or in the sequence, an answer belongs to; the letters about it."""
+    if place is None:
+        return {"position": None, "strand": item.strand, "letters": None}
+    if item.strand == "-":
+        position = item.start + len(item) - place
+        strand = "-" if strand == "+" else "+"
+    else:
+        position = item.start + place + 1
+    centre = middle(len(letters))
+    shown = letters[max(0, centre - _SHOWN // 2) : centre + _SHOWN // 2 + 1]
+    return {"position": position, "strand": strand, "letters": text_of(shown)}
+
+
+def _around(contig: np.ndarray, position: int, strand: str) -> np.ndarray:
+    """The letters about a base, read along its strand; N beyond the contig's ends."""
+    half = _SHOWN // 2
+    start, stop = position - half, position + half + 1
+    piece = contig[max(0, start) : stop]
+    piece = np.pad(piece, (max(0, -start), max(0, stop - len(contig))))
+    return piece if strand == "+" else reverse_complement(piece)

@@ -1,0 +1,25 @@
+"""A stretch of DNA as a reader hands it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DNA:
+    """Letters, and where in a genome they stand if that is known.
+
+    Args:
+        letters: one byte a base, as the file has them: any case, IUPAC's codes, RNA's U.
+        contig: of the genome; "" where the letters come from none.
+        start: place of the first letter in the contig, from 0, on the + strand.
+        strand: `"+"`, or `"-"` where the letters were read from the other strand already.
+    """
+
+    letters: bytes
+    contig: str = ""
+    start: int = 0
+    strand: str = "+"
+
+    def __len__(self) -> int:
+        return len(self.letters)

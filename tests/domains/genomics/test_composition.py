@@ -1,0 +1,44 @@
+import numpy as np
+
+from deepfield.domains.genomics.composition import chain, running_surprise, surprise
+from deepfield.domains.genomics.features import codes
+
+
+def naive(sequence, table):
+    bits = []
+    for at in range(len(sequence) - 4):
+        word = sequence[at : at + 5]
+        if min(word) < 1 or max(word) > 4:
+            continue
+        number = sum((int(c) - 1) * 4 ** (4 - i) for i, c in enumerate(word))
+        bits.append(-table[number])
+    return np.mean(bits) if bits else np.inf
+
+
+def test_the_chain_holds_the_chances_of_the_fifth_letter():
+    table = chain(np.stack([codes("ACGTACGTACGT")] * 50))
+    rows = 2.0 ** table.reshape(-1, 4)
+    assert np.allclose(rows.sum(axis=1), 1)
+    after_acgt = rows[0 * 64 + 1 * 16 + 2 * 4 + 3]
+    assert after_acgt.argmax() == 0 and after_acgt[0] > 0.9
+    assert np.allclose(rows[0], 0.25)  # AAAA was never seen
+
+
+def test_surprise_is_the_mean_of_the_bits_of_the_plain_words():
+    rng = np.random.default_rng(1)
+    table = chain(rng.integers(1, 5, (20, 60)))
+    sequences = rng.integers(0, 6, (8, 40))
+    sequences[0] = 0
+    expected = [naive(s, table) for s in sequences]
+    assert np.allclose(surprise(sequences, table), expected)
+
+
+def test_running_surprise_is_that_of_the_window_around_each_letter():
+    rng = np.random.default_rng(2)
+    table = chain(rng.integers(1, 5, (20, 60)))
+    contig = rng.integers(1, 5, 200)
+    running = running_surprise(contig, table, 31)
+    for place in (15, 60, 184):
+        window = contig[place - 15 : place + 16]
+        assert np.isclose(running[place], naive(window, table))
+    assert running.shape == (200,) and np.isfinite(running).all()
