@@ -10,9 +10,20 @@ from pathlib import Path
 from measuring import ROOT
 
 #: What is installed for each, in this order: torch first, or the largest build of it is taken.
-REQUIREMENTS = {
+REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "chemprop": ("torch==2.13.0", "chemprop>=2.3,<2.4"),
     "dlib": ("numpy>=2.1,<3", "dlib-bin==20.0.1.post1"),
+    # it reads text by a function that NumPy 2.3 lacks, and imports pkg_resources
+    "spliceai": (
+        "numpy>=2.1,<2.3",
+        "tensorflow-cpu==2.21.*",
+        "keras==3.15.*",
+        "pandas<3",
+        "setuptools<81",
+        "pysam==0.23.*",
+        "pyfaidx==0.8.*",
+        "spliceai==1.3.1",
+    ),
 }
 
 

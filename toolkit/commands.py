@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -385,21 +385,19 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
     pipeline.settings.update(options_of(cls, "explain", flags, reader=False))
     console_module.silence_tensorflow()
     options = options_of(cls, "explain", flags, reader=True)
-    one = next(iter(pipeline.read(sample, **options)), None)
+    samples = iter(pipeline.read(sample, **options))
+    one = next(samples, None)
     if one is None or one.fault is not None:
         raise NotFound(f"no sample in {sample!r}: {one.fault if one else 'empty'}", "name another")
     try:
-        explanation = pipeline.explain(one)
+        explanation = pipeline.explain_several(chain([one], samples))
     except BadInput as error:
         raise DeepfieldError(f"{one.id}: {error.reason}", "name another sample") from None
     if output:
         console_module.keep_out_of_home()
-        made = {
-            ".html": lambda: explanation.report().html().encode(),
-            ".png": lambda: explanation.png(),
-            ".svg": lambda: explanation.svg(),
-        }
-        write_whole(output, made[suffix]())
+        made = explanation.report().html if suffix == ".html" else getattr(explanation, suffix[1:])
+        content = made()
+        write_whole(output, content.encode() if isinstance(content, str) else content)
     if flags.json:
         emit(explanation.facts())
     else:

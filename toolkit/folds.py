@@ -13,7 +13,7 @@ import numpy as np
 from deepfield.toolkit.data import Sample, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
-from deepfield.toolkit.splits import Split, folds
+from deepfield.toolkit.splits import Split, folds, kept_together
 from deepfield.toolkit.writers import RowWriter
 
 
@@ -27,7 +27,8 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Train `count` networks, each without one fold, and answer that fold with it.
 
-    Inside the other folds a tenth (by group where there are groups) is the validation part.
+    Samples of one group, copies, and what a `split` of the domain's own keeps together are in one
+    fold. Inside the other folds a tenth, dealt likewise, is the validation part.
 
     Args:
         make: makes a new pipeline.
@@ -35,7 +36,7 @@ def cross_validate(
         count: folds, two or more.
         output: table of the out-of-fold rows; they carry `fold` and `target`.
         format: of the table.
-        arguments: of `fit`.
+        arguments: of `fit`; of `split` the kind alone matters.
 
     Returns:
         The same object as `evaluate`; `groups` holds the figures of each fold.
@@ -48,6 +49,9 @@ def cross_validate(
     options = arguments.pop("reader_options", None) or {}
     samples = list(make().as_samples(data, **options))
     good = [s for s in samples if s.fault is None and s.target is not None]
+    split = arguments.get("split")
+    kind = split.kind if isinstance(split, Split) else Split.parse(split).kind
+    good = kept_together(good, kind, make().splits)
     dealt = folds(good, count, int(arguments.get("seed", 0)))
     writer = RowWriter(output, format)
     groups: dict[str, Any] = {}

@@ -18,7 +18,6 @@ from deepfield.toolkit.splits import (
     across_parts,
     exact_duplicates,
     fingerprint,
-    near_duplicates,
 )
 
 _EXAMPLES = 5
@@ -72,11 +71,8 @@ def inspect(
     result["shapes"] = dict(shapes.most_common(_EXAMPLES))
     prints = [fingerprint(pipeline.identity(e.arrays or {})) for e in fine]
     same = exact_duplicates(prints)
-    hashes = [pipeline.near_hash(e.arrays or {}) for e in fine]
-    near: list[Any] = []
-    if hashes and all(h is not None for h in hashes):
-        twins = {frozenset(g[:2]) for g in same}
-        near = [p for p in near_duplicates([h or 0 for h in hashes]) if frozenset(p) not in twins]
+    twin = {i: group[0] for group in same for i in group}
+    near = [(a, b) for a, b in pipeline.near_pairs(fine) if twin.get(a, a) != twin.get(b, b)]
     name = [e.sample.id for e in fine]
     result["duplicates"] = _pairs(same, name)
     result["near_duplicates"] = _pairs(near, name)

@@ -223,6 +223,14 @@ class Pipeline:
         """A 64-bit hash that is close for nearly equal items; None where there is none."""
         return None
 
+    def near_pairs(self, items: Sequence[Encoded]) -> Sequence[Sequence[int]]:
+        """Pairs of items, by index, that are nearly the same: by default those of close hashes."""
+        from deepfield.toolkit.splits import near_duplicates
+
+        hashes = [self.near_hash(item.arrays or {}) for item in items]
+        told = [value for value in hashes if value is not None]
+        return near_duplicates(told) if len(told) == len(hashes) else []
+
     def picture(self, sample: Sample) -> bytes | None:
         """A PNG that shows a sample in a report; None where there is nothing to see."""
         return None
@@ -276,6 +284,10 @@ class Pipeline:
     def explain(self, sample: Sample) -> Any:
         """Why the network says so: `facts()` (JSON-able), `lines()`, `png()` and `report()`."""
         raise DeepfieldError(f"{self.domain} has no explanation", "see `evaluate` instead")
+
+    def explain_several(self, samples: Iterable[Sample]) -> Any:
+        """What the verb tells of the samples of a source: by default of the first alone."""
+        return self.explain(next(iter(samples)))
 
     # ------------------------------------------------------------------ networks
 

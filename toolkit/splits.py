@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,8 @@ from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 
 PARTS = ("train", "valid", "test")
+#: Kinds of split that every domain has.
+_KINDS = ("source", "random", "group", "time")
 #: How people call the parts of a data set.
 PART_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -114,8 +116,7 @@ class Split:
         if kind == "time":
             return self._in_order(_by_time(samples))
         if kind not in (groupers or {}):
-            known = ", ".join(("source", "random", "group", "time", *(groupers or ())))
-            raise UsageError(f"no split of kind {kind!r}", f"known: {known}")
+            raise _unknown(kind, groupers)
         own = (groupers or {})[kind](samples)
         return self._in_order(own) if own.ordered else self._by_group(samples, list(own.keys))
 
@@ -204,6 +205,66 @@ def _by_time(samples: Sequence[Sample]) -> Grouping:
 def _stratum(target: Any) -> str:
     # Numbers and long answers are not labels: stratifying by them would deal single samples.
     return str(target) if isinstance(target, str | int | bool) else ""
+
+
+def kept_together(
+    samples: Sequence[Sample], kind: str = "auto", groupers: Groupers | None = None
+) -> list[Sample]:
+    """Samples with a `group` that also holds what a kind of split of the domain's own keeps in one
+    part, and copies: samples whose `data` are equal. Unchanged where there is nothing to join.
+
+    Raises:
+        UsageError: no such kind.
+
+    Example:
+        >>> made = kept_together([Sample("1", "CC"), Sample("2", "CO"), Sample("3", "CC")])
+        >>> made[0].group == made[2].group != made[1].group
+        True
+    """
+    own: Sequence[Any] = ()
+    if kind not in ("auto", *_KINDS):
+        if kind not in (groupers or {}):
+            raise _unknown(kind, groupers)
+        own = (groupers or {})[kind](samples).keys
+    cluster = list(range(len(samples)))
+
+    def root(index: int) -> int:
+        while cluster[index] != index:
+            cluster[index] = cluster[cluster[index]]
+            index = cluster[index]
+        return index
+
+    first: dict[Hashable, int] = {}
+    for index, sample in enumerate(samples):
+        keys: list[Hashable] = [("group", sample.group)] if sample.group else []
+        keys += [("own", own[index])] if own else []
+        if (content := _content(sample.data)) is not None:
+            keys.append(("data", content))
+        for key in keys:
+            low, high = sorted((root(first.setdefault(key, index)), root(index)))
+            cluster[high] = low
+    roots = [root(index) for index in range(len(samples))]
+    if len(set(roots)) == len(roots):
+        return list(samples)
+    return [replace(sample, group=str(own)) for sample, own in zip(samples, roots, strict=True)]
+
+
+def _content(data: Any) -> Hashable | None:
+    """What equal data have in common; None where that cannot be told."""
+    if isinstance(data, np.ndarray):
+        return fingerprint({"": data})
+    if isinstance(data, str | bytes | tuple) or is_dataclass(data):
+        try:
+            hash(data)
+        except TypeError:  # something in it can be changed
+            return None
+        return data  # type: ignore[return-value]
+    return None
+
+
+def _unknown(kind: str, groupers: Groupers | None) -> UsageError:
+    known = ", ".join((*_KINDS, *(groupers or ())))
+    return UsageError(f"no split of kind {kind!r}", f"known: {known}")
 
 
 def folds(samples: Sequence[Sample], count: int, seed: int = 0) -> list[np.ndarray]:

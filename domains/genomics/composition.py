@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deepfield.domains.genomics.kmers import words
+from deepfield.domains.genomics.windows import middle
 
 #: Letters before the one that is foretold.
 ORDER = 4
@@ -50,7 +51,7 @@ def running_surprise(sequence: np.ndarray, table: np.ndarray, window: int) -> np
     total = np.concatenate([[0.0], np.cumsum(bits, dtype=np.float64)])
     count = np.concatenate([[0], np.cumsum(known)])
     places = np.arange(len(sequence))
-    start = np.clip(places - window // 2, 0, len(numbers))
-    stop = np.clip(places - window // 2 + window - ORDER, start, len(numbers))
+    start = np.clip(places - middle(window), 0, len(numbers))
+    stop = np.clip(places - middle(window) + window - ORDER, start, len(numbers))
     seen = count[stop] - count[start]
     return np.where(seen > 0, (total[stop] - total[start]) / np.maximum(seen, 1), np.inf)

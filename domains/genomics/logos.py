@@ -32,6 +32,9 @@ from deepfield.toolkit.plot_style import (
 BASE_COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
 _BROAD, _LETTER = 10.0, 0.11  # inches: of a whole figure, and of a letter in a logo
 _IN_A_ROW = 10  # letters whose sum says where a long sequence counts most
+_ROUND = tuple(n * 10**k for k in range(9) for n in (1, 2, 5))  # between two ticks
+_MOST_TICKS = 10
+_DASHES = (0, (4, 3))
 _GAP = 0.04  # between two letters, in letters
 
 #: A letter of a logo: column, which letter, where it begins and how high; negative ones hang.
@@ -146,8 +149,10 @@ def contribution_figure(
     unit: str,
     caption: str = "",
     first: int = 1,
+    step: int = 1,
     site: int | None = None,
-    overview: tuple[np.ndarray, np.ndarray] | None = None,
+    overview: np.ndarray | None = None,
+    before: int = 0,
     zoom: int = 100,
 ) -> Any:
     """A sequence whose letters are as high as what they add, and below it what every other base
@@ -159,62 +164,81 @@ def contribution_figure(
         changes: (letters, 4), of the answer with each base in a letter's place.
         unit: of both.
         caption: above all.
-        first: place of the first letter, as people count.
-        site: a place to be marked.
-        overview: places and values of the line, where it holds more than the letters.
+        first: position of the first letter, as people count.
+        step: to the position of the next letter: 1, or -1 on the other strand.
+        site: a position to be marked.
+        overview: values of the line above; by default the contributions.
+        before: letters of the overview that come before the first letter of the sequence.
         zoom: letters that are shown at once.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     start = stretch_around(contributions, zoom)
     shown = slice(start, start + zoom)
     letters, heights = sequence[shown], contributions[shown]
-    places = first + start + np.arange(len(letters))
-    line = overview or (first + np.arange(len(contributions)), contributions)
-    with_line = len(line[0]) > len(letters)
-    broad = max(4.5, 1.2 + _LETTER * len(letters)) if not with_line else _BROAD
-    ratios = [*([0.8] if with_line else []), 1.9, 0.55]
-    figure = blank_figure(min(_BROAD, broad), 0.5 + sum(ratios) * 1.05)
-    *top, logo, map_ = figure.subplots(len(ratios), 1, height_ratios=ratios)
-    for axes in (*top, logo, map_):
+    first += step * start
+    marked = None if site is None else (site - first) * step
+    line = contributions if overview is None else overview
+    count, whole = len(letters), len(line) > len(letters)
+    ratios = [*([0.8] if whole else []), 1.9, 0.55]
+    broad = _BROAD if whole else max(4.5, 1.2 + _LETTER * count)
+    figure = blank_figure(min(_BROAD, broad), 0.5 + 1.05 * sum(ratios))
+    rows = np.ravel(figure.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False))
+    for axes in rows:
         plain_axes(axes, grid=False)
-    for axes in top:
-        _draw_line(axes, *line, (places[0] - 0.5, places[-1] + 0.5), site)
+    if whole:
+        _draw_line(rows[0], line, before + start, count, first, step, marked)
+    logo, map_ = rows[-2:]
     logo.axhline(0, color=LINE, lw=0.8, zorder=0)
-    draw_letters(logo, standing_letters(letters, heights), first=places[0])
+    draw_letters(logo, standing_letters(letters, heights))
     low, high = min(0.0, heights.min(initial=0)), max(0.0, heights.max(initial=0))
     room = 0.06 * (high - low) or 1.0
     logo.set(ylim=(low - room, high + room), ylabel=unit)
-    limit = float(np.abs(changes[shown]).max(initial=0)) or 1.0
-    colours = LinearSegmentedColormap.from_list("change", [COLOURS[0], PAPER, COLOURS[1]])
-    painted = map_.imshow(
-        changes[shown].T, cmap=colours, vmin=-limit, vmax=limit, aspect="auto",
-        interpolation="nearest", extent=(places[0] - 0.5, places[-1] + 0.5, 3.5, -0.5),
-    )  # fmt: skip
-    map_.set_yticks(range(4), list("ACGT"))
-    map_.set_xlabel("place in the sequence")
-    bar = figure.colorbar(painted, ax=map_, aspect=6, pad=0.01)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=SMALL, colors=SOFT, length=0)
+    _draw_changes(figure, map_, changes[shown])
     for axes in (logo, map_):
-        axes.set_xlim(places[0] - 0.6, places[-1] + 0.6)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        if site is not None:
-            axes.axvline(site, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=0)
+        axes.set_xlim(-0.6, count - 0.4)
+        _count_positions(axes, 0, count, first, step)
+        if marked is not None:
+            axes.axvline(marked, color=INK, lw=0.7, ls=_DASHES, zorder=0)
+    map_.set_xlabel("position" if step > 0 else "position (- strand)")
     figure.suptitle(caption, fontsize=NORMAL, color=INK, parse_math=False)
     return figure
 
 
 def _draw_line(
-    axes: Any, places: np.ndarray, values: np.ndarray, seen: tuple[float, float], site: int | None
+    axes: Any, line: np.ndarray, seen: int, count: int, first: int, step: int, site: int | None
 ) -> None:
-    axes.axvspan(*seen, color=LINE, alpha=0.6, lw=0)
-    axes.fill_between(places, values, step="mid", color=COLOURS[0], alpha=0.9, lw=0)
+    """The whole above the letters: `seen` values come before the `count` that are letters below."""
+    places = np.arange(len(line)) - seen
+    axes.axvspan(-0.5, count - 0.5, color=LINE, alpha=0.6, lw=0)
+    axes.fill_between(places, line, step="mid", color=COLOURS[0], alpha=0.9, lw=0)
     axes.axhline(0, color=LINE, lw=0.8)
     if site is not None:
-        axes.axvline(site, color=INK, lw=0.7, ls=(0, (4, 3)))
-    axes.set_xlim(places[0], places[-1])
+        axes.axvline(site, color=INK, lw=0.7, ls=_DASHES)
+    axes.set_xlim(places[0] - 0.5, places[-1] + 0.5)
+    _count_positions(axes, int(places[0]), int(places[-1]) + 1, first, step)
     axes.set_title("the whole; grey: the letters below", fontsize=SMALL, color=SOFT, loc="left")
+
+
+def _draw_changes(figure: Any, axes: Any, changes: np.ndarray) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    limit = float(np.abs(changes).max(initial=0)) or 1.0
+    colours = LinearSegmentedColormap.from_list("change", [COLOURS[0], PAPER, COLOURS[1]])
+    painted = axes.imshow(
+        changes.T, cmap=colours, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    )
+    axes.set_yticks(range(4), list("ACGT"))
+    bar = figure.colorbar(painted, ax=axes, aspect=6, pad=0.01)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=SMALL, colors=SOFT, length=0)
+
+
+def _count_positions(axes: Any, start: int, stop: int, first: int, step: int) -> None:
+    """Ticks at round positions, of which the letter at 0 has the first."""
+    places = np.arange(start, stop)
+    positions = first + step * places
+    apart = next(n for n in _ROUND if (stop - start) / n <= _MOST_TICKS or n == _ROUND[-1])
+    round_ = positions % apart == 0
+    axes.set_xticks(places[round_], [f"{position:,}" for position in positions[round_]])
 
 
 def stretch_around(contributions: np.ndarray, width: int) -> int:

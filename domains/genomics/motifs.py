@@ -15,7 +15,7 @@ import numpy as np
 from deepfield.domains.genomics.features import CHANCES, LETTERS
 from deepfield.toolkit.errors import NotFound, UsageError
 
-_EVEN = (0.25, 0.25, 0.25, 0.25)
+_EVEN: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)
 #: How far the sum of a row of probabilities may be from 1: files have few decimals.
 _ROUNDED = 0.02
 #: Columns that two motifs must share, if both are that wide.

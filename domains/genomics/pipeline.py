@@ -13,7 +13,7 @@ from deepfield.domains.genomics.data import READERS, SAMPLES
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
 from deepfield.domains.genomics.scanning import scan
 from deepfield.domains.genomics.sequences import DNA
-from deepfield.domains.genomics.splits import SPLITS, sequence_hash
+from deepfield.domains.genomics.splits import SPLITS, near_pairs, sequence_hash
 from deepfield.domains.genomics.task import Function
 from deepfield.domains.genomics.usage import EXAMPLES, OPTIONS, PRESETS, VERBS
 from deepfield.domains.genomics.windows import KINDS, middle, site_letters, usual_length, window
@@ -62,7 +62,7 @@ class GenomicsPipeline(Pipeline):
     verbs: ClassVar = VERBS
     examples: ClassVar = EXAMPLES
     explanation_file = "explanation.png"
-    explanation_forms = (".png", ".html")
+    explanation_forms = (".png", ".svg", ".html", ".meme")
     known_data: ClassVar = {
         "splice-human": ("human splice sites (EnsembleSplice, Akpokiro et al. 2022)", ""),
         "splice-hs3d": ("Homo Sapiens Splice Sites Dataset (Pollastro & Rampone 2002)", ""),
@@ -82,6 +82,10 @@ class GenomicsPipeline(Pipeline):
         epochs=15, batch_size=64, optimizer="adamw", learning_rate=5e-4, weight_decay=1e-2,
         clip_norm=5.0, keep="last", recalibrate_bn=True,
     )  # fmt: skip
+
+    def __init__(self, architecture: str | None = None, **settings: Any) -> None:
+        super().__init__(architecture, **settings)
+        self._learners: dict[int, Any] = {}
 
     # ------------------------------------------------------------------ from sequence to arrays
 
@@ -191,12 +195,22 @@ class GenomicsPipeline(Pipeline):
         return {f"model_{k}": super(GenomicsPipeline, self).build(**hyper) for k in range(1, 1 + count)}
 
     def learner(self, model: Any) -> Any:
-        """Of a network of sites the middle of its answer."""
+        """Of a network of sites what learns from windows: the middle of its answer."""
         if self.kind != "site":
             return model
         from deepfield.domains.genomics.models import learner
 
-        return learner(model, self.length)
+        self._learners[id(model)] = learner(
+            model, self.architecture, self.build_arguments(), self.hyper
+        )
+        return self._learners[id(model)]
+
+    def finish(self, model: Any, items: Sequence[Encoded]) -> None:
+        """Give a network of sites what was learnt from windows."""
+        from deepfield.domains.genomics.models import take_over
+
+        if (learnt := self._learners.pop(id(model), None)) is not None:
+            take_over(model, learnt)
 
     def identity(self, arrays: Arrays) -> Arrays:
         """The sequence; where both strands mean the same, whichever comes first."""
@@ -208,6 +222,10 @@ class GenomicsPipeline(Pipeline):
     def near_hash(self, arrays: Arrays) -> int | None:
         """Close for sequences that are nearly the same."""
         return sequence_hash(arrays["bases"])
+
+    def near_pairs(self, items: Sequence[Encoded]) -> list[list[int]]:
+        """Sequences of which a quarter is in another one too, on either strand."""
+        return near_pairs([(item.arrays or {})["bases"] for item in items]).tolist()
 
     # ------------------------------------------------------------------ from outputs to answer
 
@@ -240,6 +258,15 @@ class GenomicsPipeline(Pipeline):
         if "chain" not in self.tables:
             return {}
         return {"unusual": np.abs(surprise(bases, self.tables["chain"]) - self.state["usual"])}
+
+    def _unusual_along(self, contig: np.ndarray) -> dict[str, np.ndarray]:
+        """The same of the window around each base of a contig, by strand."""
+        if "chain" not in self.tables:
+            return {}
+        strands = {"+": contig, "-": reverse_complement(contig)}
+        bits = {s: running_surprise(c, self.tables["chain"], self.length) for s, c in strands.items()}
+        bits["-"] = bits["-"][::-1]
+        return {strand: np.abs(own - self.state["usual"]) for strand, own in bits.items()}
 
     def novelty_outputs(self, outputs: Arrays) -> np.ndarray | None:
         """How unusually the letters go on."""
@@ -316,11 +343,7 @@ class GenomicsPipeline(Pipeline):
             self.settings["strand"]
         )
         found = 0
-        usual = (
-            np.abs(running_surprise(contig, self.tables["chain"], self.field) - self.state["usual"])
-            if "chain" in self.tables
-            else None
-        )
+        unusual = self._unusual_along(contig)
         judged = scan(
             self.logits, contig, self.field, self.kind == "site", strands,
             int(self.settings.get("step") or 1), self.site,
@@ -334,8 +357,8 @@ class GenomicsPipeline(Pipeline):
                 letters = _around(contig, position, part.strand)
                 answer = self.task.answer(said[place])
                 answer |= _where(item, position, part.strand, letters)
-                if usual is not None and self.novelty is not None:
-                    known, score = self.novelty.apply(usual[position : position + 1])
+                if unusual and self.novelty is not None:
+                    known, score = self.novelty.apply(unusual[part.strand][[position]])
                     answer["in_domain"] = bool(known[0])
                     answer["in_domain_reason"] = "" if known[0] else self.novelty.reason(score[0])
                 yield Encoded(sample, prediction=said[place]), answer
@@ -366,6 +389,15 @@ class GenomicsPipeline(Pipeline):
         from deepfield.domains.genomics.explanation import explain
 
         return explain(self, sample)
+
+    def explain_several(self, samples: Iterable[Sample]) -> Any:
+        """With `motifs` what many sequences have in common for the network."""
+        count = self.settings.get("motifs")
+        if count is None:
+            return super().explain_several(samples)
+        from deepfield.domains.genomics.discovery import explain_motifs
+
+        return explain_motifs(self, samples, count, self.settings.get("known"))
 
     @classmethod
     def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class DNA:
-    """Letters, and where in a genome they stand if that is known.
+    """Letters, and where in a genome they stand if that is known; equal letters are equal.
 
     Args:
         letters: one byte a base, as the file has them: any case, IUPAC's codes, RNA's U.
@@ -17,9 +17,9 @@ class DNA:
     """
 
     letters: bytes
-    contig: str = ""
-    start: int = 0
-    strand: str = "+"
+    contig: str = field(default="", compare=False)
+    start: int = field(default=0, compare=False)
+    strand: str = field(default="+", compare=False)
 
     def __len__(self) -> int:
         return len(self.letters)

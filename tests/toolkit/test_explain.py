@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from deepfield.toolkit.errors import UsageError
-from deepfield.toolkit.explain import grad_cam, integrated_gradients, layer_outputs, occlusion
+from deepfield.toolkit.explain import (
+    grad_cam,
+    input_gradient,
+    integrated_gradients,
+    layer_outputs,
+    occlusion,
+)
 
 layers = keras.layers
 
@@ -102,6 +108,25 @@ def test_integrated_gradients_go_through_embeddings_and_keep_padding_masked():
     assert integrated_gradients(model, arrays, 0, input_name="size").shape == (1, 1)
     with pytest.raises(UsageError, match="no input named"):
         integrated_gradients(model, arrays, 0, input_name="no")
+
+
+def test_input_gradients_are_slopes_of_numbers_and_of_what_is_made_of_whole_numbers(picture_net):
+    keras.utils.set_random_seed(0)
+    numbers = keras.Input((4,), name="numbers")
+    model = keras.Model(numbers, layers.Dense(3, activation="tanh", name="scores")(numbers))
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    values, gradient = input_gradient(model, x, 1)
+    np.testing.assert_array_equal(values, x)
+    for place in range(4):
+        step = np.eye(4, dtype=np.float32)[place] * 1e-2
+        slope = (score(model, x + step, 1) - score(model, x - step, 1)) / 2e-2
+        np.testing.assert_allclose(gradient[:, place], slope, atol=1e-3)
+    picture = np.random.default_rng(1).integers(0, 256, (2, 12, 10, 1), dtype=np.uint8)
+    values, gradient = input_gradient(picture_net, {"pixels": picture}, 2, "pixels")
+    np.testing.assert_allclose(values, picture / 255, rtol=1e-6)
+    assert gradient.shape == picture.shape and np.abs(gradient).max() > 0
+    with pytest.raises(UsageError, match="no input named 'bases'"):
+        input_gradient(picture_net, {"pixels": picture}, 2, "bases")
 
 
 def test_frozen_networks_have_explanations_too(picture_net, picture):

@@ -10,6 +10,7 @@ import toys
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.folds import cross_validate
 from deepfield.toolkit.pipeline import Pipeline
+from deepfield.toolkit.splits import Grouping
 from deepfield.toolkit.tables import figures_of_evaluation
 
 
@@ -29,9 +30,9 @@ def watched(monkeypatch):
     return Watched
 
 
-def validate(make, data, tmp_path, count=3):
+def validate(make, data, tmp_path, count=3, **more):
     out = tmp_path / "rows.csv"
-    arguments = {"settings": {"epochs": 1}, "seed": 1}
+    arguments = {"settings": {"epochs": 1}, "seed": 1, **more}
     result = cross_validate(make, data, count, str(out), "csv", arguments)
     with out.open() as stream:
         return result, list(csv.DictReader(stream))
@@ -59,6 +60,31 @@ def test_groups_are_kept_whole(watched, tmp_path):
         folds.setdefault(int(row["id"].removeprefix("toy")) % 9, set()).add(row["fold"])
     assert all(len(where) == 1 for where in folds.values())
     assert set.union(*folds.values()) == {"1", "2", "3"}
+
+
+def folds_of(rows, family):
+    """The folds in which the samples of each family are."""
+    found = {}
+    for row in rows:
+        found.setdefault(family(int(row["id"].removeprefix("toy"))), set()).add(row["fold"])
+    return list(found.values())
+
+
+def test_a_split_of_the_domains_own_deals_the_folds_too(watched, tmp_path, monkeypatch):
+    families = {"family": lambda samples: Grouping([int(s.id[3:]) % 11 for s in samples])}
+    monkeypatch.setattr(watched, "splits", families)
+    _, rows = validate(watched, "toy:90", tmp_path, split="family:80/10/10")
+    assert all(len(where) == 1 for where in folds_of(rows, lambda i: i % 11))
+    with pytest.raises(UsageError, match="no split of kind 'clan'"):
+        validate(watched, "toy:90", tmp_path, split="clan")
+
+
+def test_copies_are_in_one_fold(watched, tmp_path):
+    samples = list(watched().read("toy:60"))
+    copies = [replace(s, id=f"toy{100 + i}") for i, s in enumerate(samples[:20])]
+    _, rows = validate(watched, samples + copies, tmp_path)
+    assert len(rows) == 80
+    assert all(len(where) == 1 for where in folds_of(rows, lambda i: i % 100))
 
 
 def test_samples_without_a_target_are_counted_as_rejected(watched, tmp_path):

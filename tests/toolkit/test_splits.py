@@ -11,11 +11,13 @@ from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.splits import (
     PARTS,
+    Grouping,
     Split,
     across_parts,
     exact_duplicates,
     fingerprint,
     folds,
+    kept_together,
     near_duplicates,
 )  # fmt: skip
 
@@ -68,6 +70,34 @@ def test_folds_hold_every_index_once_and_whole_groups(facts, count):
     for group in {s.group for s in samples} - {None}:
         holding = [f for f in dealt if any(samples[i].group == group for i in f)]
         assert len(holding) == 1
+
+
+def test_what_must_stay_together_becomes_one_group():
+    samples = [Sample(str(i), data, group=group) for i, (data, group) in enumerate(
+        [("a", None), ("b", "g"), ("c", "g"), ("a", "h"), ("d", "h"), ([1], None), ([1], None),
+         (np.arange(3), None), (np.arange(3), None)]
+    )]  # fmt: skip
+    groups = [s.group for s in kept_together(samples)]
+    assert groups[0] == groups[3] == groups[4] and groups[1] == groups[2]
+    assert groups[7] == groups[8] and len(set(groups)) == 5
+    own = {"last": lambda samples: Grouping([i in (5, 6) for i in range(len(samples))])}
+    groups = [s.group for s in kept_together(samples, "last", own)]
+    assert len(set(groups)) == 2 and groups[7] == groups[8] == groups[0] != groups[6]
+    alone = samples[:2]
+    assert kept_together(alone) == alone
+    with pytest.raises(UsageError, match="no split of kind 'foo'"):
+        kept_together(samples, "foo", own)
+
+
+@given(facts=SAMPLES, count=st.integers(2, 5))
+def test_samples_that_are_no_copies_are_dealt_to_folds_as_before(facts, count):
+    samples = samples_of([(t, g or None, p) for t, g, p in facts])
+    try:
+        before = folds(samples, count)
+    except UsageError:
+        return
+    after = folds(kept_together(samples), count)
+    assert all((one == other).all() for one, other in zip(before, after, strict=True))
 
 
 def test_a_random_split_is_stratified():

@@ -3,6 +3,7 @@
 from deepfield.toolkit.layers.arc_margin import ArcMargin
 from deepfield.toolkit.layers.attentive_pooling import AttentivePooling
 from deepfield.toolkit.layers.decision_trees import DecisionTrees
+from deepfield.toolkit.layers.dilated_residual1d import DilatedResidual1D
 from deepfield.toolkit.layers.directed_message_passing import DirectedMessagePassing
 from deepfield.toolkit.layers.euclidean_rbf import EuclideanRBF
 from deepfield.toolkit.layers.frozen_affine import FrozenAffine
@@ -35,6 +36,7 @@ __all__ = [
     "ArcMargin",
     "AttentivePooling",
     "DecisionTrees",
+    "DilatedResidual1D",
     "DirectedMessagePassing",
     "EuclideanRBF",
     "FrozenAffine",

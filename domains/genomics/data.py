@@ -1,0 +1,262 @@
+"""Reading DNA, and what is known of it, from the forms in which geneticists keep it.
+
+Every reader yields a `Sample` a sequence: `data` is a `DNA`, `target` its class, or None where
+nothing is known. Letters are not looked at here: what is no nucleotide is told when a sequence is
+encoded, with its place, and costs that sequence alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepfield.domains.genomics.bed import read_bed
+from deepfield.domains.genomics.fasta import Record, read_fasta
+from deepfield.domains.genomics.genbank import read_genbank
+from deepfield.domains.genomics.sequences import DNA
+from deepfield.domains.genomics.tables import looks_like_dna, read_lines, read_table, read_uci
+from deepfield.toolkit.data import Reader, Sample, open_text, shipped
+from deepfield.toolkit.errors import NotFound, UsageError
+
+_FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas", ".fsa", ".frn")
+_GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
+_TABLES = (".csv", ".tsv", ".tab", ".txt", ".seq", ".jsonl", ".ndjson", ".parquet")
+#: The classes of two: what is looked for, and what is not.
+POSITIVE, NEGATIVE = "1", "0"
+#: Names that are remembered, to tell when one comes again.
+_MOST_NAMES = 1_000_000
+_LABEL = re.compile(r"(?:^|[\s;|])label=([^\s;|]+)")
+_SIMULATION = "simulate:"
+
+
+# ----------------------------------------------------------------------------------- sequences
+
+
+def _read_fasta(source: str, negatives: str | None = None) -> Iterator[Sample]:
+    return _and_negatives(source, _of_records(read_fasta(source)), negatives)
+
+
+def _read_genbank(source: str) -> Iterator[Sample]:
+    return _of_records(read_genbank(source), genome=True)
+
+
+def _of_records(records: Iterable[Record], genome: bool = False) -> Iterator[Sample]:
+    """Records as samples. A name that comes again is told apart by its number in `id`; a header may
+    say `label=…`.
+    """
+    seen: dict[str, int] = {}
+    for number, record in enumerate(records, start=1):
+        identity = record.name or f"record {number}"
+        times = seen.get(identity, 0) + 1
+        if times > 1 or len(seen) < _MOST_NAMES:
+            seen[identity] = times
+        if times > 1:
+            identity = f"{identity} ({times})"
+        row: dict[str, Any] = {"name": record.name, "description": record.description}
+        sample = Sample(identity, DNA(record.letters), row=row, fault=record.fault)
+        if genome:
+            sample.data = DNA(record.letters, record.name)
+        elif "label=" in record.description and (told := _LABEL.search(record.description)):
+            sample.target = row["label"] = told[1]
+        yield sample
+
+
+def _read_bed(
+    source: str,
+    genome: str | None = None,
+    label: str | None = None,
+    width: int | None = None,
+    negatives: str | None = None,
+) -> Iterator[Sample]:
+    genome = None if genome is None else shipped(genome, SAMPLES)
+    samples = read_bed(source, genome, label, width)
+    return _and_negatives(source, samples, negatives, genome=genome, width=width)
+
+
+def _read_table(source: str, negatives: str | None = None, **columns: str) -> Iterator[Sample]:
+    if source.lower().removesuffix(".gz").endswith((".txt", ".seq")):
+        with open_text(source) as lines:
+            first = next((line for line in lines if line.strip()), "")
+        return _read_text(source, first, negatives, **columns)
+    return _and_negatives(source, read_table(source, **columns), negatives)
+
+
+def _read_text(
+    source: str, first: str, negatives: str | None = None, **columns: str
+) -> Iterator[Sample]:
+    """What the first line says a text is: FASTA, GenBank, bare sequences, or a table."""
+    readers: tuple[tuple[bool, Callable[[str], Iterable[Sample]]], ...] = (
+        (first.lstrip().startswith((">", ";")), lambda s: _of_records(read_fasta(s))),
+        (first.startswith("LOCUS"), _read_genbank),
+        (looks_like_dna(first), read_lines),
+    )
+    for fits, read in readers:
+        if fits:
+            if columns:
+                flag = f"--{next(iter(columns))}"
+                raise UsageError(f"{flag}, but {source!r} has no columns", f"leave {flag} away")
+            return _and_negatives(source, read(source), negatives)
+    return _and_negatives(source, read_table(source, **columns), negatives)
+
+
+# ----------------------------------------------------------------------------------- negatives
+
+
+def _and_negatives(
+    source: str, samples: Iterable[Sample], negatives: str | None, **options: Any
+) -> Iterator[Sample]:
+    """Samples as they are; or all of class 1 and, as class 0, those of another file or their own
+    letters in another order (`shuffle`, `shuffle:SEED`).
+
+    Raises:
+        UsageError: the samples have other classes already.
+        NotFound: no such file.
+    """
+    if negatives is None:
+        return iter(samples)
+    if re.fullmatch(r"shuffle(:\d+)?", negatives):
+        seed = int(negatives.partition(":")[2] or 0)
+        return _with_shuffled(_positive(source, samples), seed)
+    other = shipped(negatives, SAMPLES)
+    if not Path(other).is_file():
+        raise NotFound(f"no such file of negatives: {negatives!r}", "a file, or 'shuffle'")
+    return itertools.chain(
+        _positive(source, samples),
+        (_labelled(sample, NEGATIVE) for sample in _read_any(other, **options)),
+    )
+
+
+def _read_any(source: str, **options: Any) -> Iterable[Sample]:
+    for reader in READERS:
+        if reader.accepts(source):
+            given = {k: v for k, v in options.items() if k in reader.options and v is not None}
+            return reader.read(source, **given)
+    raise UsageError(f"cannot tell what {source!r} holds", "a FASTA file, for example")
+
+
+def _positive(source: str, samples: Iterable[Sample]) -> Iterator[Sample]:
+    for sample in samples:
+        if sample.target not in (None, POSITIVE):
+            raise UsageError(
+                f"--negatives, but {sample.id!r} in {source!r} is of class {sample.target!r}",
+                "leave --negatives away: the file has classes of its own",
+            )
+        yield _labelled(sample, POSITIVE)
+
+
+def _labelled(sample: Sample, label: str) -> Sample:
+    sample.target = label
+    sample.row = {**sample.row, "label": label}
+    return sample
+
+
+def _with_shuffled(samples: Iterable[Sample], seed: int) -> Iterator[Sample]:
+    """Each sample, and behind it its letters in another order with the same neighbours."""
+    from deepfield.domains.genomics.shuffle import shuffled
+
+    for sample in samples:
+        yield sample
+        if sample.fault is not None:
+            continue
+        letters = shuffled(sample.data.letters, seed)
+        same = letters == sample.data.letters.upper()
+        fault = "its letters have no other order with the same neighbours" if same else None
+        row = {**sample.row, "label": NEGATIVE}
+        yield Sample(
+            f"{sample.id} shuffled", DNA(letters), NEGATIVE, sample.group, sample.part, row=row,
+            fault=fault,
+        )  # fmt: skip
+
+
+# ------------------------------------------------- standard input, one sequence, a simulation
+
+
+def _read_stdin(source: str, negatives: str | None = None, **columns: str) -> Iterator[Sample]:
+    stdin: Any = sys.stdin.buffer
+    head = stdin.peek(65536)[:65536]
+    if head[:2] == b"\x1f\x8b":
+        head = zlib.decompressobj(31).decompress(head, 65536)
+    text = head.decode(
+        "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace"
+    )
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if not first:
+        raise UsageError("standard input is empty", "pipe FASTA, a table or sequences into it")
+    return _read_text(source, first, negatives, **columns)
+
+
+def _read_literal(source: str) -> Iterator[Sample]:
+    text = source.strip()
+    name = text if len(text) <= 24 else f"{text[:20]}… ({len(text):,} letters)"
+    yield Sample(name, DNA(text.encode("latin-1", "replace")), row={"sequence": text})
+
+
+def _read_simulation(source: str) -> Iterator[Sample]:
+    from deepfield.domains.genomics.simulated import KINDS, simulate
+
+    kind, count, seed, *more = [*source.removeprefix(_SIMULATION).split(":"), "", ""]
+    try:
+        number, start = int(count or 1000), int(seed or 0)
+        if any(more) or kind not in KINDS or number < 1 or start < 0:
+            raise ValueError
+    except ValueError:
+        raise UsageError(
+            f"{source!r} is no simulation", f"simulate:NAME:COUNT:SEED, of {', '.join(KINDS)}"
+        ) from None
+    for place, one in enumerate(simulate(kind, number, start), start=1):
+        row = {"name": f"{kind}{place}", "sequence": one.letters, "motifs": one.motifs,
+               "label": one.label}  # fmt: skip
+        yield Sample(row["name"], DNA(one.letters.encode()), one.label, row=row)
+
+
+def _is_literal(source: str) -> bool:
+    # a path of this length would be refused by the system itself
+    return looks_like_dna(source) and (len(source) > 250 or not Path(source).exists())
+
+
+def _ends(source: str, suffixes: Sequence[str]) -> bool:
+    return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and Path(source).is_file()
+
+
+def _shipped(name: str) -> Callable[[], str]:
+    return lambda: str(Path(__file__).parent / "samples" / name)
+
+
+#: `sample:NAME` to what it stands for; all are simulated.
+SAMPLES: dict[str, Callable[[], str]] = {
+    "sites": _shipped("sites.fa"),
+    "pairs": _shipped("pairs.csv"),
+    "genome": _shipped("genome.fa"),
+    "genes": _shipped("genes.gtf"),
+    "intervals": _shipped("intervals.bed"),
+    "junctions": _shipped("junctions.data"),
+    "peaks": _shipped("peaks.seq.gz"),
+    "contig": _shipped("contig.gb"),
+}
+
+_COLUMNS = ("sequence", "label", "group", "part")
+
+#: In the order in which they are asked.
+READERS: tuple[Reader, ...] = (
+    Reader("simulation", "simulate:NAME[:COUNT[:SEED]] (sequences with planted motifs; NAME is "
+           "motif, pair or site)", lambda s: s.startswith(_SIMULATION), _read_simulation),
+    Reader("standard input", "- (FASTA, GenBank, a table, or lines of sequences)",
+           lambda s: s == "-", _read_stdin, (*_COLUMNS, "negatives")),
+    Reader("FASTA", "FASTA (.fa, .fasta, .fna …, also .gz), its classes by --negatives or label=… "
+           "in its headers", lambda s: _ends(s, _FASTA), _read_fasta, ("negatives",)),
+    Reader("BED", "intervals of a genome (.bed, .bed.gz) with --genome FASTA",
+           lambda s: _ends(s, (".bed",)), _read_bed, ("genome", "label", "width", "negatives")),
+    Reader("GenBank", "GenBank (.gb, .gbk, .gbff, also .gz): its sequences",
+           lambda s: _ends(s, _GENBANK), _read_genbank),
+    Reader("UCI splice junctions", "splice.data of UCI: lines of class, name and sequence",
+           lambda s: _ends(s, (".data",)), read_uci),
+    Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of sequences; DeepBind's "
+           ".seq.gz; a text with a sequence a line",
+           lambda s: _ends(s, _TABLES), _read_table, (*_COLUMNS, "negatives")),
+    Reader("sequence", "one sequence, as letters", _is_literal, _read_literal),
+)  # fmt: skip

@@ -1,0 +1,285 @@
+"""Layers that know what DNA is: four bases, two strands, three reading frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from deepfield.domains.genomics.features import CHANCES
+from deepfield.toolkit.layers._arguments import integer
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class BaseChances(keras.layers.Layer):
+    """How likely each of A, C, G and T is at every place: of a plain base one is 1, of N all are 0.
+
+    Args:
+        forget: share of the letters that are taken for N in training: what hangs on single letters
+            is not learnt by heart.
+        seed: of the draw.
+        **kwargs: what every Keras layer takes.
+
+    Call arguments:
+        inputs: codes (batch, steps), integers from 0 to 14 (see `features.codes`).
+        training: whether letters are forgotten.
+
+    Returns:
+        (batch, steps, 4), the compute dtype.
+
+    Raises:
+        ValueError: `forget` is not from 0 to below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> BaseChances()(np.array([[1, 4, 0]])).numpy()[0].tolist()
+        [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]]
+
+    Source:
+        Cornish-Bowden, "Nomenclature for incompletely specified bases in nucleic acid sequences",
+        Nucleic Acids Res. 1985, for the letters. Deviation: N, which may be anything, is 0 and not
+        a quarter of each, as in SpliceAI, so that it counts as what is beyond an end.
+    """
+
+    def __init__(self, forget: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= forget < 1:
+            raise ValueError(f"BaseChances: forget must be from 0 to below 1, got {forget!r}")
+        self.forget, self.seed = float(forget), seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=None):
+        """Look every letter up."""
+        codes = ops.cast(inputs, "int32")
+        if training and self.forget:
+            drawn = keras.random.uniform(ops.shape(codes), seed=self.seed_generator)
+            codes = ops.where(drawn < self.forget, 0, codes)
+        return ops.take(ops.cast(ops.convert_to_tensor(CHANCES), self.compute_dtype), codes, axis=0)
+
+    def compute_output_spec(self, inputs, training=None):
+        """Four numbers a letter."""
+        return keras.KerasTensor((*inputs.shape, 4), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "forget": self.forget, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class ReverseComplement(keras.layers.Layer):
+    """The other strand, read in its own direction; or both strands, one behind the other.
+
+    A network that treats both strands of a batch alike (`both=True` in front, `StrandPooling`
+    behind) gives the same answer for either.
+
+    Args:
+        both: whether the strand that was given stays: the batch is then twice as large, first all
+            samples as they are, then all of the other strand.
+        **kwargs: what every Keras layer takes.
+
+    Call arguments:
+        inputs: (batch, steps, 4), chances of A, C, G and T.
+
+    Returns:
+        (batch, steps, 4); with `both` (2 batch, steps, 4).
+
+    Raises:
+        ValueError: the last axis is not 4.
+
+    Example:
+        >>> import numpy as np
+        >>> strand = BaseChances()(np.array([[1, 1, 2]]))  # AAC
+        >>> ReverseComplement()(strand).numpy()[0].argmax(axis=1).tolist()  # GTT
+        [2, 3, 3]
+
+    Source:
+        Shrikumar, Greenside, Kundaje, "Reverse-complement parameter sharing improves deep learning
+        models for genomics", bioRxiv 103663, 2017. Deviation: whole strands share all weights, and
+        are pooled at the end ("siamese"), as Zhou et al. 2022 found no worse.
+    """
+
+    def __init__(self, both: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.both = bool(both)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: 4})
+
+    def call(self, inputs):
+        """Turn the steps around, and the bases with them."""
+        other = ops.flip(inputs, axis=(1, 2))
+        return ops.concatenate([inputs, other], axis=0) if self.both else other
+
+    def compute_output_shape(self, input_shape):
+        """Return the input's, with a free batch where both strands are in it."""
+        return (None if self.both else input_shape[0], *input_shape[1:])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "both": self.both}
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class StrandPooling(keras.layers.Layer):
+    """The mean of what was found on either strand, of a batch as `ReverseComplement` doubles it.
+
+    Args:
+        **kwargs: what every Keras layer takes.
+
+    Call arguments:
+        inputs: (2 batch, features).
+
+    Returns:
+        (batch, features).
+
+    Example:
+        >>> import numpy as np
+        >>> StrandPooling()(np.array([[1.0], [2.0], [3.0], [6.0]])).numpy().tolist()
+        [[2.0], [4.0]]
+    """
+
+    def call(self, inputs):
+        """Average the two halves of the batch."""
+        halves = ops.reshape(inputs, (2, -1, inputs.shape[-1]))
+        return ops.mean(halves, axis=0)
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of half the batch."""
+        return (None, *input_shape[1:])
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class MotifConv1D(keras.layers.Layer):
+    r"""Match motifs at every place, on whichever strand they fit better.
+
+    $$ y_{ik} = \max\Big(\sum_{jb} x_{i+j,b} W_{jbk},\;
+                         \sum_{jb} x_{i+j,b} W_{m-1-j,\,3-b,\,k}\Big) + b_k $$
+
+    Args:
+        filters: how many motifs.
+        kernel_size: m, their letters.
+        strands: whether the other strand counts too; without it only the first sum is there.
+        **kwargs: what every Keras layer takes.
+
+    Call arguments:
+        inputs: (batch, steps, 4), chances of A, C, G and T.
+
+    Returns:
+        (batch, steps - m + 1, filters), the compute dtype.
+
+    Raises:
+        ValueError: `filters` or `kernel_size` is no positive integer, or the last axis is not 4.
+
+    Example:
+        >>> import numpy as np
+        >>> MotifConv1D(3, 4)(np.ones((1, 10, 4), "float32")).shape[1:]
+        TensorShape([7, 3])
+
+    Source:
+        Alipanahi et al., "Predicting the sequence specificities of DNA- and RNA-binding proteins by
+        deep learning", Nature Biotechnology 2015, supplementary eq. (1) and section 2.2 for the
+        other strand. Deviations: the larger of both strands is taken place by place, where the
+        paper takes the larger of two whole scores; no padding with quarters.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int, strands: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = integer("MotifConv1D", "filters", filters)
+        self.kernel_size = integer("MotifConv1D", "kernel_size", kernel_size)
+        self.strands = bool(strands)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: 4})
+
+    def build(self, input_shape) -> None:
+        """Create W and b."""
+        self.kernel = self.add_weight(
+            shape=(self.kernel_size, 4, self.filters), initializer="glorot_uniform", name="kernel"
+        )
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def call(self, inputs):
+        """Match both ways."""
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        if self.strands:
+            kernel = ops.concatenate([kernel, ops.flip(kernel, axis=(0, 1))], axis=-1)
+        found = ops.conv(inputs, kernel, padding="valid")
+        if self.strands:
+            found = ops.maximum(*ops.split(found, 2, axis=-1))
+        return found + ops.cast(self.bias, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, steps - m + 1, filters)."""
+        batch, steps, _ = input_shape
+        return batch, None if steps is None else steps - self.kernel_size + 1, self.filters
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        own = ("filters", "kernel_size", "strands")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class ReadingFrames(keras.layers.Layer):
+    r"""How a sequence would read as codons, in the frame in which it does so best.
+
+    $$ y = \max_{f=0..2} \frac{3}{n} \sum_{i} E_{c(3i+f)}, \qquad
+       c(j) = 16 x_j + 4 x_{j+1} + x_{j+2} $$
+
+    A gene has one frame without stop codons and with its organism's usual codons; anything else has
+    none. Only the maximum is told, so that it does not matter which frame it is.
+
+    Args:
+        units: length of y: as many ways to weigh codons.
+        **kwargs: what every Keras layer takes.
+
+    Call arguments:
+        inputs: (batch, steps, 4), chances of A, C, G and T; n = floor((steps - 2) / 3) codons a
+            frame are read. A codon with N counts 0, of ambiguous letters the product of chances.
+
+    Returns:
+        (batch, units), the compute dtype.
+
+    Raises:
+        ValueError: `units` is no positive integer, the last axis is not 4, or fewer than 5 steps.
+
+    Example:
+        >>> import numpy as np
+        >>> ReadingFrames(6)(np.ones((2, 30, 4), "float32")).shape[1:]
+        TensorShape([6])
+
+    Source:
+        The measure that it learns is that of Fickett & Tung, "Assessment of protein coding
+        measures", Nucleic Acids Res. 1992 (codon usage); the layer is ours.
+    """
+
+    def __init__(self, units: int = 16, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = integer("ReadingFrames", "units", units)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: 4})
+
+    def build(self, input_shape) -> None:
+        """Create E."""
+        if input_shape[1] is None or input_shape[1] < 5:
+            raise ValueError(f"ReadingFrames: 5 steps or more, got {input_shape[1]}")
+        self.codons = self.add_weight(
+            shape=(64, self.units), initializer=keras.initializers.RandomNormal(stddev=0.5),
+            name="codons",
+        )  # fmt: skip
+
+    def call(self, inputs):
+        """Read the three frames."""
+        first, second, third = inputs[:, :-2], inputs[:, 1:-1], inputs[:, 2:]
+        pairs = ops.expand_dims(first, -1) * ops.expand_dims(second, -2)
+        triples = ops.expand_dims(pairs, -1) * ops.expand_dims(ops.expand_dims(third, -2), -2)
+        count = (inputs.shape[1] - 2) // 3
+        codons = ops.reshape(triples[:, : 3 * count], (-1, count, 3, 64))
+        usage = 3.0 * ops.mean(codons, axis=1)
+        return ops.max(ops.matmul(usage, ops.cast(self.codons, self.compute_dtype)), axis=1)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, units)."""
+        return input_shape[0], self.units
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "units": self.units}

@@ -1,0 +1,151 @@
+import json
+
+import numpy as np
+import pytest
+
+from deepfield.domains.genomics import GenomicsPipeline
+from deepfield.domains.genomics.features import codes, reverse_complement, text_of
+from deepfield.domains.genomics.sequences import DNA
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.errors import UsageError
+
+SETTINGS = {"epochs": 6, "batch_size": 32, "learning_rate": 0.01}
+
+
+def trained(folder, source, architecture="motif_cnn", **settings):
+    pipeline = GenomicsPipeline(architecture, **settings)
+    pipeline.fit(source, out=folder, settings=SETTINGS, seed=1)
+    return GenomicsPipeline.load(folder)
+
+
+@pytest.fixture(scope="module")
+def peak(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("genomics") / "peak"
+    return trained(folder, "simulate:motif:600:1", kind="peak")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("genomics") / "site"
+    return trained(folder, "simulate:site:600:1", "dilated_cnn")
+
+
+def windows(pipeline, count=6, seed=5):
+    kind = "site" if pipeline.kind == "site" else "motif"
+    return list(pipeline.read(f"simulate:{kind}:{count}:{seed}"))
+
+
+def test_a_site_is_recognised_by_the_letters_that_all_share(site, peak):
+    assert site.kind == "site" and site.site == {0: "G", 1: "T"}
+    assert peak.kind == "peak" and peak.site == {}
+
+
+def test_a_peak_has_the_same_answer_on_both_strands(peak):
+    for sample in windows(peak):
+        letters = codes(sample.data.letters)
+        other = text_of(reverse_complement(letters)).encode()
+        ours, theirs = peak.predict([Sample("a", DNA(text_of(letters).encode())),
+                                     Sample("b", DNA(other))])  # fmt: skip
+        assert ours["score"] == pytest.approx(theirs["score"], abs=1e-5)
+
+
+def test_a_base_of_a_contig_has_the_answer_of_the_window_around_it(site):
+    rng = np.random.default_rng(0)
+    contig = text_of(rng.integers(1, 5, 3_000).astype(np.uint8))
+    site.settings = {"threshold": 1e-9}
+    rows = list(site.predict([Sample("c", DNA(contig.encode(), "chr1", 1_000))]))
+    site.settings = {}
+    assert {row["strand"] for row in rows} == {"+", "-"} and len(rows) > 200
+    half = (site.length - 1) // 2
+    for row in rows[:: len(rows) // 12]:
+        place = row["position"] - 1_001
+        if not half <= place < len(contig) - half - 1:
+            continue
+        letters = codes(contig)[place - half : place + site.length - half]
+        if row["strand"] == "-":
+            start = place - (site.length - 1 - half)
+            letters = reverse_complement(codes(contig)[start : start + site.length])
+        (alone,) = site.predict([Sample("w", DNA(text_of(letters).encode()))])
+        assert alone["score"] == pytest.approx(row["score"], abs=2e-6)
+        assert alone["letters"] == row["letters"] and row["letters"][10:12] == "GT"
+        assert alone["in_domain"] == row["in_domain"]
+
+
+def test_only_places_above_the_threshold_are_told_of_and_none_leaves_a_row(site):
+    samples = [Sample("c", DNA(b"ACGT" * 100)), Sample("d", DNA(b"A" * 400))]
+    site.settings = {"threshold": 0.999999}
+    rows = list(site.predict(samples))
+    site.settings = {}
+    assert [row["status"] for row in rows if row["id"] == "d"] == ["ok"]
+    assert rows[-1]["position"] is None and "reaches 0.999999" in rows[-1]["in_domain_reason"]
+
+
+@pytest.mark.parametrize(
+    ("letters", "reason"),
+    [
+        (b"ACGTZ", "'Z' at position 5 is no nucleotide"),
+        (b"", "0 letters are too few"),
+        (b"ACGTACGTAC", "10 letters are too few"),
+        (b"ACGT" * 200, "800 letters, and the network reads 80; --step N slides"),
+    ],
+)
+def test_what_cannot_be_judged_costs_its_own_row(peak, letters, reason):
+    good = windows(peak, 2)
+    rows = list(peak.predict([good[0], Sample("bad", DNA(letters)), good[1]]))
+    assert [row["status"] for row in rows] == ["ok", "rejected", "ok"]
+    assert reason in rows[1]["reason"]
+
+
+def test_long_sequences_are_slid_over_where_a_step_is_given(peak):
+    one = windows(peak, 20)
+    planted = next(s for s in one if s.target == "1")
+    rng = np.random.default_rng(3)
+    around = [text_of(rng.integers(1, 5, 200).astype(np.uint8)).encode() for _ in range(2)]
+    contig = around[0] + planted.data.letters + around[1]
+    peak.settings = {"step": 10, "threshold": 1e-9, "strand": "+"}
+    rows = list(peak.predict([Sample("c", DNA(contig))]))
+    peak.settings = {}
+    assert [row["position"] for row in rows] == list(range(1, len(contig) + 1, 10))
+
+
+def test_short_sequences_are_filled_up_and_said_to_be(site):
+    sample = windows(site, 1)[0]
+    letters = sample.data.letters
+    cut = letters[4:-4] if len(letters) % 2 == 0 else letters[5:-5]
+    (row,) = site.predict([Sample("s", DNA(cut))])
+    assert row["in_domain"] is False and "missing at its ends" in row["in_domain_reason"]
+
+
+def test_a_window_without_the_letters_of_the_site_is_told(site):
+    letters = bytearray(windows(site, 1)[0].data.letters)
+    letters[(len(letters) - 1) // 2] = ord("C")
+    (row,) = site.predict([Sample("s", DNA(bytes(letters)))])
+    assert row["in_domain"] is False and "is not GT" in row["in_domain_reason"]
+
+
+def test_nothing_but_unknown_letters_is_out_of_the_domain(peak):
+    (row,) = peak.predict([Sample("s", DNA(b"N" * 80))])
+    assert row["in_domain"] is False and "bits a letter" in row["in_domain_reason"]
+
+
+def test_members_answer_by_the_mean_of_their_logits(tmp_path):
+    pipeline = trained(tmp_path / "two", "simulate:motif:200:1", kind="peak", members=2)
+    assert pipeline.members == ["model_1", "model_2"]
+    bases = np.stack([codes(s.data.letters) for s in windows(pipeline)]).astype(np.int32)
+    each = [pipeline.run(name, {"bases": bases})["logits"] for name in pipeline.members]
+    assert np.allclose(pipeline.logits(bases), np.mean(each, axis=0), atol=1e-6)
+    with pytest.raises(UsageError, match="members"):
+        GenomicsPipeline(members=21).fit("simulate:motif:60:1", settings=SETTINGS)
+
+
+def test_a_strangers_bundle_must_make_sense(site, tmp_path):
+    for part in ({"kind": "gene"}, {"length_bp": -1}, {"site": {"0": "Q"}}, {"usual": "much"}):
+        broken = GenomicsPipeline.load(site.bundle.path)
+        broken.state = {**broken.state, **part}
+        with pytest.raises((ValueError, TypeError)):
+            broken.restored()
+
+
+def test_the_card_and_the_state_can_be_written(site):
+    json.dumps(site.state)
+    assert "GT" in site.card_text({}) and "both strands" in site.card_text({})
