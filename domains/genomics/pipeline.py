@@ -73,9 +73,9 @@ class GenomicsPipeline(Pipeline):
     }  # fmt: skip
     recipes: ClassVar = {
         "": Recipe(
-            epochs=30, batch_size=64, optimizer="adamw", learning_rate=2e-3, schedule="onecycle",
+            epochs=12, batch_size=32, optimizer="adamw", learning_rate=2e-3, schedule="onecycle",
             warmup=0.1, weight_decay=1e-2, clip_norm=5.0, ema=0.99, keep="last",
-            recalibrate_bn=True,
+            recalibrate_bn=True, least_steps=3000,
         ),
     }  # fmt: skip
     finetune_recipe = Recipe(

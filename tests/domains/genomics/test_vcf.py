@@ -147,7 +147,9 @@ def test_no_line_whatever_is_an_error_or_changed(text, end):
         before, after = text.rstrip(b"\r").split(b"\t"), changed.split(b"\t")
         assert after[:7] == before[:7] and len(after) >= len(before)
         assert b"KEY=1,2" in after[7] and changed.endswith(end)
-        assert b"KEY" not in with_info(changed, {}, ("KEY",)).split(b"\t")[7].replace(before[7], b"")
+        assert b"KEY" not in with_info(changed, {}, ("KEY",)).split(b"\t")[7].replace(
+            before[7], b""
+        )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)

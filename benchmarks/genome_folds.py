@@ -1,0 +1,169 @@
+"""DNA sets, cross-validated: a network and a k-mer regression, trained on the same folds.
+
+Sequences that share a quarter of their 16-letter words, on either strand, are in one fold. The
+network sets a tenth of the other folds aside, dealt likewise; the regression (see `kmers`) has them
+all. What is finished is kept in `build/genome_folds`: an interrupted run goes on. Sets that are not
+named this time keep the figures that `benchmarks/results.json` has of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measuring import ROOT, report, row
+
+from deepfield.domains.genomics import GenomicsPipeline
+from deepfield.domains.genomics.splits import SPLITS
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.splits import Split, folds, kept_together
+
+KEPT = ROOT / "build" / "genome_folds"
+RECORD = ROOT / "benchmarks" / "results.json"
+
+
+@dataclass(frozen=True)
+class Set:
+    """One set: its file, how it is read and learnt, by what it is judged, and what is asked."""
+
+    source: str
+    metric: str
+    bar: float | None
+    count: int = 5
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    pipeline: Mapping[str, Any] = field(default_factory=dict)
+    negatives: str = ""
+
+
+def promoters(positives: str, negatives: str, bar: float) -> Set:
+    return Set(f"promoters/{positives}.fa", "mcc", bar, pipeline={"kind": "window", "members": 3},
+               negatives=f"promoters/{negatives}.fa")  # fmt: skip
+
+
+_PEAK = {"kind": "peak"}
+FACTORS = ("ARID3A", "CTCFL", "ELK1", "FOXA1", "GABPA", "MYC", "REST", "SP1", "USF1", "ZBTB7A")
+SETS: dict[str, Set] = {
+    "promoter_ecoli": promoters("Ecoli_prom", "Ecoli_non_prom", 0.86),
+    "promoter_bsubtilis": promoters("Bacillus_prom", "Bacillus_non_prom", 0.87),
+    "promoter_mouse_tata": promoters("Mouse_tata", "Mouse_nonprom", 0.92),
+    "promoter_arabidopsis_tata": promoters("Arabidopsis_tata", "Arabidopsis_non_prom", 0.945),
+    "promoter_arabidopsis_non_tata": promoters(
+        "Arabidopsis_non_tata", "Arabidopsis_non_prom", 0.885
+    ),
+    "splice_uci": Set("uci-splice/splice.data", "accuracy", 0.97, 10,
+                      pipeline={"kind": "window", "members": 3}),
+    "splice_hs3d_donor": Set("splice-hs3d/donor.tsv.gz", "accuracy", 0.965),
+    "splice_hs3d_acceptor": Set("splice-hs3d/acceptor.tsv.gz", "accuracy", 0.955),
+    "splice_human_donor": Set("splice-human/donor.tsv.gz", "accuracy", 0.975),
+    "splice_human_acceptor": Set("splice-human/acceptor.tsv.gz", "accuracy", 0.965),
+} | {
+    f"tf_{name.lower()}": Set(f"chipseq/{name}_*_AC.seq.gz", "roc_auc", None,
+                              reading={"negatives": "shuffle"}, pipeline=_PEAK)
+    for name in FACTORS
+}  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the folder genomics")
+    parser.add_argument("names", nargs="*", help="sets; all without")
+    parser.add_argument("--random", action="store_true", help="similar sequences may straddle folds")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(SETS))
+    if unknown:
+        parser.error(f"no set {unknown[0]!r}; there are {', '.join(SETS)}")
+    kept = {} if arguments.random else recorded()
+    details = kept | {
+        name: measured(name, arguments.data, arguments.random) for name in arguments.names or SETS
+    }
+    name = "genome_folds_random" if arguments.random else "genome_folds"
+    return report(name, rows_of(details), **details)
+
+
+def recorded() -> dict[str, Any]:
+    """What earlier runs measured."""
+    if not RECORD.is_file():
+        return {}
+    return json.loads(RECORD.read_text()).get("genome_folds", {}).get("details", {})
+
+
+def measured(name: str, data: Path, at_random: bool) -> dict[str, Any]:
+    """The figures of one set, fold by fold."""
+    own = SETS[name]
+    file = KEPT / f"{name}{'-random' if at_random else ''}.json"
+    if file.is_file():
+        return json.loads(file.read_text())
+    samples = read(own, data)
+    if not at_random:
+        samples = kept_together(samples, "similarity", SPLITS)
+    began, network, regression = time.monotonic(), [], []
+    for number, held in enumerate(folds(samples, own.count), start=1):
+        ours, theirs = one_fold(own, samples, set(held.tolist()))
+        network.append(ours)
+        regression.append(theirs)
+        print(f"{name}, fold {number}: {own.metric} {ours:.4f}, k-mers {theirs:.4f}",
+              file=sys.stderr, flush=True)  # fmt: skip
+    found = {
+        "metric": own.metric, "samples": len(samples), "folds": own.count,
+        "network": network, "kmers": regression, "seconds": round(time.monotonic() - began),
+    }  # fmt: skip
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(found))
+    return found
+
+
+def read(own: Set, data: Path) -> list[Sample]:
+    """The sound samples of a set, at their classes."""
+    (source,) = sorted(data.glob(own.source))
+    reading = dict(own.reading)
+    if own.negatives:
+        reading["negatives"] = str(data / own.negatives)
+    samples = GenomicsPipeline().as_samples(str(source), **reading)
+    return [s for s in samples if s.fault is None and s.target is not None]
+
+
+def one_fold(own: Set, samples: Sequence[Sample], held: set[int]) -> tuple[float, float]:
+    """The figure of the network and of the regression on the held-out samples."""
+    rest = [replace(s, part=None) for i, s in enumerate(samples) if i not in held]
+    pipeline = GenomicsPipeline(**own.pipeline)
+    pipeline.baseline = ""  # it is fitted below, to all of the rest
+    pipeline.fit(rest, split=Split("auto", (0.9, 0.1, 0.0)), seed=0)
+    asked = [sample for i, sample in enumerate(samples) if i in held]
+    judged = [item for item, _ in pipeline.answers(asked, targets=True) if item.fault is None]
+    truth = np.array([(item.target or {})["logits"] for item in judged])
+    said = np.stack([item.prediction for item in judged if item.prediction is not None])
+    shallow = pipeline.fit_shallow(encoded(pipeline, rest), 0)
+    theirs = shallow.predict(pipeline.shallow_features(encoded(pipeline, asked)))
+    score = pipeline.task.score
+    return score(own.metric, truth, said), score(own.metric, truth, theirs)
+
+
+def encoded(pipeline: GenomicsPipeline, samples: Sequence[Sample]) -> list[Any]:
+    return [item for item in pipeline.encoded(samples, targets=True) if item.fault is None]
+
+
+def rows_of(details: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a set; of the transcription factors also how often the network wins, and the means."""
+    rows = []
+    for name, found in details.items():
+        mean = float(np.mean(found["network"]))
+        bar = SETS[name].bar
+        rows.append(row(f"{name}, {found['metric']}", mean, "", f">= {bar}" if bar else ""))
+    factors = [found for name, found in details.items() if name.startswith("tf_")]
+    if factors:
+        pairs = [(np.mean(f["network"]), np.mean(f["kmers"])) for f in factors]
+        rows.append(row("factors above the k-mers", sum(a > b for a, b in pairs), "", ">= 8"))
+        rows.append(row("factors, mean roc_auc", float(np.mean([a for a, _ in pairs])), "",
+                        ">= 0.97"))  # fmt: skip
+    return rows
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

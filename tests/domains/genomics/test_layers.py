@@ -1,0 +1,112 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from deepfield.domains.genomics.features import CHANCES, codes, reverse_complement
+from deepfield.domains.genomics.layers import (
+    BaseChances,
+    MotifConv1D,
+    ReadingFrames,
+    ReverseComplement,
+    StrandPooling,
+)
+from deepfield.toolkit.testing import check_layer
+
+RNG = np.random.default_rng(0)
+SEQUENCES = RNG.integers(0, 15, (3, 20)).astype("int32")
+X = CHANCES[SEQUENCES]
+
+
+def test_letters_become_their_chances_and_some_are_forgotten_in_training():
+    layer = BaseChances(forget=0.3, seed=1)
+    assert np.array_equal(layer(SEQUENCES), X)
+    plain = RNG.integers(1, 5, (4, 2_000)).astype("int32")
+    seen = np.asarray(layer(plain, training=True))
+    gone = seen.sum(axis=-1) == 0
+    assert 0.25 < gone.mean() < 0.35
+    assert np.array_equal(seen[~gone], CHANCES[plain][~gone])
+    assert BaseChances.from_config(layer.get_config()).get_config() == layer.get_config()
+    with pytest.raises(ValueError, match="forget"):
+        BaseChances(forget=1.0)
+
+
+def test_the_other_strand_is_that_of_the_codes():
+    check_layer(ReverseComplement, {"both": False}, X, lambda x, _: x[:, ::-1, ::-1])
+    other = np.stack([reverse_complement(s.astype(np.uint8)) for s in SEQUENCES])
+    assert np.array_equal(ReverseComplement()(X), CHANCES[other])
+    both = np.asarray(ReverseComplement(both=True)(X))
+    assert np.array_equal(both, np.concatenate([X, CHANCES[other]]))
+
+
+def test_strands_are_averaged():
+    y = RNG.standard_normal((6, 5)).astype("float32")
+    assert np.allclose(StrandPooling()(y), (y[:3] + y[3:]) / 2)
+    bases = keras.Input((20, 4))
+    z = ReverseComplement(both=True)(bases)
+    z = StrandPooling()(keras.layers.Flatten()(keras.layers.Conv1D(3, 5, name="c")(z)))
+    assert keras.Model(bases, z)(X).shape == (3, 48)
+
+
+@pytest.mark.parametrize("strands", [True, False])
+def test_motifs_are_matched_where_they_fit_better(strands):
+    def reference(x, w):
+        views = np.lib.stride_tricks.sliding_window_view(x, 4, axis=1)  # batch, place, base, letter
+        own = np.einsum("bicj,jck->bik", views, w["kernel"])
+        other = np.einsum("bicj,jck->bik", views, w["kernel"][::-1, ::-1])
+        return (np.maximum(own, other) if strands else own) + w["bias"]
+
+    check_layer(MotifConv1D, {"filters": 3, "kernel_size": 4, "strands": strands}, X, reference)
+
+
+def test_motifs_on_either_strand_are_matched_alike():
+    layer = MotifConv1D(5, 6)
+    found = np.asarray(layer(X)).max(axis=1)
+    assert np.allclose(found, np.asarray(layer(ReverseComplement()(X))).max(axis=1), atol=1e-5)
+
+
+def test_frames_are_read_in_codons_and_the_best_is_told():
+    def reference(x, w):
+        count = (x.shape[1] - 2) // 3
+        frames = []
+        for frame in range(3):
+            total = 0.0
+            for codon in range(count):
+                letters = x[:, 3 * codon + frame : 3 * codon + frame + 3]
+                chance = np.einsum("ba,bc,bd->bacd", *letters.transpose(1, 0, 2))
+                total = total + chance.reshape(len(x), 64) @ w["codons"]
+            frames.append(3 * total / count)
+        return np.max(frames, axis=0)
+
+    check_layer(ReadingFrames, {"units": 7}, X, reference)
+
+
+def test_an_open_frame_is_told_wherever_it_begins():
+    """Weights that count stop codons see the frame that has none."""
+    layer = ReadingFrames(1)
+    layer.build((None, 32, 4))
+    words = ["".join(word) for word in itertools.product("ACGT", repeat=3)]
+    stops = np.array([[-1.0 if word in ("TAA", "TAG", "TGA") else 0.0] for word in words])
+    layer.set_weights([stops])
+    gene = ["GCC"] * 10 + ["GC"]
+    shut = "TAACTAACTAACTAACTAACTAACTAACTAAC"  # a stop in every frame
+    for shift in range(3):
+        letters = ("C" * shift + "".join(gene))[:32]
+        assert np.asarray(layer(CHANCES[codes(letters)][None]))[0, 0] == 0
+    assert np.asarray(layer(CHANCES[codes(shut)][None]))[0, 0] < -0.2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MotifConv1D(0, 4),
+        lambda: MotifConv1D(4, 0),
+        lambda: ReadingFrames(0),
+        lambda: ReadingFrames()(X[:, :4]),
+        lambda: MotifConv1D(2, 3)(np.ones((1, 9, 5), "float32")),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make):
+    with pytest.raises(ValueError):
+        make()
