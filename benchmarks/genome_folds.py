@@ -40,6 +40,7 @@ class Set:
     reading: Mapping[str, Any] = field(default_factory=dict)
     pipeline: Mapping[str, Any] = field(default_factory=dict)
     negatives: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def promoters(positives: str, negatives: str, bar: float) -> Set:
@@ -47,7 +48,7 @@ def promoters(positives: str, negatives: str, bar: float) -> Set:
                negatives=f"promoters/{negatives}.fa")  # fmt: skip
 
 
-_PEAK = {"kind": "peak"}
+_PEAK, _MANY = {"kind": "peak"}, {"batch_size": 128, "learning_rate": 3e-3}
 FACTORS = ("ARID3A", "CTCFL", "ELK1", "FOXA1", "GABPA", "MYC", "REST", "SP1", "USF1", "ZBTB7A")
 SETS: dict[str, Set] = {
     "promoter_ecoli": promoters("Ecoli_prom", "Ecoli_non_prom", 0.86),
@@ -65,7 +66,7 @@ SETS: dict[str, Set] = {
     "splice_human_acceptor": Set("splice-human/acceptor.tsv.gz", "accuracy", 0.965),
 } | {
     f"tf_{name.lower()}": Set(f"chipseq/{name}_*_AC.seq.gz", "roc_auc", None,
-                              reading={"negatives": "shuffle"}, pipeline=_PEAK)
+                              reading={"negatives": "shuffle"}, pipeline=_PEAK, settings=_MANY)
     for name in FACTORS
 }  # fmt: skip
 
@@ -74,7 +75,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder genomics")
     parser.add_argument("names", nargs="*", help="sets; all without")
-    parser.add_argument("--random", action="store_true", help="similar sequences may straddle folds")
+    parser.add_argument(
+        "--random", action="store_true", help="similar sequences may straddle folds"
+    )
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(SETS))
     if unknown:
@@ -134,7 +137,7 @@ def one_fold(own: Set, samples: Sequence[Sample], held: set[int]) -> tuple[float
     rest = [replace(s, part=None) for i, s in enumerate(samples) if i not in held]
     pipeline = GenomicsPipeline(**own.pipeline)
     pipeline.baseline = ""  # it is fitted below, to all of the rest
-    pipeline.fit(rest, split=Split("auto", (0.9, 0.1, 0.0)), seed=0)
+    pipeline.fit(rest, split=Split("auto", (0.9, 0.1, 0.0)), seed=0, settings=dict(own.settings))
     asked = [sample for i, sample in enumerate(samples) if i in held]
     judged = [item for item, _ in pipeline.answers(asked, targets=True) if item.fault is None]
     truth = np.array([(item.target or {})["logits"] for item in judged])

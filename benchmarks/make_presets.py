@@ -30,9 +30,10 @@ def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
         recorded = json.loads(config.read_text())["command"].split(" && ")
         for line in recorded:
             words = [
-                RECORDED.sub(lambda found: f"{found[1] or ''}{data}/", w)
-                for w in shlex.split(line)[1:]
-            ]
+                ",".join(RECORDED.sub(lambda found: f"{found[1] or ''}{data}/", n)
+                         for n in word.split(","))
+                for word in shlex.split(line)[1:]
+            ]  # fmt: skip
             for flag in ("--output", "-o"):
                 if flag in words and line is recorded[-1]:
                     words[words.index(flag) + 1] = str(folder.relative_to(ROOT))

@@ -2,7 +2,8 @@
 
 A simulated genome with planted splice sites on both strands, and variants at and beside them:
 substitutions, insertions, deletions, several alternatives in a row, several letters for several,
-alleles without letters, a wrong REF, and rows near the ends of the contig; with and without masking.
+alleles without letters, a wrong REF, and rows near the ends of the contig; with and without
+masking.
 """
 
 from __future__ import annotations

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.domains.genomics.fasta import BROKEN, opened
+from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.installed_files import installed
 
 #: Tables that the optional package `spliceai` brings: canonical transcripts of GENCODE V24.
@@ -94,10 +93,10 @@ class Annotation:
             NotFound: no such file, or the package that brings it is not installed.
             UsageError: it holds no gene, or a line that makes no sense.
         """
-        path = Path(source)
-        if source in INSTALLED and not path.exists():
-            path = Path(installed("spliceai", "annotations", f"{source}.txt", extra="spliceai"))
-        lines = _lines(path, source)
+        path = source
+        if source in INSTALLED and not Path(source).exists():
+            path = installed("spliceai", "annotations", f"{source}.txt", extra="spliceai")
+        lines = _lines(path)
         number, first = next(lines, (0, ""))
         if first.lstrip("#").split("\t")[0] == "NAME":
             genes = list(_of_table(first, lines, source))
@@ -143,24 +142,16 @@ def same_contig(name: str, names: Iterable[str]) -> str | None:
     return next((one for one in tries if one in known), None)
 
 
-def _lines(path: Path, source: str) -> Iterator[tuple[int, str]]:
+def _lines(source: str) -> Iterator[tuple[int, str]]:
     """Numbered lines without their ends; blank ones and comments are left out."""
-    try:
-        with path.open("rb") as stream:
-            zipped = stream.read(2) == b"\x1f\x8b"
-        opened = gzip.open(path, "rb") if zipped else path.open("rb")
-        with opened as stream:
+    with opened(source) as stream:
+        try:
             for number, raw in enumerate(stream, start=1):
                 line = raw.decode("utf-8", "replace").rstrip("\r\n")
                 if line.strip() and (not line.startswith("#") or line.startswith("#NAME\t")):
                     yield number, line
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UsageError(f"{source!r} is not whole: {error}", "copy it again") from None
-    except OSError as error:
-        raise NotFound(
-            f"cannot read {source!r}: {error.strerror}",
-            f"{_HINT}; or {' or '.join(INSTALLED)} with deepfield[spliceai]",
-        ) from None
+        except BROKEN as error:
+            raise UsageError(f"{source!r} is not whole: {error}", "copy it again") from None
 
 
 def _chained(

@@ -49,6 +49,8 @@ class Question:
 
 #: Probabilities (places, classes) before and after a change.
 Compared = tuple[np.ndarray, np.ndarray]
+#: From a stretch (steps,) and questions about it to the answers.
+Part = Callable[[np.ndarray, Sequence[Question]], list[Compared]]
 
 
 class Judge(Protocol):
@@ -57,17 +59,15 @@ class Judge(Protocol):
     Attributes:
         field: letters that an answer hangs on.
         whole: whether it judges one window rather than every base.
-        parts: functions from a stretch (steps,) and questions about it to answers, whose mean is
-            the judge's; each may run in a thread of its own.
-        finish: the mean's probabilities (places, classes) to those that are told.
+        parts: the mean of their answers is the judge's; each may run in a thread of its own.
     """
 
     field: int
     whole: bool
-    parts: Sequence[Callable[[np.ndarray, Sequence[Question]], list[Compared]]]
+    parts: Sequence[Part]
 
     def finish(self, chances: np.ndarray) -> np.ndarray:
-        """Calibrate."""
+        """Turn the mean of probabilities (places, classes) into what is told."""
 
 
 class PlainJudge:
@@ -82,7 +82,7 @@ class PlainJudge:
 
     def __init__(self, chances: Chances, field: int, whole: bool) -> None:
         self.chances, self.field, self.whole = chances, field, whole
-        self.parts = [self._compare]
+        self.parts: Sequence[Part] = [self._compare]
 
     def finish(self, chances: np.ndarray) -> np.ndarray:
         """As they are."""
@@ -136,16 +136,14 @@ class ResidualJudge:
         self.field = context + 1
         self._finish = finish
         self.networks = [ResidualNetwork(own, context) for own in weights]
-        self.parts = [_of_network(network) for network in self.networks]
+        self.parts: Sequence[Part] = [_of_network(network) for network in self.networks]
 
     def finish(self, chances: np.ndarray) -> np.ndarray:
         """Calibrate, where the network is calibrated."""
         return self._finish(chances) if self._finish else chances
 
 
-def _of_network(
-    network: ResidualNetwork,
-) -> Callable[[np.ndarray, Sequence[Question]], list[Compared]]:
+def _of_network(network: ResidualNetwork) -> Part:
     def compare(codes: np.ndarray, questions: Sequence[Question]) -> list[Compared]:
         reference = network.reference(codes)
         return [

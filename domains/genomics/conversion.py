@@ -18,36 +18,30 @@ def adopt_spliceai(folder: Path) -> None:
         NotFound: the package that carries the weights is not installed.
         UnusableModel: the weights are not the published ones.
     """
-    from deepfield.domains.genomics.adopt import (
-        CONTEXT,
-        LABELS,
-        NOTICE,
-        find_files,
-        spliceai_networks,
-    )
+    from deepfield.domains.genomics import adopt
     from deepfield.domains.genomics.pipeline import GenomicsPipeline
 
-    find_files()
+    adopt.find_files()
     silence_tensorflow()
     console = Console()
     console.say("spliceai: converting the published weights, once")
-    console.say(NOTICE)
-    networks = spliceai_networks(console.say)
+    console.say(adopt.NOTICE)
+    networks = adopt.spliceai_networks(console.say)
 
     from deepfield.toolkit.packing import save
 
     pipeline = GenomicsPipeline("splice_resnet")
-    pipeline.hyper = {"context": CONTEXT}
+    pipeline.hyper = {"context": adopt.CONTEXT}
     pipeline.state = {
-        "kind": "site", "length_bp": CONTEXT + 1, "site": {}, "members": len(networks),
+        "kind": "site", "length_bp": adopt.CONTEXT + 1, "site": {}, "members": len(networks),
     }  # fmt: skip
-    pipeline.task.state = {"labels": list(LABELS)}
+    pipeline.task.state = {"labels": list(adopt.LABELS)}
     pipeline._models = networks
     facts: dict[str, Any] = {
         "command": "deepfield models check genomics/spliceai",
         "metrics": {},
         "data_name": "human transcripts of GENCODE V24lift37 (Jaganathan et al. 2019)",
-        "data_licence": f"weights: {NOTICE}",
+        "data_licence": f"weights: {adopt.NOTICE}",
         "weights_from": "spliceai on PyPI",
     }
     console.say("  converting to ONNX and checking")
@@ -55,11 +49,18 @@ def adopt_spliceai(folder: Path) -> None:
 
 
 def golden_sequences() -> list[Arrays]:
-    """Random letters, with N at the ends as beyond a gene."""
+    """What the bundle is checked by: one window, and one with a gene that ends within it."""
+    from deepfield.domains.genomics.adopt import CONTEXT
+
+    return random_sequences(CONTEXT + 1, 3_000)
+
+
+def random_sequences(length: int, unknown: int) -> list[Arrays]:
+    """Random letters, and such with as many unknown ones at each end."""
     rng = np.random.default_rng(0)
     found: list[Arrays] = []
-    for ends in (0, 3_000):
-        bases = rng.integers(1, 5, 10_001).astype(np.int32)
-        bases[:ends] = bases[len(bases) - ends :] = 0
+    for ends in (0, unknown):
+        bases = rng.integers(1, 5, length).astype(np.int32)
+        bases[:ends] = bases[length - ends :] = 0
         found.append({"bases": bases})
     return found

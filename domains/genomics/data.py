@@ -38,7 +38,9 @@ _SIMULATION = "simulate:"
 
 
 def _read_fasta(source: str, negatives: str | None = None) -> Iterator[Sample]:
-    return _and_negatives(source, _of_records(read_fasta(source)), negatives)
+    names = [source] if Path(source).is_file() else source.split(",")
+    records = itertools.chain.from_iterable(map(read_fasta, names))
+    return _and_negatives(source, _of_records(records), negatives)
 
 
 def _read_genbank(source: str) -> Iterator[Sample]:
@@ -167,8 +169,9 @@ def _with_shuffled(samples: Iterable[Sample], seed: int) -> Iterator[Sample]:
         same = letters == sample.data.letters.upper()
         fault = "its letters have no other order with the same neighbours" if same else None
         row = {**sample.row, "label": NEGATIVE}
+        other = DNA(letters, shuffled=True)
         yield Sample(
-            f"{sample.id} shuffled", DNA(letters), NEGATIVE, sample.group, sample.part, row=row,
+            f"{sample.id} shuffled", other, NEGATIVE, sample.group, sample.part, row=row,
             fault=fault,
         )  # fmt: skip
 
@@ -223,6 +226,11 @@ def _ends(source: str, suffixes: Sequence[str]) -> bool:
     return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and Path(source).is_file()
 
 
+def _several(source: str, suffixes: Sequence[str]) -> bool:
+    """Files of a form, joined by commas where one does not name a file itself."""
+    return _ends(source, suffixes) or all(_ends(name, suffixes) for name in source.split(","))
+
+
 def _shipped(name: str) -> Callable[[], str]:
     return lambda: str(Path(__file__).parent / "samples" / name)
 
@@ -248,7 +256,8 @@ READERS: tuple[Reader, ...] = (
     Reader("standard input", "- (FASTA, GenBank, a table, or lines of sequences)",
            lambda s: s == "-", _read_stdin, (*_COLUMNS, "negatives")),
     Reader("FASTA", "FASTA (.fa, .fasta, .fna …, also .gz), its classes by --negatives or label=… "
-           "in its headers", lambda s: _ends(s, _FASTA), _read_fasta, ("negatives",)),
+           "in its headers; several by commas", lambda s: _several(s, _FASTA), _read_fasta,
+           ("negatives",)),
     Reader("BED", "intervals of a genome (.bed, .bed.gz) with --genome FASTA",
            lambda s: _ends(s, (".bed",)), _read_bed, ("genome", "label", "width", "negatives")),
     Reader("GenBank", "GenBank (.gb, .gbk, .gbff, also .gz): its sequences",

@@ -14,6 +14,8 @@ from deepfield.toolkit.errors import UsageError
 #: Inverse strengths of regularisation that are tried, on a quarter of the training items.
 _COSTS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 _MOST_WORD = 10
+#: Items that the regression is fitted on at most.
+_MOST_ITEMS = 30_000
 
 
 def words(sequences: np.ndarray, size: int) -> np.ndarray:
@@ -113,6 +115,8 @@ def features(sequences: np.ndarray, kind: str) -> Any:
 class KmerRegression:
     """Logistic regression whose regularisation is chosen on a quarter of the training items.
 
+    Of more than 30,000 items so many are drawn.
+
     Args:
         features: (items, features), sparse.
         targets: class indices (items,).
@@ -121,7 +125,7 @@ class KmerRegression:
     """
 
     def __init__(self, features: Any, targets: np.ndarray, classes: int, seed: int = 0) -> None:
-        order = np.random.default_rng(seed).permutation(len(targets))
+        order = np.random.default_rng(seed).permutation(len(targets))[:_MOST_ITEMS]
         held, rest = order[: len(order) // 4], order[len(order) // 4 :]
         self.classes = classes
         losses = [
@@ -129,7 +133,7 @@ class KmerRegression:
             for cost in _COSTS
         ]
         self.cost = _COSTS[int(np.argmin(losses))]
-        self.model = _fitted(features, targets, self.cost)
+        self.model = _fitted(features[order], targets[order], self.cost)
 
     def predict(self, features: Any) -> np.ndarray:
         """Probabilities (items, classes) float64."""

@@ -120,7 +120,8 @@ class ReverseComplement(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("deepfield")
 class StrandPooling(keras.layers.Layer):
-    """The mean of what was found on either strand, of a batch as `ReverseComplement` doubles it.
+    """The larger and the mean of what is on either strand, of a batch as `ReverseComplement`
+    doubles it.
 
     Args:
         **kwargs: what every Keras layer takes.
@@ -129,22 +130,22 @@ class StrandPooling(keras.layers.Layer):
         inputs: (2 batch, features).
 
     Returns:
-        (batch, features).
+        (batch, 2 features): all that are larger, then all means.
 
     Example:
         >>> import numpy as np
         >>> StrandPooling()(np.array([[1.0], [2.0], [3.0], [6.0]])).numpy().tolist()
-        [[2.0], [4.0]]
+        [[3.0, 2.0], [6.0, 4.0]]
     """
 
     def call(self, inputs):
-        """Average the two halves of the batch."""
+        """Compare the two halves of the batch."""
         halves = ops.reshape(inputs, (2, -1, inputs.shape[-1]))
-        return ops.mean(halves, axis=0)
+        return ops.concatenate([ops.max(halves, axis=0), ops.mean(halves, axis=0)], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Return the shape of half the batch."""
-        return (None, *input_shape[1:])
+        """Return (batch, 2 features)."""
+        return (None, 2 * input_shape[-1])
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -181,9 +182,7 @@ class MotifConv1D(keras.layers.Layer):
         paper takes the larger of two whole scores; no padding with quarters.
     """
 
-    def __init__(
-        self, filters: int, kernel_size: int, strands: bool = True, **kwargs: Any
-    ) -> None:
+    def __init__(self, filters: int, kernel_size: int, strands: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = integer("MotifConv1D", "filters", filters)
         self.kernel_size = integer("MotifConv1D", "kernel_size", kernel_size)
@@ -216,6 +215,70 @@ class MotifConv1D(keras.layers.Layer):
         """Return all constructor arguments."""
         own = ("filters", "kernel_size", "strands")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+@keras.saving.register_keras_serializable("deepfield")
+class CodonWeights(keras.layers.Layer):
+    r"""What the codon that begins at each place says: a vector for every codon.
+
+    $$ y_i = \sum_{a,b,c} x_{i,a}\, x_{i+1,b}\, x_{i+2,c}\, E_{abc} $$
+
+    Means of y over every third place tell whether a stretch reads as a gene in that frame, by its
+    stop codons and its usage of the others.
+
+    Args:
+        units: length of y.
+        **kwargs: what every Keras layer takes.
+
+    Call arguments:
+        inputs: (batch, steps, 4), chances of A, C, G and T. A codon with N gives 0, one of
+            ambiguous letters the mean of what it may be.
+
+    Returns:
+        (batch, steps - 2, units), the compute dtype.
+
+    Raises:
+        ValueError: `units` is no positive integer, or the last axis is not 4.
+
+    Example:
+        >>> import numpy as np
+        >>> CodonWeights(6)(np.ones((2, 30, 4), "float32")).shape[1:]
+        TensorShape([28, 6])
+
+    Source:
+        Fickett & Tung, "Assessment of protein coding measures", Nucleic Acids Res. 1992, for codon
+        usage as a measure; the layer is ours.
+    """
+
+    def __init__(self, units: int = 16, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = integer("CodonWeights", "units", units)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: 4})
+
+    def build(self, input_shape) -> None:
+        """Create E."""
+        self.codons = self.add_weight(
+            shape=(64, self.units), initializer=keras.initializers.RandomNormal(stddev=0.3),
+            name="codons",
+        )  # fmt: skip
+
+    def call(self, inputs):
+        """Look every codon up."""
+        first, second, third = inputs[:, :-2], inputs[:, 1:-1], inputs[:, 2:]
+        pairs = ops.expand_dims(first, -1) * ops.expand_dims(second, -2)
+        pairs = ops.reshape(pairs, (-1, ops.shape(pairs)[1], 16))
+        triples = ops.expand_dims(pairs, -1) * ops.expand_dims(third, -2)
+        triples = ops.reshape(triples, (-1, ops.shape(triples)[1], 64))
+        return ops.matmul(triples, ops.cast(self.codons, self.compute_dtype))
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, steps - 2, units)."""
+        batch, steps, _ = input_shape
+        return batch, None if steps is None else steps - 2, self.units
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all constructor arguments."""
+        return {**super().get_config(), "units": self.units}
 
 
 @keras.saving.register_keras_serializable("deepfield")

@@ -9,6 +9,7 @@ the window around it.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from keras import layers, ops
 
 from deepfield.domains.genomics.layers import (
     BaseChances,
+    CodonWeights,
     MotifConv1D,
     ReadingFrames,
     ReverseComplement,
@@ -188,11 +190,13 @@ def dilated_cnn(
     kernel_size: int = 5,
     grids: Sequence[int] = (1, 3, 9, 27),
     dilations: Sequence[int] = (1, 2, 4),
-    near_bp: int = 61,
-    near_units: int = 64,
+    motif_bp: int = 15,
+    near_bp: int = 41,
+    near_units: int = 40,
     far_bp: int = 25,
-    far_units: int = 32,
+    far_units: int = 48,
     frames: int = 24,
+    frame_codons: int = 15,
     places: int = 8,
     hidden: int = 48,
     dropout: float = 0.1,
@@ -202,31 +206,34 @@ def dilated_cnn(
     """Gated convolutions with holes, and beside them what is known to matter of the kind.
 
     Of a site: convolutions that see ever further (`grids`); the letters next to it in one piece
-    (`near_bp`); and how the letters are mixed further away, in stretches of `far_bp` letters up to
-    the ends of the training sequences. Of a window: convolutions (`dilations`), what they find at
+    (`near_bp`); how the letters are mixed further away, in stretches of `far_bp` letters up to the
+    ends of the training sequences; and how stretches would read as codons, in each of the three
+    frames: exons do, introns do not. Of a window: convolutions (`dilations`), what they find at
     each place and anywhere, every letter by its place, and the reading frames of both strands. Of a
-    peak: both strands through the same convolutions, and what is found anywhere.
+    peak: motifs on both strands, and how they stand to each other.
 
     Args:
         kind: what is judged.
         classes: how many there are.
         length_bp: letters of a training sequence.
         filters: features of the convolutions.
-        stem_bp: letters that the first convolution sees.
+        stem_bp: of a site or a window, letters that the first convolution sees.
         kernel_size: taps of the others, odd.
         grids: of a site, dilation of each block, each a multiple of the one before; the last ones
             are left out where sequences are too short for them.
-        dilations: of a window or a peak, dilation of each block.
+        dilations: of a window, dilation of each block.
+        motif_bp: of a peak, letters that the first convolution sees.
         near_bp: of a site, letters that are seen in one piece; 0 for none.
         near_units: features of these.
         far_bp: of a site, letters of the stretches whose mixture is told; 0 for none.
         far_units: features of these.
-        frames: of a window, ways to weigh codons; 0 for no reading frames.
+        frames: of a site or a window, ways to weigh codons; 0 for no reading frames.
+        frame_codons: of a site, codons of the stretches that are read.
         places: of a window, features told of every place; 0 for none.
         hidden: units of the dense layer in front of the answer.
         dropout: share of features left out inside blocks, in training.
         head_dropout: the same in front of the dense layers.
-        forget: share of the letters taken for N, in training.
+        forget: of a site or a window, share of the letters taken for N, in training.
 
     Returns:
         A model from `bases` to `logits` (see the module).
@@ -246,35 +253,65 @@ def dilated_cnn(
     settings = dict(locals())
     if kind == "site":
         return _site_model(settings, strided=False)
+    if kind == "peak":
+        return _peak_model(settings)
     bases = _bases(kind, length_bp, stem_bp, "dilated_cnn")
     chances = BaseChances(forget, name="chances")(bases)
-    x = ReverseComplement(both=True, name="strands")(chances) if kind == "peak" else chances
-    x = layers.Conv1D(filters, stem_bp, padding="same", name="stem")(x)
+    x = layers.Conv1D(filters, stem_bp, padding="same", name="stem")(chances)
     for number, dilation in enumerate(dilations, start=1):
         x = DilatedResidual1D(kernel_size, dilation, dropout=dropout, name=f"block_{number}")(x)
     x = _normed(x, "blocks")
-    parts = [layers.GlobalMaxPooling1D(name="best")(x), layers.GlobalAveragePooling1D(name="mean")(x)]
-    if kind == "window":
-        if places:
-            told = layers.SpatialDropout1D(dropout, name="places_dropout")(x)
-            told = layers.Conv1D(places, 1, name="places")(told)
-            parts.append(layers.Flatten(name="placed")(told))
-        if frames:
-            read = ReadingFrames(frames, name="frames")
-            parts += [read(chances), read(ReverseComplement(name="other_strand")(chances))]
-    x = layers.Concatenate(name="found")(parts)
-    x = layers.BatchNormalization(momentum=_MOMENTUM, name="found_norm")(x)
-    x = layers.Dropout(head_dropout, name="found_dropout")(x)
-    x = layers.Dense(hidden, activation="relu", name="hidden")(x)
-    if kind == "peak":
-        x = StrandPooling(name="either_strand")(x)
-    x = layers.Dropout(head_dropout, name="hidden_dropout")(x)
-    if kind == "window":
-        flat = layers.Dropout(head_dropout, name="letters_dropout")(
-            layers.Flatten(name="letters")(chances)
-        )
-        x = layers.Concatenate(name="deep_and_wide")([x, flat])
+    parts = _anywhere(x)
+    if places:
+        told = layers.SpatialDropout1D(dropout, name="places_dropout")(x)
+        told = layers.Conv1D(places, 1, name="places")(told)
+        parts.append(layers.Flatten(name="placed")(told))
+    if frames:
+        read = ReadingFrames(frames, name="frames")
+        parts += [read(chances), read(ReverseComplement(name="other_strand")(chances))]
+    x = _hidden(layers.Concatenate(name="found")(parts), hidden, head_dropout)
+    letters = layers.Flatten(name="letters")(chances)
+    letters = layers.Dropout(head_dropout, name="letters_dropout")(letters)
+    x = layers.Concatenate(name="deep_and_wide")([x, letters])
     return _model(bases, layers.Dense(classes, name="logits")(x), "dilated_cnn")
+
+
+def _anywhere(x: Any) -> list[Any]:
+    """The largest and the mean of every feature, wherever they are."""
+    return [
+        layers.GlobalMaxPooling1D(name="best")(x),
+        layers.GlobalAveragePooling1D(name="mean")(x),
+    ]
+
+
+def _hidden(x: Any, units: int, dropout: float) -> Any:
+    x = layers.BatchNormalization(momentum=_MOMENTUM, name="found_norm")(x)
+    x = layers.Dropout(dropout, name="found_dropout")(x)
+    x = layers.Dense(units, activation="relu", name="hidden")(x)
+    return layers.Dropout(dropout, name="hidden_dropout")(x)
+
+
+def _peak_model(s: Mapping[str, Any]) -> keras.Model:
+    """Motifs on both strands, how they stand to each other, and what is found anywhere.
+
+    A match counts exponentially, so that the first convolution learns motifs and not parts of them
+    (Koo & Ploenzke, "Improving representations of genomic sequence motifs in convolutional networks
+    with exponential activations", Nature Machine Intelligence 2021).
+    """
+    bases = _bases("peak", s["length_bp"], s["motif_bp"], "dilated_cnn")
+    x = BaseChances(name="chances")(bases)
+    x = ReverseComplement(both=True, name="strands")(x)
+    x = layers.Conv1D(s["filters"], s["motif_bp"], padding="same", use_bias=False, name="stem")(x)
+    x = layers.BatchNormalization(momentum=_MOMENTUM, name="stem_norm")(x)
+    x = ops.exp(ops.minimum(x, 4.0))
+    motifs = layers.GlobalMaxPooling1D(name="motifs")(x)
+    x = layers.MaxPooling1D(4, padding="same", name="matches")(x)
+    x = layers.Dropout(s["dropout"], name="matches_dropout")(x)
+    x = DilatedResidual1D(s["kernel_size"], dropout=s["dropout"], name="block_1")(x)
+    parts = [motifs, *_anywhere(_normed(x, "blocks"))]
+    x = StrandPooling(name="either_strand")(layers.Concatenate(name="found")(parts))
+    x = _hidden(x, s["hidden"], s["head_dropout"])
+    return _model(bases, layers.Dense(s["classes"], name="logits")(x), "dilated_cnn")
 
 
 def _site_model(settings: Mapping[str, Any], strided: bool) -> keras.Model:
@@ -284,14 +321,18 @@ def _site_model(settings: Mapping[str, Any], strided: bool) -> keras.Model:
     """
     s = settings
     grids = tuple(s["grids"])
-    steps = [b // a for a, b in zip(grids, grids[1:], strict=False)]
-    if not grids or grids[0] != 1 or any(a * n != b for a, n, b in zip(grids, steps, grids[1:], strict=False)):
+    pairs = list(itertools.pairwise(grids))
+    steps = [b // a for a, b in pairs]
+    if not grids or grids[0] != 1 or any(b % a for a, b in pairs):
         raise UsageError(f"grids={list(grids)}", "1 first, then each a multiple of the one before")
     most = s["length_bp"] - 1 + s["length_bp"] % 2  # an odd number has a middle
     while len(grids) > 1 and _reach(grids, s) > most:
         grids = grids[:-1]
     far = s["far_bp"] * ((most - s["stem_bp"] + 1) // s["far_bp"]) if s["far_bp"] else 0
+    per = 3 * s["frame_codons"]
+    stretches = (most - 2) // per if s["frames"] else 0
     fields = {
+        "read": stretches * per + 2 if stretches else 0,
         "blocks": _reach(grids, s),
         "near": min(s["near_bp"], most),
         "far": far + s["stem_bp"] - 1 if far else 0,
@@ -309,6 +350,8 @@ def _site_model(settings: Mapping[str, Any], strided: bool) -> keras.Model:
         parts.append(_normed(near(_centred(x, field, fields["near"])), "near"))
     if far:
         parts.append(_far(_centred(x, field, fields["far"]), s, far, strided))
+    if stretches:
+        parts += _read(_centred(x, field, fields["read"]), s, stretches, strided)
     x = layers.Concatenate(name="found")(parts)
     x = layers.Dropout(s["head_dropout"], name="found_dropout")(x)
     x = layers.Conv1D(s["hidden"], 1, activation="relu", name="hidden")(x)
@@ -330,7 +373,9 @@ def _centred(x: Any, field: int, own: int) -> Any:
     return x[:, left : -right or None] if left or right else x
 
 
-def _blocks(x: Any, s: Mapping[str, Any], grids: Sequence[int], steps: Sequence[int], strided: bool) -> Any:
+def _blocks(
+    x: Any, s: Mapping[str, Any], grids: Sequence[int], steps: Sequence[int], strided: bool
+) -> Any:
     k = s["kernel_size"]
     x = layers.Conv1D(s["filters"], s["stem_bp"], name="stem")(x)
     for number, grid in enumerate(grids, start=1):
@@ -350,13 +395,43 @@ def _far(x: Any, s: Mapping[str, Any], far: int, strided: bool) -> Any:
     """How the words of the letters are mixed, stretch by stretch."""
     words = layers.Conv1D(s["far_units"], s["stem_bp"], use_bias=False, name="far_words")(x)
     words = _normed(words, "far_words")
-    mixed = layers.AveragePooling1D(s["far_bp"], s["far_bp"] if strided else 1, name="far_mean")(words)
-    mixed = layers.Dropout(s["dropout"], name="far_dropout")(mixed)
+    mixed = layers.AveragePooling1D(s["far_bp"], s["far_bp"] if strided else 1, name="far_mean")(
+        words
+    )
+    mixed = layers.Dropout(s["head_dropout"], name="far_dropout")(mixed)
     gather = layers.Conv1D(
         s["near_units"], far // s["far_bp"], dilation_rate=1 if strided else s["far_bp"],
         use_bias=False, name="far",
     )  # fmt: skip
     return _normed(gather(mixed), "far")
+
+
+def _read(x: Any, s: Mapping[str, Any], stretches: int, strided: bool) -> list[Any]:
+    """How stretches about the site would read as codons: in the best of the frames, and on average.
+
+    A frame is one of three places to begin with; the same weights judge each.
+    """
+    units, count = s["frames"], s["frame_codons"]
+    codons = CodonWeights(units, name="codons")(x)
+    gather = layers.Conv1D(
+        s["near_units"], stretches, dilation_rate=1 if strided else 3 * count, use_bias=False,
+        name="read",
+    )  # fmt: skip
+    drop = layers.Dropout(s["head_dropout"], name="read_dropout")
+    if strided:  # stretches follow upon each other: each frame as a sample of its own
+        apart = ops.reshape(codons, (-1, stretches, count, 3, units))
+        usage = ops.transpose(3.0 * ops.mean(apart, axis=2), (0, 2, 1, 3))
+        told = gather(ops.reshape(drop(usage), (-1, stretches, units)))
+        told = ops.reshape(told, (-1, 3, s["near_units"]))
+    else:
+        last = 3 * (count - 1)
+        shifted = [codons[:, at : at - last or None] for at in range(0, last + 1, 3)]
+        told = gather(drop(layers.Add(name="usage")(shifted) * (3.0 / count)))
+    told = _normed(told, "read")
+    return [
+        layers.MaxPooling1D(3, 1, name="best_frame")(told),
+        layers.AveragePooling1D(3, 1, name="mean_frame")(told),
+    ]
 
 
 def learner(

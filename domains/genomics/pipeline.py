@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from deepfield.domains.genomics.data import READERS, SAMPLES
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
 from deepfield.domains.genomics.scanning import scan
 from deepfield.domains.genomics.sequences import DNA
+from deepfield.domains.genomics.shuffle import shuffled
 from deepfield.domains.genomics.splits import SPLITS, near_pairs, sequence_hash
 from deepfield.domains.genomics.task import Function
 from deepfield.domains.genomics.usage import EXAMPLES, OPTIONS, PRESETS, VERBS
@@ -73,7 +74,7 @@ class GenomicsPipeline(Pipeline):
     }  # fmt: skip
     recipes: ClassVar = {
         "": Recipe(
-            epochs=12, batch_size=32, optimizer="adamw", learning_rate=2e-3, schedule="onecycle",
+            epochs=12, batch_size=64, optimizer="adamw", learning_rate=2e-3, schedule="onecycle",
             warmup=0.1, weight_decay=1e-2, clip_norm=5.0, ema=0.99, keep="last",
             recalibrate_bn=True, least_steps=3000,
         ),
@@ -192,7 +193,9 @@ class GenomicsPipeline(Pipeline):
         count = int(self.state.get("members", 1))
         if count == 1:
             return super().build(**hyper)
-        return {f"model_{k}": super(GenomicsPipeline, self).build(**hyper) for k in range(1, 1 + count)}
+        return {
+            f"model_{k}": super(GenomicsPipeline, self).build(**hyper) for k in range(1, 1 + count)
+        }
 
     def learner(self, model: Any) -> Any:
         """Of a network of sites what learns from windows: the middle of its answer."""
@@ -211,6 +214,23 @@ class GenomicsPipeline(Pipeline):
 
         if (learnt := self._learners.pop(id(model), None)) is not None:
             take_over(model, learnt)
+
+    def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
+        """Shuffled sequences are shuffled anew in every epoch: no order of chance is learnt."""
+        chance = np.array([getattr(item.sample.data, "shuffled", False) for item in items])
+        if not chance.any():
+            return None
+
+        def vary(
+            rng: np.random.Generator, places: np.ndarray, inputs: Arrays, targets: Arrays
+        ) -> tuple[Arrays, Arrays]:
+            bases = np.array(inputs["bases"])
+            for at in np.flatnonzero(chance[places]):
+                letters = shuffled(bases[at].astype(np.uint8).tobytes(), int(rng.integers(1 << 62)))
+                bases[at] = np.frombuffer(letters, np.uint8)
+            return {**inputs, "bases": bases}, targets
+
+        return vary
 
     def identity(self, arrays: Arrays) -> Arrays:
         """The sequence; where both strands mean the same, whichever comes first."""
@@ -264,7 +284,9 @@ class GenomicsPipeline(Pipeline):
         if "chain" not in self.tables:
             return {}
         strands = {"+": contig, "-": reverse_complement(contig)}
-        bits = {s: running_surprise(c, self.tables["chain"], self.length) for s, c in strands.items()}
+        bits = {
+            s: running_surprise(c, self.tables["chain"], self.length) for s, c in strands.items()
+        }
         bits["-"] = bits["-"][::-1]
         return {strand: np.abs(own - self.state["usual"]) for strand, own in bits.items()}
 

@@ -14,12 +14,14 @@ class DNA:
         contig: of the genome; "" where the letters come from none.
         start: place of the first letter in the contig, from 0, on the + strand.
         strand: `"+"`, or `"-"` where the letters were read from the other strand already.
+        shuffled: whether these are the letters of another sequence in an order of chance.
     """
 
     letters: bytes
     contig: str = field(default="", compare=False)
     start: int = field(default=0, compare=False)
     strand: str = field(default="+", compare=False)
+    shuffled: bool = field(default=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.letters)

@@ -1,4 +1,4 @@
-"""What the command line offers for genomes: presets, options, verbs of the domain's own, examples."""
+"""What the command line offers for genomes: presets, options, verbs, examples."""
 
 from __future__ import annotations
 

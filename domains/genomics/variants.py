@@ -255,10 +255,10 @@ class Scorer:
         groups = []
         for own in alike.values():
             own.sort(key=lambda job: job.row.position)
-            first = last = None
+            first = last = -(1 << 62)
             for job in own:
                 at = job.row.position
-                if first is None or at - last > self.near or at - first > _SPAN:
+                if at - last > self.near or at - first > _SPAN:
                     groups.append(_Group([]))
                     first = at
                 last = at

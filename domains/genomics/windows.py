@@ -33,9 +33,7 @@ def usual_length(lengths: Sequence[int]) -> int:
     return max(counts, key=lambda length: (counts[length], length))
 
 
-def window(
-    sequence: np.ndarray, length: int, least: int | None = None
-) -> tuple[np.ndarray, str]:
+def window(sequence: np.ndarray, length: int, least: int | None = None) -> tuple[np.ndarray, str]:
     """As many letters about the middle as a network reads, N where there are none.
 
     Args:

@@ -12,6 +12,7 @@ from random_molecules import SMALL_FUSION, random_molecule
 
 from deepfield.domains import DOMAINS, domain
 from deepfield.domains.face.data import Pair
+from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.qa.features import Asked
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.testing_pipelines import check_pipeline
@@ -58,6 +59,24 @@ DOMAIN_CHECKS = {
             "learnt": ("pearson_r2", 0.5),
             "split": "random:70/15/15",
             "random_items": random_molecule,
+        },
+    ),
+    "genomics": (
+        "simulate:site:300:1",
+        Sample("broken", DNA(b"ACGTZ"), row={"id": "broken"}),
+        {
+            "settings": {
+                "filters": 8,
+                "near_units": 16,
+                "far_bp": 0,
+                "hidden": 16,
+                "forget": 0.0,
+                "head_dropout": 0.0,
+                "epochs": 8,
+                "learning_rate": 0.01,
+            },
+            "learnt": ("accuracy", 0.8),
+            "random_items": lambda rng: {"bases": rng.integers(0, 15, 120).astype(np.int32)},
         },
     ),
     "qa": (

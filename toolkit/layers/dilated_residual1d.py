@@ -132,5 +132,13 @@ class DilatedResidual1D(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return all constructor arguments."""
-        own = ("kernel_size", "dilation_rate", "strides", "padding", "dropout", "momentum", "epsilon")
+        own = (
+            "kernel_size",
+            "dilation_rate",
+            "strides",
+            "padding",
+            "dropout",
+            "momentum",
+            "epsilon",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

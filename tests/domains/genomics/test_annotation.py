@@ -109,7 +109,7 @@ def test_what_makes_no_sense_is_told_with_its_line(text, why, tmp_path):
 
 
 def test_a_missing_file_and_a_missing_package_are_told(tmp_path, monkeypatch):
-    with pytest.raises(NotFound, match="No such file"):
+    with pytest.raises(NotFound, match="no such file"):
         Annotation.read(str(tmp_path / "none.gtf"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(NotFound) as caught:

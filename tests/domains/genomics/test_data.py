@@ -266,3 +266,15 @@ def test_records_stream(file):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 20_000 and peak < 6 << 20 < path.stat().st_size
+
+
+def test_several_files_of_sequences_are_read_one_after_the_other(tmp_path):
+    (tmp_path / "a.fa").write_text(">one\nACGTACGTAC\n")
+    (tmp_path / "b.fa").write_text(">two\nACGTACGTAA\n>one\nACGTACGTAG\n")
+    (tmp_path / "c,d.fa").write_text(">three\nACGTACGTAT\n")
+    both = f"{tmp_path / 'a.fa'},{tmp_path / 'b.fa'}"
+    assert [s.id for s in read_source(both, READERS, SAMPLES)] == ["one", "two", "one (2)"]
+    comma = str(tmp_path / "c,d.fa")
+    assert [s.id for s in read_source(comma, READERS, SAMPLES)] == ["three"]
+    with pytest.raises(NotFound):
+        list(read_source(f"{both},{tmp_path / 'nosuch.fa'}", READERS, SAMPLES))

@@ -7,6 +7,7 @@ import pytest
 from deepfield.domains.genomics.features import CHANCES, codes, reverse_complement
 from deepfield.domains.genomics.layers import (
     BaseChances,
+    CodonWeights,
     MotifConv1D,
     ReadingFrames,
     ReverseComplement,
@@ -40,13 +41,14 @@ def test_the_other_strand_is_that_of_the_codes():
     assert np.array_equal(both, np.concatenate([X, CHANCES[other]]))
 
 
-def test_strands_are_averaged():
+def test_strands_are_compared():
     y = RNG.standard_normal((6, 5)).astype("float32")
-    assert np.allclose(StrandPooling()(y), (y[:3] + y[3:]) / 2)
+    expected = np.concatenate([np.maximum(y[:3], y[3:]), (y[:3] + y[3:]) / 2], axis=1)
+    assert np.allclose(StrandPooling()(y), expected)
     bases = keras.Input((20, 4))
     z = ReverseComplement(both=True)(bases)
     z = StrandPooling()(keras.layers.Flatten()(keras.layers.Conv1D(3, 5, name="c")(z)))
-    assert keras.Model(bases, z)(X).shape == (3, 48)
+    assert keras.Model(bases, z)(X).shape == (3, 96)
 
 
 @pytest.mark.parametrize("strands", [True, False])
@@ -82,6 +84,19 @@ def test_frames_are_read_in_codons_and_the_best_is_told():
     check_layer(ReadingFrames, {"units": 7}, X, reference)
 
 
+def test_every_codon_has_weights_of_its_own():
+    def reference(x, w):
+        views = np.lib.stride_tricks.sliding_window_view(x, 3, axis=1)  # batch, place, base, letter
+        chance = np.einsum("bia,bic,bid->biacd", *np.moveaxis(views, -1, 0))
+        return chance.reshape(*chance.shape[:2], 64) @ w["codons"]
+
+    check_layer(CodonWeights, {"units": 5}, X, reference)
+    layer = CodonWeights(2)
+    told = np.asarray(layer(CHANCES[codes("ATGNCC")][None]))[0]
+    word = 0 * 16 + 3 * 4 + 2
+    assert np.allclose(told[0], np.asarray(layer.codons)[word]) and not told[1:].any()
+
+
 def test_an_open_frame_is_told_wherever_it_begins():
     """Weights that count stop codons see the frame that has none."""
     layer = ReadingFrames(1)
@@ -102,6 +117,7 @@ def test_an_open_frame_is_told_wherever_it_begins():
     [
         lambda: MotifConv1D(0, 4),
         lambda: MotifConv1D(4, 0),
+        lambda: CodonWeights(0),
         lambda: ReadingFrames(0),
         lambda: ReadingFrames()(X[:, :4]),
         lambda: MotifConv1D(2, 3)(np.ones((1, 9, 5), "float32")),

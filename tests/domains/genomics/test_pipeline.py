@@ -138,6 +138,25 @@ def test_members_answer_by_the_mean_of_their_logits(tmp_path):
         GenomicsPipeline(members=21).fit("simulate:motif:60:1", settings=SETTINGS)
 
 
+def test_shuffled_sequences_are_shuffled_anew_in_every_batch(peak):
+    real = windows(peak, 4)
+    samples = [
+        Sample(s.id, DNA(s.data.letters, shuffled=at % 2 == 1), "0") for at, s in enumerate(real)
+    ]
+    items = list(peak.encoded(samples))
+    vary = peak.variation(items)
+    bases = np.stack([item.arrays["bases"] for item in items])
+    places = np.array([3, 0, 1])
+    seen = [vary(np.random.default_rng(seed), places, {"bases": bases[places]}, {})[0]["bases"]
+            for seed in (0, 1)]  # fmt: skip
+    assert np.array_equal(seen[0][1], bases[0]) and np.array_equal(seen[1][1], bases[0])
+    for row, place in ((0, 3), (2, 1)):
+        pairs = [sorted(zip(s[row], s[row][1:], strict=False)) for s in seen]
+        assert pairs[0] == pairs[1] == sorted(zip(bases[place], bases[place][1:], strict=False))
+        assert not np.array_equal(seen[0][row], seen[1][row])
+    assert peak.variation(list(peak.encoded(real))) is None
+
+
 def test_a_strangers_bundle_must_make_sense(site, tmp_path):
     for part in ({"kind": "gene"}, {"length_bp": -1}, {"site": {"0": "Q"}}, {"usual": "much"}):
         broken = GenomicsPipeline.load(site.bundle.path)

@@ -1,16 +1,22 @@
 """A residual network computed from its weights says what Keras says, also where letters change."""
 
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfield.domains.genomics import fourier, residual
+from deepfield.domains.genomics import comparing, fourier, published, residual
 from deepfield.domains.genomics.comparing import after_change
 from deepfield.domains.genomics.fourier import FourierConvolution
 from deepfield.domains.genomics.published import splice_resnet
 from deepfield.domains.genomics.residual import Change, ResidualNetwork, groups_of, softmax
 from deepfield.toolkit.errors import UsageError
+
+
+def test_the_examples_run():
+    assert doctest.testmod(comparing).failed == doctest.testmod(published).failed == 0
 
 
 def drawn(context, filters=4, seed=0, classes=3):
@@ -75,8 +81,8 @@ def test_it_says_what_keras_says(both):
 
 @pytest.mark.parametrize(
     ("at", "removed", "inserted"),
-    [(35, 1, 1), (35, 0, 1), (35, 1, 0), (30, 9, 2), (34, 2, 17), (0, 1, 1), (69, 1, 1), (20, 40, 0),
-     (-20, 1, 1), (85, 3, 1), (35, 0, 0), (35, 3, 3)],
+    [(35, 1, 1), (35, 0, 1), (35, 1, 0), (30, 9, 2), (34, 2, 17), (0, 1, 1), (69, 1, 1),
+     (20, 40, 0), (-20, 1, 1), (85, 3, 1), (35, 0, 0), (35, 3, 3)],
 )  # fmt: skip
 def test_a_change_says_what_the_changed_sequence_says(both, at, removed, inserted):
     model, network = both

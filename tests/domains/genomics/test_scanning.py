@@ -54,9 +54,17 @@ def test_every_base_of_both_strands_is_judged_by_the_window_around_it(slides, st
 def test_only_bases_with_the_letters_of_the_site_are_told_of(slides, monkeypatch):
     monkeypatch.setattr(scanning, "CHUNK", 7)
     contig = codes("AAGTCCACTTGTAAAACAAAAAAAAAAAAAAGT")
-    parts = list(scan(of_sites if slides else of_windows, contig, WIDTH, slides, letters={0: "G", 1: "T"}))
-    told = {s: sorted(int(p) for part in parts if part.strand == s for p in part.positions) for s in "+-"}
-    assert told == {"+": [2, 10, 31], "-": [7, 16]}  # AC on the other strand, read from its G's mate
+    parts = list(
+        scan(of_sites if slides else of_windows, contig, WIDTH, slides, letters={0: "G", 1: "T"})
+    )
+    told = {
+        s: sorted(int(p) for part in parts if part.strand == s for p in part.positions)
+        for s in "+-"
+    }
+    assert told == {
+        "+": [2, 10, 31],
+        "-": [7, 16],
+    }  # AC on the other strand, read from its G's mate
     for part in parts:
         assert np.allclose(part.logits, expected(contig, part.strand)[part.positions])
 
