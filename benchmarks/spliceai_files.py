@@ -31,7 +31,7 @@ def write_genome(folder: Path, length: int, seed: int = 0) -> tuple[Path, Path, 
         exons = _exons(start, stop, rng)
         for index, (first, last) in enumerate(exons):
             if strand == "+":
-                _plant(letters, first if index else None, last if index < len(exons) - 1 else None)
+                plant(letters, first if index else None, last if index < len(exons) - 1 else None)
             else:
                 _plant_other(
                     letters, first if index else None, last if index < len(exons) - 1 else None
@@ -62,7 +62,7 @@ def _exons(start: int, stop: int, rng: np.random.Generator) -> list[tuple[int, i
         at = following
 
 
-def _plant(letters: list[str], first: int | None, last: int | None) -> None:
+def plant(letters: list[str], first: int | None, last: int | None) -> None:
     """The letters before an exon's first base, and about its last one, on the + strand."""
     if first is not None:
         before = _BRANCH + "ATTG" + _TRACT + _ACCEPTOR

@@ -228,8 +228,7 @@ class Pipeline:
         from deepfield.toolkit.splits import near_duplicates
 
         hashes = [self.near_hash(item.arrays or {}) for item in items]
-        told = [value for value in hashes if value is not None]
-        return near_duplicates(told) if len(told) == len(hashes) else []
+        return [] if None in hashes else near_duplicates([value or 0 for value in hashes])
 
     def picture(self, sample: Sample) -> bytes | None:
         """A PNG that shows a sample in a report; None where there is nothing to see."""

@@ -151,7 +151,7 @@ class Classification(Task):
     output = "logits"
     losses: ClassVar[Mapping[str, str]] = {"logits": "categorical_crossentropy"}
     calibrator = Temperature
-    metrics = ("accuracy", "top5_accuracy", "ece")
+    metrics: tuple[str, ...] = ("accuracy", "top5_accuracy", "ece")
     logits = True
     monitor = "val_loss"
     fields = ("label", "probability", "alternatives")

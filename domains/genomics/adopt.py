@@ -118,7 +118,7 @@ def spliceai_networks(say: Callable[[str], None] = lambda step: None) -> dict[st
     """
     say("checking the published files")
     files = find_files()
-    from deepfield.domains.genomics.published import splice_resnet
+    from deepfield.domains.genomics.splice_models import splice_resnet
     from deepfield.toolkit.packing import set_weights
 
     networks = {}

@@ -24,7 +24,7 @@ from deepfield.domains.genomics.layers import (
     ReverseComplement,
     StrandPooling,
 )
-from deepfield.domains.genomics.published import splice_resnet
+from deepfield.domains.genomics.splice_models import splice_resnet
 from deepfield.domains.genomics.windows import KINDS, middle
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.layers import DilatedResidual1D
@@ -329,6 +329,8 @@ def _site_model(settings: Mapping[str, Any], strided: bool) -> keras.Model:
     while len(grids) > 1 and _reach(grids, s) > most:
         grids = grids[:-1]
     far = s["far_bp"] * ((most - s["stem_bp"] + 1) // s["far_bp"]) if s["far_bp"] else 0
+    if s["frame_codons"] < 1:
+        raise UsageError(f"frame_codons={s['frame_codons']}", "1 or more; frames=0 reads none")
     per = 3 * s["frame_codons"]
     stretches = (most - 2) // per if s["frames"] else 0
     fields = {
@@ -426,7 +428,7 @@ def _read(x: Any, s: Mapping[str, Any], stretches: int, strided: bool) -> list[A
     else:
         last = 3 * (count - 1)
         shifted = [codons[:, at : at - last or None] for at in range(0, last + 1, 3)]
-        told = gather(drop(layers.Add(name="usage")(shifted) * (3.0 / count)))
+        told = gather(drop(sum(shifted[1:], shifted[0]) * (3.0 / count)))
     told = _normed(told, "read")
     return [
         layers.MaxPooling1D(3, 1, name="best_frame")(told),

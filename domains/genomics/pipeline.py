@@ -250,10 +250,18 @@ class GenomicsPipeline(Pipeline):
     # ------------------------------------------------------------------ from outputs to answer
 
     def logits(self, bases: np.ndarray) -> np.ndarray:
-        """Codes (batch, steps) int32 to logits, the mean over the members: (batch, classes), of
-        sites (batch, positions, classes).
+        """Codes (batch, steps) int32 to logits: (batch, classes), of sites (batch, positions,
+        classes).
+
+        They are the mean over the members; of SpliceAI's networks, as it was published, the
+        logarithm of their mean probability.
         """
-        return super().forward({"bases": bases})[self.task.output]
+        output = self.task.output
+        if self.architecture != "splice_resnet" or len(self.members) == 1:
+            return super().forward({"bases": bases})[output]
+        each = [self.run(name, {"bases": bases})[output] for name in self.members]
+        chances = np.mean([_softmax(logits.astype(np.float64)) for logits in each], axis=0)
+        return np.log(np.maximum(chances, 1e-30))
 
     @property
     def field(self) -> int:
@@ -433,6 +441,11 @@ class GenomicsPipeline(Pipeline):
         from deepfield.domains.genomics.cards import card_text
 
         return card_text(self)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _bytes(item: Any) -> bytes:

@@ -17,8 +17,8 @@ from deepfield.domains.genomics.adopt import (
     read_weights,
 )
 from deepfield.domains.genomics.features import CHANCES
-from deepfield.domains.genomics.published import splice_resnet
 from deepfield.domains.genomics.residual import ResidualNetwork
+from deepfield.domains.genomics.splice_models import splice_resnet
 from deepfield.toolkit.errors import NotFound, UnusableModel
 
 

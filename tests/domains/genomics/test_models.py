@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -51,6 +52,54 @@ def test_the_middle_of_a_site_is_judged_as_the_twin_judges_the_window(length):
     assert own.shape == (4, 3) and field % 2 == 1
     assert np.allclose(everywhere[:, middle(length) - field // 2], own, atol=1e-5)
     assert {v.path for v in twin.weights} == {v.path for v in model.weights}
+
+
+@pytest.mark.parametrize(
+    "without",
+    [{"frames": 0}, {"frame_codons": 1}, {"far_bp": 0}, {"near_bp": 0}, {"grids": [1]}],
+    ids=str,
+)
+def test_a_twin_agrees_whatever_is_left_out(without):
+    hyper = {"filters": 4, "near_units": 4, "far_units": 4, "hidden": 4, "frames": 3} | without
+    arguments = {"kind": "site", "classes": 2, "length_bp": 141}
+    model = moved(dilated_cnn(**arguments, **hyper))
+    twin = learner(model, "dilated_cnn", arguments, hyper)
+    bases = RNG.integers(0, 15, (3, 141))
+    everywhere = ask(model, bases)
+    place = middle(141) - (141 - everywhere.shape[1]) // 2
+    assert np.allclose(everywhere[:, place], ask(twin, bases), atol=1e-5)
+
+
+def test_stretches_about_a_site_are_read_in_three_frames():
+    """What is told of the frames, against plain NumPy."""
+    hyper = {"filters": 4, "near_units": 5, "far_units": 4, "frames": 3, "frame_codons": 7}
+    model = moved(dilated_cnn("site", 2, 100, **hyper))
+    weights = {v.path: np.asarray(v) for v in model.weights}
+    told = keras.Model(
+        model.input, [model.get_layer(f"{name}_frame").output for name in ("best", "mean")]
+    )
+    contig = RNG.integers(1, 5, 130)
+    best, mean = (np.asarray(one)[0] for one in told(contig[None].astype(np.int32)))
+
+    stretches = (99 - 2) // 21
+    norm = {n: weights[f"read_norm/{n}"] for n in ("gamma", "beta")}
+    norm |= {n: weights[f"read_norm/moving_{n}"] for n in ("mean", "variance")}
+    for place in (0, 9, len(best) - 1):
+        field = 130 - len(best) + 1
+        first = place + field // 2 - (stretches * 21 + 1) // 2  # the leftmost letter that is read
+        frames = []
+        for frame in range(3):
+            found = np.zeros(5)
+            for stretch in range(stretches):
+                usage = np.zeros(3)
+                for codon in range(7):
+                    at = first + frame + 21 * stretch + 3 * codon
+                    usage += weights["codons/codons"][(contig[at : at + 3] - 1) @ [16, 4, 1]]
+                found += 3 * usage / 7 @ weights["read/kernel"][stretch]
+            found = (found - norm["mean"]) / np.sqrt(norm["variance"] + 1e-3)
+            frames.append(np.maximum(0, found * norm["gamma"] + norm["beta"]))
+        assert np.allclose(best[place], np.max(frames, axis=0), atol=1e-4)
+        assert np.allclose(mean[place], np.mean(frames, axis=0), atol=1e-4)
 
 
 def test_a_twin_gives_its_weights_back():
@@ -110,12 +159,29 @@ def test_an_answer_does_not_hang_on_its_batch():
         assert np.allclose(ask(model, bases)[2:3], ask(model, bases[2:3]), atol=1e-5)
 
 
+@pytest.mark.parametrize(("kind", "length"), [("site", 97), ("window", 60), ("peak", 60)])
+def test_the_exported_network_agrees_at_every_length_it_takes(kind, length, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    small = {"filters": 4, "near_units": 4, "far_units": 4, "hidden": 4, "frames": 3}
+    model = moved(dilated_cnn(kind, 2, length, **small))
+    ask(model, np.ones((1, length)))  # a model that was never called is not exported
+    model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(
+        tmp_path / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    for more in (0, 13, 300) if kind == "site" else (0,):
+        bases = RNG.integers(0, 15, (3, length + more)).astype(np.int32)
+        (told,) = session.run(None, {"bases": bases})
+        assert np.allclose(told, ask(model, bases), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: dilated_cnn("gene", 2, 100), "kind 'gene'"),
         (lambda: dilated_cnn("site", 2, 100, grids=[1, 3, 7]), "grids"),
         (lambda: dilated_cnn("site", 2, 100, grids=[2, 4]), "grids"),
+        (lambda: dilated_cnn("site", 2, 100, frame_codons=0), "frame_codons=0"),
         (lambda: dilated_cnn("window", 2, 5), "9 letters or more"),
         (lambda: motif_cnn("site", 2, 100), "not a base"),
         (lambda: motif_cnn("peak", 2, 10), "16 letters or more"),

@@ -138,6 +138,17 @@ def test_members_answer_by_the_mean_of_their_logits(tmp_path):
         GenomicsPipeline(members=21).fit("simulate:motif:60:1", settings=SETTINGS)
 
 
+def test_spliceais_members_answer_by_the_mean_of_their_probabilities(site):
+    pair = GenomicsPipeline("splice_resnet")
+    logits = {"a": [[[2.0, 0.0, -1.0]]], "b": [[[-3.0, 0.5, 4.0]]]}
+    pair._networks = {k: lambda batch, v=v: {"logits": np.array(v)} for k, v in logits.items()}
+    pair._models = dict.fromkeys(logits)
+    powers = [np.exp(np.array(v)) for v in logits.values()]
+    expected = np.mean([p / p.sum(-1, keepdims=True) for p in powers], axis=0)
+    found = pair.logits(np.ones((1, 3), np.int32))
+    assert np.allclose(np.exp(found), expected)
+
+
 def test_shuffled_sequences_are_shuffled_anew_in_every_batch(peak):
     real = windows(peak, 4)
     samples = [

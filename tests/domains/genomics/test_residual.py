@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from deepfield.domains.genomics import comparing, fourier, published, residual
 from deepfield.domains.genomics.comparing import after_change
 from deepfield.domains.genomics.fourier import FourierConvolution
-from deepfield.domains.genomics.published import splice_resnet
 from deepfield.domains.genomics.residual import Change, ResidualNetwork, groups_of, softmax
+from deepfield.domains.genomics.splice_models import splice_resnet
 from deepfield.toolkit.errors import UsageError
 
 

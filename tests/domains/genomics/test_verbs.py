@@ -182,7 +182,7 @@ def test_the_distance_bounds_where_is_looked(files):
 
 def test_a_residual_network_is_compared_where_it_differs():
     from deepfield.domains.genomics.comparing import ResidualJudge
-    from deepfield.domains.genomics.published import splice_resnet
+    from deepfield.domains.genomics.splice_models import splice_resnet
 
     model = splice_resnet("site", 3, 602, context=80, filters=2)
     network = Network()
