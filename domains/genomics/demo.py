@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHOWN = {
     "splice_donor_human": "sample:sites",
     "splice_uci": "sample:junctions",
-    "tf_usf1": "sample:peaks",
+    "tf_gabpa": "sample:peaks",
 }
 #: The first of them also goes along a contig and says why.
 SCANNED, _SURE = "sample:genome", 0.95

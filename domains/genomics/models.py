@@ -97,7 +97,7 @@ def motif_cnn(
 
     Example:
         >>> motif_cnn("peak", 2, 101).count_params()
-        4258
+        4226
 
     Source:
         Alipanahi et al., Nature Biotechnology 2015, supplementary section 2. Deviations: maximum
@@ -140,7 +140,7 @@ def kmer_linear(
 
     Example:
         >>> kmer_linear("window", 2, 81, word_bp=3).count_params()
-        780
+        782
     """
     if kind == "site":
         raise UsageError("kmer_linear judges whole sequences, not a base", "add --kind window")
@@ -243,8 +243,8 @@ def dilated_cnn(
             are too short for them.
 
     Example:
-        >>> dilated_cnn("site", 2, 602).output_shape
-        {'logits': (None, None, 2)}
+        >>> dilated_cnn("site", 2, 602).output["logits"].shape
+        (None, None, 2)
 
     Source:
         The arrangement is ours; for the block see `DilatedResidual1D`, for both strands

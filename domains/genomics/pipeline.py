@@ -455,7 +455,7 @@ def _bytes(item: Any) -> bytes:
 def _where(item: DNA, place: int | None, strand: str, letters: np.ndarray) -> dict[str, Any]:
     """Where in a genome, or in the sequence, an answer belongs to; the letters about it."""
     if place is None:
-        return {"position": None, "strand": item.strand, "letters": None}
+        return {"position": None, "strand": None, "letters": None}
     if item.strand == "-":
         position = item.start + len(item) - place
         strand = "-" if strand == "+" else "+"

@@ -1,7 +1,7 @@
 """A residual network on a sequence, and on the same sequence with a few letters changed.
 
-The network is `splice_models.splice_resnet`, computed from its stored weights by ONNX Runtime without
-Keras. Every unit's output on the reference is kept. On an alternative a unit is computed only where
+The network is `splice_resnet`, computed from its stored weights by ONNX Runtime without Keras.
+Every unit's output on the reference is kept. On an alternative a unit is computed only where
 its output can differ, and only where a wanted answer hangs on it; what it reads around that is the
 reference's. Nothing is left out that would change an answer.
 """

@@ -14,7 +14,7 @@ import numpy as np
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
 
 #: Motifs of our own making, none its own reverse complement: what each place of them mostly is.
-MOTIFS = {"A": "GATAAGCG", "B": "CACTTCCTG"}
+MOTIFS = {"A": "CACTTCCGG", "B": "GATAAGCG"}
 #: Probability of a motif's own letter at a place; the other three share the rest.
 FIDELITY = 0.94
 #: Of a pair, the letters between A and B.

@@ -36,9 +36,10 @@ class Function(Classification):
     def answer(self, prediction: np.ndarray) -> dict[str, Any]:
         """The likeliest class; of two also the probability of the second, whichever was said."""
         answer = super().answer(prediction)
-        if self.two:
-            answer["score"] = round(float(prediction[1]), 6)
-        return answer
+        if not self.two:
+            return answer
+        alternatives = answer.pop("alternatives")
+        return {**answer, "score": round(float(prediction[1]), 6), "alternatives": alternatives}
 
     def score(self, metric: str, targets: np.ndarray, predictions: np.ndarray) -> float:
         """As the toolkit has it; of two classes the curves are of the second."""

@@ -76,11 +76,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         " -o mine",
     ),
     "finetune": (
-        "deepfield genomics finetune sample:pairs --from tf_usf1 -o mine --epochs 3",
+        "deepfield genomics finetune sample:pairs --from tf_gabpa -o mine --epochs 3",
         "deepfield genomics finetune mine.tsv --from splice_donor_human -o mine",
     ),
     "evaluate": (
-        "deepfield genomics evaluate sample:peaks --negatives shuffle --model tf_usf1",
+        "deepfield genomics evaluate sample:peaks --negatives shuffle --model tf_gabpa",
         "deepfield genomics evaluate donor.tsv.gz --html donor.html",
     ),
     "predict": (
@@ -89,7 +89,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "explain": (
         "deepfield genomics explain sample:sites -o why.png",
-        "deepfield genomics explain peaks.fa --model tf_usf1 --motifs 5 -o why.html",
+        "deepfield genomics explain peaks.fa --model tf_gabpa --motifs 5 -o why.html",
     ),
     "export": (
         "deepfield genomics export -o donor.onnx",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfield.domains.genomics import comparing, fourier, published, residual
+from deepfield.domains.genomics import comparing, fourier, residual, splice_models
 from deepfield.domains.genomics.comparing import after_change
 from deepfield.domains.genomics.fourier import FourierConvolution
 from deepfield.domains.genomics.residual import Change, ResidualNetwork, groups_of, softmax
@@ -16,7 +16,7 @@ from deepfield.toolkit.errors import UsageError
 
 
 def test_the_examples_run():
-    assert doctest.testmod(comparing).failed == doctest.testmod(published).failed == 0
+    assert doctest.testmod(comparing).failed == doctest.testmod(splice_models).failed == 0
 
 
 def drawn(context, filters=4, seed=0, classes=3):

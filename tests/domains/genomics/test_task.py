@@ -9,7 +9,8 @@ TWO, THREE = Function({"labels": ["0", "1"]}), Function({"labels": ["EI", "IE", 
 
 def test_of_two_classes_the_second_has_a_score_whichever_was_said():
     answer = TWO.answer(np.array([0.7, 0.3]))
-    assert answer == {"label": "0", "probability": 0.7, "alternatives": {"1": 0.3}, "score": 0.3}
+    assert answer == {"label": "0", "probability": 0.7, "score": 0.3, "alternatives": {"1": 0.3}}
+    assert tuple(answer) == TWO.fields
     assert "score" in TWO.fields and "score" not in THREE.fields
     assert "score" not in THREE.answer(np.array([0.2, 0.3, 0.5]))
 
