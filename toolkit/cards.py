@@ -39,8 +39,10 @@ def card(config: Mapping[str, Any], text: str = "") -> str:
 
 
 def known_data(pipeline: Pipeline, source: str) -> dict[str, str]:
-    """Name and licence of a public data set, by the last part of its source."""
-    name, licence = pipeline.known_data.get(Path(source).name.removeprefix("tfds:"), ("", ""))
+    """Name and licence of a public data set, by the last part of its source that is known."""
+    parts = [part.removeprefix("tfds:") for part in reversed(Path(source).parts)]
+    known = (pipeline.known_data[part] for part in parts if part in pipeline.known_data)
+    name, licence = next(known, ("", ""))
     return {"data_name": name, "data_licence": licence}
 
 

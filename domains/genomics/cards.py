@@ -18,12 +18,18 @@ _JUDGED = {
 def card_text(pipeline: GenomicsPipeline) -> str:
     """What the network takes and answers."""
     labels = pipeline.task.state["labels"]
+    yes_or_no = labels == ["0", "1"]
+    answers = (
+        "1 (this is what is looked for) or 0"
+        if yes_or_no
+        else f"one of {len(labels)} classes: {', '.join(labels)}"
+    )
     site = "".join(pipeline.site.values())
     needs = f" All training sequences have {site} there." if site else ""
     return (
         f"Takes {pipeline.length:,} letters of DNA (A, C, G, T, IUPAC's codes, N) and judges "
-        f"{_JUDGED[pipeline.kind]}.{needs} Answers with one of {len(labels)} classes: "
-        f"{', '.join(labels)}. A shorter sequence is filled up with N, at most to twice its "
+        f"{_JUDGED[pipeline.kind]}.{needs} Answers with {answers}. "
+        "A shorter sequence is filled up with N, at most to twice its "
         "length, and is then told to be outside the domain. Probabilities are those of the "
         "training data, where the classes are about as frequent as below: in a whole genome sites "
         "are far rarer, so raise `--threshold`. `in_domain` is false where letters follow one "

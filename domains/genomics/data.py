@@ -241,6 +241,7 @@ SAMPLES: dict[str, Callable[[], str]] = {
     "pairs": _shipped("pairs.csv"),
     "genome": _shipped("genome.fa"),
     "genes": _shipped("genes.gtf"),
+    "variants": _shipped("variants.vcf"),
     "intervals": _shipped("intervals.bed"),
     "junctions": _shipped("junctions.data"),
     "peaks": _shipped("peaks.seq.gz"),

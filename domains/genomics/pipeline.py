@@ -29,6 +29,7 @@ _NOTHING = ("0", "N", "no", "none", "neither", "negative", "other", "false")
 #: Letters that are shown of a site.
 _SHOWN = 20
 _MOST_MEMBERS = 20
+_UNSAID = "licence not stated by the source"
 
 
 class GenomicsPipeline(Pipeline):
@@ -65,12 +66,13 @@ class GenomicsPipeline(Pipeline):
     explanation_file = "explanation.png"
     explanation_forms = (".png", ".svg", ".html", ".meme")
     known_data: ClassVar = {
-        "splice-human": ("human splice sites (EnsembleSplice, Akpokiro et al. 2022)", ""),
-        "splice-hs3d": ("Homo Sapiens Splice Sites Dataset (Pollastro & Rampone 2002)", ""),
+        "splice-human": ("human splice sites (EnsembleSplice, Akpokiro et al. 2022)", _UNSAID),
+        "splice-hs3d": ("HS3D, human splice sites (Pollastro & Rampone 2002)", _UNSAID),
         "splice.data": ("UCI splice junctions (GenBank 64.1; Towell, Noordewier, Shavlik)",
                         "CC BY 4.0"),
-        "promoters": ("promoters of Umarov & Solovyev 2017", ""),
-        "chipseq": ("ENCODE ChIP-seq peaks (DeepBind supplement, Alipanahi et al. 2015)", ""),
+        "promoters": ("promoters and non-promoters (Umarov & Solovyev 2017)", _UNSAID),
+        "chipseq": ("ENCODE ChIP-seq peaks (DeepBind's supplement, Alipanahi et al. 2015)",
+                    _UNSAID),
     }  # fmt: skip
     recipes: ClassVar = {
         "": Recipe(

@@ -93,6 +93,40 @@ def _bed() -> str:
     return "\n".join(rows) + "\n"
 
 
+def _variants() -> str:
+    """Variants of the genome: the first letter of introns, their neighbours, and a few of each
+    other kind, one of which is of another genome.
+    """
+    contigs, genes = _genome()
+    rows: list[tuple[str, int, str, str]] = []
+    for contig, at, strand, _ in sites(genes, donor=True)[:12]:
+        first = at + 1 if strand == "+" else at - 1
+        base = contigs[contig][first : first + 1].decode()
+        rows.append((contig, first, base, {"G": "A", "C": "T"}.get(base, "A")))
+        near = first + (20 if strand == "+" else -20)
+        base = contigs[contig][near : near + 1].decode()
+        rows.append((contig, near, base, "A" if base != "A" else "C"))
+    contig, start = rows[4][0], rows[4][1]
+    letters = contigs[contig].decode()
+    rows.append((contig, start - 2, letters[start - 2 : start + 2], letters[start - 2]))
+    rows.append((contig, start + 5, letters[start + 5], letters[start + 5] + "GTAAGT"))
+    rows.append(
+        (contig, start + 9, letters[start + 9], "A,C" if letters[start + 9] in "GT" else "G,T")
+    )
+    wrong = "A" if letters[start + 12] != "A" else "C"
+    rows.append((contig, start + 12, wrong, "G"))
+    order = {name: number for number, name in enumerate(contigs)}
+    rows.sort(key=lambda row: (order[row[0]], row[1]))
+    head = ["##fileformat=VCFv4.2"]
+    head += [f"##contig=<ID={name},length={len(own)}>" for name, own in contigs.items()]
+    head.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    lines = [
+        f"{contig}\t{at + 1}\tsim{number}\t{ref}\t{alt}\t.\tPASS\t."
+        for number, (contig, at, ref, alt) in enumerate(rows, start=1)
+    ]
+    return "\n".join([*head, *lines]) + "\n"
+
+
 def _junctions() -> str:
     """Sites of the genome as UCI has them: 30 letters on either side, EI, IE and neither."""
     contigs, genes = _genome()
@@ -141,6 +175,7 @@ FILES: dict[str, Callable[[], str | bytes]] = {
     "pairs.csv": _pairs,
     "genome.fa": lambda: fasta_text(_genome()[0]),
     "genes.gtf": lambda: gtf_text(_genome()[1]),
+    "variants.vcf": _variants,
     "intervals.bed": _bed,
     "junctions.data": _junctions,
     "peaks.seq.gz": _peaks,

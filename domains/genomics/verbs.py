@@ -15,6 +15,7 @@ from deepfield.domains.genomics.comparing import Judge, PlainJudge, ResidualJudg
 from deepfield.domains.genomics.genome import Genome
 from deepfield.domains.genomics.variants import REASONS, Scorer, Settings, Tally
 from deepfield.domains.genomics.vcf import VCFReader, VCFWriter, with_header
+from deepfield.domains.genomics.windows import at_sites, middle
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import shipped
 from deepfield.toolkit.errors import REJECTED, UsageError
@@ -132,7 +133,13 @@ def judge_of(pipeline: Any) -> Judge:
         logits = pipeline.logits(bases)
         logits = logits if logits.ndim == 3 else logits[:, None]
         flat = _calibrated(pipeline, logits.reshape(-1, logits.shape[-1]))
-        return flat.reshape(logits.shape)
+        found = flat.reshape(logits.shape)
+        if pipeline.site:  # where its letters are not, the network has learnt nothing
+            start = middle(bases.shape[1] - found.shape[1] + 1)
+            for own, letters in zip(found, bases, strict=True):
+                there = at_sites(letters, pipeline.site)[start : start + len(own)]
+                own[~there] = np.eye(own.shape[1])[pipeline.nothing]
+        return found
 
     return PlainJudge(chances, pipeline.field, pipeline.kind != "site")
 

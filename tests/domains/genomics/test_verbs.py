@@ -26,7 +26,7 @@ class Network:
 
     kind, field, nothing, architecture = "site", 11, 0, "toy"
     members: tuple[str, ...] = ("model",)
-    calibrator, hyper = None, {"context": 80}
+    calibrator, hyper, site = None, {"context": 80}, {}
 
     def __init__(self, labels=("neither", "acceptor", "donor"), name="toy one"):
         self.name = name
@@ -171,6 +171,20 @@ def test_a_network_of_other_classes_tells_its_largest_change(files):
     assert abs(float(cells[5]) - float(cells[4]) - float(cells[6])) < 2e-4
     with pytest.raises(UsageError, match="--mask"):
         ran(files, Network(("0", "1")), mask=True)
+
+
+def test_where_the_letters_of_a_site_are_not_there_is_none():
+    network = Network(("0", "1"))
+    network.site = {0: "G", 1: "T"}
+    bases = np.random.default_rng(0).integers(1, 5, (2, 60)).astype(np.int32)
+    found = judge_of(network).chances(bases)
+    network.site = {}
+    plain = judge_of(network).chances(bases)
+    for row, letters, own in zip(found, bases, plain, strict=True):
+        there = [tuple(letters[at : at + 2]) == (3, 4) for at in range(5, 55)]
+        assert any(there)
+        assert np.allclose(row[there], own[there])
+        assert np.array_equal(row[~np.array(there)], [[1.0, 0.0]] * there.count(False))
 
 
 def test_the_distance_bounds_where_is_looked(files):
