@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from deepfield.domains.genomics.kmers import words
-from deepfield.domains.genomics.windows import middle
 
 #: Letters before the one that is foretold.
 ORDER = 4
@@ -38,20 +37,3 @@ def surprise(sequences: np.ndarray, table: np.ndarray) -> np.ndarray:
     bits = -np.where(known, table[np.maximum(numbers, 0)], 0.0).sum(axis=1, dtype=np.float64)
     count = known.sum(axis=1)
     return np.where(count > 0, bits / np.maximum(count, 1), np.inf)
-
-
-def running_surprise(sequence: np.ndarray, table: np.ndarray, window: int) -> np.ndarray:
-    """As `surprise`, of the window around each letter of one sequence, (steps,) float64.
-
-    Windows end where the sequence does.
-    """
-    numbers = words(sequence[None], ORDER + 1)[0]
-    known = numbers >= 0
-    bits = -np.where(known, table[np.maximum(numbers, 0)], 0.0)
-    total = np.concatenate([[0.0], np.cumsum(bits, dtype=np.float64)])
-    count = np.concatenate([[0], np.cumsum(known)])
-    places = np.arange(len(sequence))
-    start = np.clip(places - middle(window), 0, len(numbers))
-    stop = np.clip(places - middle(window) + window - ORDER, start, len(numbers))
-    seen = count[stop] - count[start]
-    return np.where(seen > 0, (total[stop] - total[start]) / np.maximum(seen, 1), np.inf)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepfield.domains.genomics.composition import chain, running_surprise, surprise
+from deepfield.domains.genomics.composition import chain, surprise
 from deepfield.domains.genomics.data import READERS, SAMPLES
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
 from deepfield.domains.genomics.scanning import scan
@@ -17,7 +17,14 @@ from deepfield.domains.genomics.shuffle import shuffled
 from deepfield.domains.genomics.splits import SPLITS, near_pairs, sequence_hash
 from deepfield.domains.genomics.task import Function
 from deepfield.domains.genomics.usage import EXAMPLES, OPTIONS, PRESETS, VERBS
-from deepfield.domains.genomics.windows import KINDS, middle, site_letters, usual_length, window
+from deepfield.domains.genomics.windows import (
+    KINDS,
+    around,
+    middle,
+    site_letters,
+    usual_length,
+    window,
+)
 from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.novelty import Novelty
@@ -289,16 +296,11 @@ class GenomicsPipeline(Pipeline):
             return {}
         return {"unusual": np.abs(surprise(bases, self.tables["chain"]) - self.state["usual"])}
 
-    def _unusual_along(self, contig: np.ndarray) -> dict[str, np.ndarray]:
-        """The same of the window around each base of a contig, by strand."""
-        if "chain" not in self.tables:
-            return {}
-        strands = {"+": contig, "-": reverse_complement(contig)}
-        bits = {
-            s: running_surprise(c, self.tables["chain"], self.length) for s, c in strands.items()
-        }
-        bits["-"] = bits["-"][::-1]
-        return {strand: np.abs(own - self.state["usual"]) for strand, own in bits.items()}
+    def _known(self, outputs: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        """Whether windows are of the domain, and their scores; nothing where nobody can tell."""
+        if self.novelty is None or "unusual" not in outputs:
+            return np.zeros(0, bool), np.zeros(0)
+        return self.novelty.apply(outputs["unusual"])
 
     def novelty_outputs(self, outputs: Arrays) -> np.ndarray | None:
         """How unusually the letters go on."""
@@ -375,7 +377,6 @@ class GenomicsPipeline(Pipeline):
             self.settings["strand"]
         )
         found = 0
-        unusual = self._unusual_along(contig)
         judged = scan(
             self.logits, contig, self.field, self.kind == "site", strands,
             int(self.settings.get("step") or 1), self.site,
@@ -383,16 +384,17 @@ class GenomicsPipeline(Pipeline):
         for part in judged:
             said = self.calibrated({self.task.output: part.logits})["prediction"]
             above = np.flatnonzero(1 - said[:, self.nothing] >= threshold)
-            for place in above.tolist():
+            windows = around(contig, part.positions[above], part.strand, self.length)
+            known, scores = self._known(self._unusual(windows))
+            shown = around(contig, part.positions[above], part.strand, _SHOWN + 1)
+            for at, place in enumerate(above.tolist()):
                 found += 1
-                position = int(part.positions[place])
-                letters = _around(contig, position, part.strand)
                 answer = self.task.answer(said[place])
-                answer |= _where(item, position, part.strand, letters)
-                if unusual and self.novelty is not None:
-                    known, score = self.novelty.apply(unusual[part.strand][[position]])
-                    answer["in_domain"] = bool(known[0])
-                    answer["in_domain_reason"] = "" if known[0] else self.novelty.reason(score[0])
+                answer |= _where(item, int(part.positions[place]), part.strand, shown[at])
+                if self.novelty is not None and len(known):
+                    answer["in_domain"] = bool(known[at])
+                    reason = "" if known[at] else self.novelty.reason(scores[at])
+                    answer["in_domain_reason"] = reason
                 yield Encoded(sample, prediction=said[place]), answer
         if not found:
             empty = dict.fromkeys(self.fields)
@@ -466,12 +468,3 @@ def _where(item: DNA, place: int | None, strand: str, letters: np.ndarray) -> di
     centre = middle(len(letters))
     shown = letters[max(0, centre - _SHOWN // 2) : centre + _SHOWN // 2 + 1]
     return {"position": position, "strand": strand, "letters": text_of(shown)}
-
-
-def _around(contig: np.ndarray, position: int, strand: str) -> np.ndarray:
-    """The letters about a base, read along its strand; N beyond the contig's ends."""
-    half = _SHOWN // 2
-    start, stop = position - half, position + half + 1
-    piece = contig[max(0, start) : stop]
-    piece = np.pad(piece, (max(0, -start), max(0, stop - len(contig))))
-    return piece if strand == "+" else reverse_complement(piece)

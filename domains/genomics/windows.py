@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from deepfield.domains.genomics.features import LETTERS
+from deepfield.domains.genomics.features import COMPLEMENTS, LETTERS
 from deepfield.toolkit.errors import BadInput
 
 #: What is judged: the base in the middle, the whole stretch as it lies, or whatever is in it, on
@@ -103,3 +103,26 @@ def at_sites(sequence: np.ndarray, letters: Mapping[int, str]) -> np.ndarray:
             moved[-place:] = here[:place]
         there &= moved
     return there
+
+
+def around(contig: np.ndarray, positions: np.ndarray, strand: str, length: int) -> np.ndarray:
+    """The windows about some bases of a contig, read along a strand; N beyond the contig's ends.
+
+    Args:
+        contig: codes (steps,).
+        positions: of the bases in their middle, from 0, on the + strand; (places,).
+        strand: `"+"` or `"-"`.
+        length: of a window.
+
+    Returns:
+        Codes (places, length).
+
+    Example:
+        >>> around(np.array([1, 1, 3, 4]), np.array([2]), "-", 5).tolist()
+        [[0, 1, 2, 4, 4]]
+    """
+    offsets = np.arange(length) - middle(length)
+    places = positions[:, None] + (offsets if strand == "+" else -offsets)
+    inside = (places >= 0) & (places < len(contig))
+    found = np.where(inside, contig[np.clip(places, 0, len(contig) - 1)], 0)
+    return found if strand == "+" else COMPLEMENTS[found]

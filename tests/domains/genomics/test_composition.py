@@ -1,6 +1,6 @@
 import numpy as np
 
-from deepfield.domains.genomics.composition import chain, running_surprise, surprise
+from deepfield.domains.genomics.composition import chain, surprise
 from deepfield.domains.genomics.features import codes
 
 
@@ -31,14 +31,3 @@ def test_surprise_is_the_mean_of_the_bits_of_the_plain_words():
     sequences[0] = 0
     expected = [naive(s, table) for s in sequences]
     assert np.allclose(surprise(sequences, table), expected)
-
-
-def test_running_surprise_is_that_of_the_window_around_each_letter():
-    rng = np.random.default_rng(2)
-    table = chain(rng.integers(1, 5, (20, 60)))
-    contig = rng.integers(1, 5, 200)
-    running = running_surprise(contig, table, 31)
-    for place in (15, 60, 184):
-        window = contig[place - 15 : place + 16]
-        assert np.isclose(running[place], naive(window, table))
-    assert running.shape == (200,) and np.isfinite(running).all()

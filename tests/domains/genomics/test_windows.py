@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from deepfield.domains.genomics.features import codes
+from deepfield.domains.genomics.features import codes, reverse_complement
 from deepfield.domains.genomics.windows import (
+    around,
     at_sites,
     middle,
     site_letters,
@@ -55,3 +56,15 @@ def test_sites_are_found_where_all_letters_stand():
     assert np.flatnonzero(at_sites(contig, {0: "G", 1: "T"})).tolist() == [1, 4]
     assert np.flatnonzero(at_sites(contig, {-1: "A", 0: "G"})).tolist() == [1, 4, 8]
     assert at_sites(contig, {}).all()
+
+
+@pytest.mark.parametrize("length", [7, 8])
+def test_windows_about_bases_are_cut_on_either_strand(length):
+    contig = np.random.default_rng(0).integers(0, 15, 40).astype(np.uint8)
+    positions = np.array([0, 3, 20, 39])
+    padded = np.pad(contig, length)
+    for strand in "+-":
+        own = padded if strand == "+" else reverse_complement(padded)
+        for row, position in zip(around(contig, positions, strand, length), positions, strict=True):
+            at = position + length if strand == "+" else len(padded) - 1 - position - length
+            assert np.array_equal(row, own[at - middle(length) :][:length])
