@@ -78,6 +78,9 @@ bench: $(FOR_TEST)
 	$(PY) benchmarks/dlib_parity.py --data "$(DATA)/face/lfw" >$(BENCH)/dlib_parity.json
 	$(PY) benchmarks/face_speed.py --data "$(DATA)/face/lfw" >$(BENCH)/face_speed.json
 	$(PY) benchmarks/lfw.py --data "$(DATA)/face" >$(BENCH)/lfw.json
+	$(PY) benchmarks/genome_speed.py --data "$(DATA)/genomics" >$(BENCH)/genome_speed.json
+	$(PY) benchmarks/genome_folds.py --data "$(DATA)/genomics" >$(BENCH)/genome_folds.json
+	@echo "spliceai_parity, spliceai_equal, spliceai_speed need deepfield[spliceai]: non-commercial use" >&2
 	$(PY) benchmarks/suite.py >$(BENCH)/suite.json
 	$(PY) benchmarks/results.py
 
