@@ -15,6 +15,7 @@ DOMAINS: dict[str, tuple[str, str, str]] = {
     "image": ("deepfield.domains.image", "ImagePipeline", "which class a picture shows"),
     "face": ("deepfield.domains.face", "FacePipeline", "are these two the same person"),
     "drug": ("deepfield.domains.drug", "DrugPipeline", "what a molecule does"),
+    "speech": ("deepfield.domains.speech", "SpeechPipeline", "what a recording says"),
     "qa": ("deepfield.domains.qa", "QAPipeline", "what a story says"),
 }
 

@@ -3,6 +3,7 @@
 from deepfield.toolkit.layers.arc_margin import ArcMargin
 from deepfield.toolkit.layers.attentive_pooling import AttentivePooling
 from deepfield.toolkit.layers.conformer_block import ConformerBlock
+from deepfield.toolkit.layers.ctc_log_softmax import CtcLogSoftmax
 from deepfield.toolkit.layers.decision_trees import DecisionTrees
 from deepfield.toolkit.layers.directed_message_passing import DirectedMessagePassing
 from deepfield.toolkit.layers.euclidean_rbf import EuclideanRBF
@@ -36,11 +37,13 @@ from deepfield.toolkit.layers.spectrogram_normalization import SpectrogramNormal
 from deepfield.toolkit.layers.sub_sampling2d import SubSampling2D
 from deepfield.toolkit.layers.tanimoto_kernel import TanimotoKernel
 from deepfield.toolkit.layers.temporal_encoding import TemporalEncoding
+from deepfield.toolkit.layers.time_delay import TimeDelay
 
 __all__ = [
     "ArcMargin",
     "AttentivePooling",
     "ConformerBlock",
+    "CtcLogSoftmax",
     "DecisionTrees",
     "DirectedMessagePassing",
     "EuclideanRBF",
@@ -74,4 +77,5 @@ __all__ = [
     "SubSampling2D",
     "TanimotoKernel",
     "TemporalEncoding",
+    "TimeDelay",
 ]

@@ -46,7 +46,8 @@ class SpecAugment(keras.layers.Layer):
         True
 
     Source: Park et al. 2019, "SpecAugment", section 2. Deviation: no time warping, which its
-    table 5 finds to matter least; `time_share` is the adaptive size of Park et al. 2020, section 3.2.
+    table 5 finds to matter least. `time_share` is the adaptive size of Park et al. 2020,
+    section 3.2.
     """
 
     def __init__(
