@@ -99,9 +99,7 @@ def warped_distance(a: np.ndarray, b: np.ndarray) -> float:
 
     Source: Sakoe and Chiba 1978, the symmetric form (eq. 18), without a window.
     """
-    apart = np.sqrt(
-        np.maximum(0, (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * (a @ b.T))
-    )
+    apart = np.sqrt(np.maximum(0, (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * (a @ b.T)))
     total = np.full((len(a) + 1, len(b) + 1), np.inf)
     total[0, 0] = 0.0
     rows, columns = apart.shape

@@ -1,4 +1,4 @@
-"""How likely each word of a transcript is right, fitted to recordings that were not learned from."""
+"""How likely each word of a transcript is right, fitted to recordings not learned from."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def fit(features: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> list[flo
 
 
 def probabilities(said: Said, weights: Sequence[float] | None) -> np.ndarray:
-    """How likely each word is right, (words,); without weights the geometric mean of its letters."""
+    """How likely each word is right, (words,); without weights the mean of its letters."""
     features = word_features(said)
     if weights is None:
         return np.exp(features[:, 0])

@@ -7,7 +7,6 @@ here: a bad recording is told when it is encoded.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,19 @@ from deepfield.toolkit.splits import PART_NAMES, Grouping
 from deepfield.toolkit.tasks import natural_key
 
 #: How files of sound are called.
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".sph")
+SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".au",
+    ".w64",
+    ".sph",
+)
 _STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM",
            b".snd", b"riff", b"NIST")  # fmt: skip
 _PATH = ("path", "file", "filename", "audio", "wav")
@@ -77,7 +88,7 @@ def _from_name(path: Path, shown: str, columns: Mapping[str, str]) -> Sample:
 
 
 def _read_stdin(source: str) -> Iterator[Sample]:
-    head = sys.stdin.buffer.peek(4)[:4]  # type: ignore[attr-defined]
+    head = sys.stdin.buffer.peek(4)[:4]  # type: ignore[union-attr]
     if not head:
         raise UsageError("standard input is empty", "pipe a sound file into it")
     if not head.startswith(_STARTS):
@@ -113,7 +124,7 @@ def _read_folder(source: str, **columns: str) -> Iterator[Sample]:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder), key=natural_key)
+        return sorted((p.name for p in folder.iterdir()), key=natural_key)
     except OSError:
         return []
 
@@ -131,7 +142,7 @@ def _walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[Path, tuple
 
 def _listed_parts(root: Path) -> dict[str, str]:
     """The parts that Speech Commands' lists name."""
-    found = {}
+    found: dict[str, str] = {}
     for part, name in (("valid", "validation_list.txt"), ("test", "testing_list.txt")):
         if (root / name).is_file():
             lines = (root / name).read_text(errors="replace").split()

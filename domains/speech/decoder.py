@@ -59,7 +59,7 @@ def greedy(log_probs: np.ndarray, alphabet: Alphabet) -> Said:
     changes = np.flatnonzero(np.diff(best, prepend=-1)) if len(best) else np.zeros(0, int)
     ends = np.append(changes[1:], len(best))
     rows = [
-        (alphabet.letters[best[a] - 1], a, b - 1, float(log_probs[a:b, best[a]].max()))
+        (alphabet.letters[best[a] - 1], int(a), int(b) - 1, float(log_probs[a:b, best[a]].max()))
         for a, b in zip(changes, ends, strict=True)
         if best[a] > 0
     ]
@@ -139,9 +139,9 @@ class _Reading:
 class BeamSearch:
     r"""The likeliest sentence of a vocabulary.
 
-    It looks for $\arg\max_W \log P_{CTC}(W|x) + \alpha \log P_{LM}(W) + \beta |W|$, keeping the best
-    readings of every frame. A reading is a sequence of whole words and the beginning of one more
-    that some word of the vocabulary has; alignments of one reading are summed up.
+    It looks for $\arg\max_W \log P_{CTC}(W|x) + \alpha \log P_{LM}(W) + \beta |W|$, keeping the
+    best readings of every frame. A reading is a sequence of whole words and the beginning of one
+    more that some word of the vocabulary has; alignments of one reading are summed up.
 
     Args:
         alphabet: of the network.

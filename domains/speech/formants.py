@@ -52,9 +52,7 @@ class Speaker:
         return cls(pitch, tract, rng.uniform(7.0, 10.0), 10 ** rng.uniform(-4.0, -2.8))
 
 
-def say(
-    text: str, speaker: Speaker, rng: np.random.Generator, rate_hz: int = 16000
-) -> np.ndarray:
+def say(text: str, speaker: Speaker, rng: np.random.Generator, rate_hz: int = 16000) -> np.ndarray:
     """A text as sound, (samples,) float32 below 1; letters that have no sound are passed over."""
     parts = [_pause(0.1, rate_hz, rng)]
     for word in text.split():
@@ -68,9 +66,7 @@ def _pause(seconds: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray
     return np.zeros(int(seconds * rate_hz * rng.uniform(0.8, 1.4)))
 
 
-def _sounds(
-    word: str, speaker: Speaker, rng: np.random.Generator, rate_hz: int
-) -> np.ndarray:
+def _sounds(word: str, speaker: Speaker, rng: np.random.Generator, rate_hz: int) -> np.ndarray:
     """One word: resonances glide from sound to sound, noises lie over them."""
     known = [c for c in word if c in _VOICED or c in _NOISES]
     lengths = [

@@ -100,9 +100,7 @@ class Language:
                 log_probs[i] = math.log(chances[gram])
             if total[gram]:
                 backoffs[i] = math.log(kinds[gram] / (total[gram] + kinds[gram]))
-        return cls(
-            vocabulary, ngrams, log_probs.astype(np.float32), backoffs.astype(np.float32)
-        )
+        return cls(vocabulary, ngrams, log_probs.astype(np.float32), backoffs.astype(np.float32))
 
     def score(self, history: tuple[int, ...], word: int) -> float:
         """The logarithm of a word's probability after the last words of `history`."""
@@ -173,4 +171,3 @@ class Language:
         if ngrams.ndim != 2 or not np.isfinite(log_probs).all() or not np.isfinite(backoffs).all():
             raise ValueError("the n-gram model is damaged")
         return cls(text.split("\n") if text else (), ngrams, log_probs, backoffs)
-

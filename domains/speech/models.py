@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from deepfield.domains.speech.streaming import DELAYS, FIRST_DELAYS
 from deepfield.toolkit.layers import (
     ConformerBlock,
     CtcLogSoftmax,
@@ -70,8 +71,8 @@ def quartznet_small(
     """QuartzNet's separable convolutions, small: 0.6 million parameters.
 
     A strided block (kernel 11), `blocks` residual blocks of `repeats` convolutions whose kernels
-    grow from `kernel_size` by `growth` steps a block, a wide dilated one and one over channels alone
-    (Kriman et al. 2020, table 1, with fewer and narrower blocks).
+    grow from `kernel_size` by `growth` steps a block, a wide dilated one and one over channels
+    alone (Kriman et al. 2020, table 1, with fewer and narrower blocks).
 
     Args:
         symbols: letters, and the blank.
@@ -88,7 +89,7 @@ def quartznet_small(
         masks: hidden stretches of time and of frequency each, in training.
     """
     waveform, x = _heard(rate_hz, mels, noise, masks, None)
-    shared = {"dropout": dropout, "momentum": 0.95}
+    shared: dict[str, Any] = {"dropout": dropout, "momentum": 0.95}
     x = TimeDelay(filters, 5, 5, strides=subsampling, name="stem", **shared)(x)
     for i in range(blocks):
         x = SeparableConv1DBlock(
@@ -115,9 +116,9 @@ def tdnn(
 ):
     """A time-delay network, for streams: 0.7 million parameters.
 
-    Waibel et al. 1989 with the spaced delays of Peddinti et al. 2015: every answer rests on the last
-    seconds and a fraction of a second ahead (`Stream` says how much), so that a recording may come
-    piece by piece. The spectrogram is normalised by its past alone.
+    Waibel et al. 1989 with the spaced delays of Peddinti et al. 2015: every answer rests on the
+    last seconds and a fraction of a second ahead (`Stream` says how much), so that a recording may
+    come piece by piece. The spectrogram is normalised by its past alone.
 
     Args:
         symbols: letters, and the blank.
@@ -131,11 +132,9 @@ def tdnn(
         masks: hidden stretches of time and of frequency each, in training.
     """
     waveform, x = _heard(rate_hz, mels, noise, masks, past_frames)
-    shared = {"dropout": dropout, "momentum": 0.95}
-    x = TimeDelay(units, 3, 3, strides=subsampling, name="delay1", **shared)(x)
-    for i, (before, after, spacing) in enumerate(
-        [(1, 1, 1), (2, 1, 2), (2, 1, 3), (3, 1, 3), (1, 0, 1)], start=2
-    ):
+    shared: dict[str, Any] = {"dropout": dropout, "momentum": 0.95}
+    x = TimeDelay(units, *FIRST_DELAYS, strides=subsampling, name="delay1", **shared)(x)
+    for i, (before, after, spacing) in enumerate(DELAYS, start=2):
         x = TimeDelay(units, before, after, spacing, name=f"delay{i}", **shared)(x)
     return _spelled(waveform, x, symbols, "tdnn")
 
@@ -154,8 +153,8 @@ def blstm_ctc(
 ):
     """Bidirectional LSTMs behind one convolution: 0.7 million parameters.
 
-    Graves et al. 2013, "Speech recognition with deep recurrent neural networks", with fewer units; a
-    strided convolution stands before them, so that they have half as many steps.
+    Graves et al. 2013, "Speech recognition with deep recurrent neural networks", with fewer units;
+    a strided convolution stands before them, so that they have half as many steps.
 
     Args:
         symbols: letters, and the blank.

@@ -322,6 +322,7 @@ def sentences_of(source: str, alphabet: Alphabet) -> list[list[str]]:
                 found.append(text.split())
     if not found:
         raise UsageError(
-            f"{source!r} has no sentence that the network can spell", "a sentence a line, in letters"
+            f"{source!r} has no sentence that the network can spell",
+            "a sentence a line, in letters",
         )
     return found

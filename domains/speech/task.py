@@ -56,16 +56,17 @@ class Transcription(Task):
         self.decoder = "greedy"
         self.language: Language | None = None
         self._search: tuple[Any, BeamSearch] | None = None
+        self._letters: Alphabet | None = None
 
     # ------------------------------------------------------------------ targets
 
     @property
     def alphabet(self) -> Alphabet:
         """The letters of the network."""
-        letters = self.state.get("letters", "")
-        if getattr(self, "_alphabet", None) is None or self._alphabet.letters != tuple(letters):
-            self._alphabet = Alphabet(letters)
-        return self._alphabet
+        letters = tuple(self.state.get("letters", ""))
+        if self._letters is None or self._letters.letters != letters:
+            self._letters = Alphabet(letters)
+        return self._letters
 
     @property
     def frame_s(self) -> float:
@@ -248,7 +249,9 @@ class Transcription(Task):
         if names:
             table = np.array([[pairs[a, b] for b in names] for a in names])
             labels = [name or "(nothing)" for name in names]
-            found.append(("Words that are mistaken most often", plots.confusion_plot(table, labels)))
+            found.append(
+                ("Words that are mistaken most often", plots.confusion_plot(table, labels))
+            )
         chances, right = [], []
         for text, prediction in zip(truth, predictions, strict=True):
             words = words_of(prediction, 1.0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from deepfield.domains.speech.data import DIGITS
 from deepfield.domains.speech.features import Sound
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import NotFound, UsageError
@@ -21,8 +22,7 @@ from deepfield.toolkit.splits import PART_NAMES
 _SOUND = ("audio", "speech")
 _TEXT = ("text", "transcript", "label")
 _SPEAKER = ("speaker_id", "speaker", "client_id")
-_DIGITS = dict(zip("0123456789", "zero one two three four five six seven eight nine".split(),
-                   strict=True))  # fmt: skip
+_DIGITS = {str(number): word for number, word in enumerate(DIGITS)}
 #: FSDD's names, which `spoken_digit` keeps.
 _NAMED = re.compile(r"\d_([^_]+)_\d+\.wav$")
 _USUAL_RATE_HZ = 16000

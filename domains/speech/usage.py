@@ -24,8 +24,8 @@ OPTIONS: tuple[Option, ...] = (
            " these too)", (*_LEARNING, *_ANSWERING)),
     Option("variation", "how much recordings vary in training: 1 is usual, 0.01 next to none",
            ("train", "finetune"), float),
-    Option("form", "txt, json, srt, vtt or tsv (may be given several times); txt without it",
-           ("transcribe",), choices=FORMS, repeat=True),
+    Option("format", "may be given several times; txt without it", ("transcribe",),
+           choices=tuple(FORMS), repeat=True, short="f"),
     Option("live", "print words as they are decided, with a network that can (tdnn)",
            ("transcribe",), bool),
 )  # fmt: skip
@@ -71,7 +71,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "describe": ("deepfield speech describe quartznet_small", "deepfield speech describe tdnn"),
     "transcribe": (
         "deepfield speech transcribe sample:said",
-        "deepfield speech transcribe *.wav --form srt -o subtitles",
+        "deepfield speech transcribe *.wav -f srt -o subtitles",
     ),
 }
 

@@ -97,7 +97,9 @@ class TimeDelay(keras.layers.Layer):
             x = x * ops.expand_dims(ops.cast(mask, x.dtype), -1)
         ends = (self.before * self.spacing, self.after * self.spacing)
         x = self.delays(ops.pad(x, ((0, 0), ends, (0, 0))))
-        x = self.hide(self.activation(self.norm(x, training=training, mask=later)), training=training)
+        x = self.hide(
+            self.activation(self.norm(x, training=training, mask=later)), training=training
+        )
         return x if later is None else x * ops.expand_dims(ops.cast(later, x.dtype), -1)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
