@@ -15,8 +15,9 @@ from typing import Any
 
 from deepfield.domains.speech.features import Sound
 from deepfield.domains.speech.formants import conversations
+from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, read_rows
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.splits import PART_NAMES, Grouping
 from deepfield.toolkit.tasks import natural_key
 
@@ -93,7 +94,14 @@ def _read_stdin(source: str) -> Iterator[Sample]:
         raise UsageError("standard input is empty", "pipe a sound file into it")
     if not head.startswith(_STARTS):
         raise UsageError("standard input is no sound file", "wav, flac, ogg or mp3 can be piped")
-    yield Sample("-", sys.stdin.buffer.read(), row={"path": "-"})
+    data: WavStream | bytes | None = None
+    fault = None
+    try:  # a wav is heard as it comes
+        piped = head == b"RIFF"
+        data = WavStream(sys.stdin.buffer) if piped else sys.stdin.buffer.read()
+    except BadInput as error:
+        fault = error.reason
+    yield Sample("-", data, row={"path": "-"}, fault=fault)
 
 
 # --------------------------------------------------------------------------------------- folders

@@ -55,8 +55,10 @@ def greedy(log_probs: np.ndarray, alphabet: Alphabet) -> Said:
     spaces.
     """
     log_probs = log_probs[: heard_frames(log_probs)]
-    best = log_probs.argmax(axis=1) if len(log_probs) else np.zeros(0, int)
-    changes = np.flatnonzero(np.diff(best, prepend=-1)) if len(best) else np.zeros(0, int)
+    if not len(log_probs):
+        return Said("", np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    best = log_probs.argmax(axis=1)
+    changes = np.flatnonzero(np.diff(best, prepend=-1))
     ends = np.append(changes[1:], len(best))
     rows = [
         (alphabet.letters[best[a] - 1], int(a), int(b) - 1, float(log_probs[a:b, best[a]].max()))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.errors import BadInput
 
 #: Recordings up to this length are answered in one piece; longer ones are cut at pauses.
@@ -75,8 +76,8 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
     """A recording in pieces of a few seconds, (samples,) float32, at another rate.
 
     Args:
-        source: a path, the bytes of a file, a `Sound`, or an iterable of float32 blocks that have
-            the wanted rate already.
+        source: a path, the bytes of a file, a `WavStream`, a `Sound`, or an iterable of float32
+            blocks that have the wanted rate already.
         rate_hz: samples a second of the pieces.
 
     Raises:
@@ -84,6 +85,10 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
     """
     if isinstance(source, Sound):
         yield from _resampled(iter([_mono(source.waveform)]), source.rate_hz, rate_hz)
+        return
+    if isinstance(source, WavStream):
+        blocks = (_mono(block) for block in source.blocks())
+        yield from _resampled(blocks, source.rate_hz, rate_hz)
         return
     if not isinstance(source, str | bytes | Path):
         yield from source
