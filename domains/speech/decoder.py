@@ -109,7 +109,7 @@ def align(log_probs: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, np.nd
     path = np.zeros(frames, int)
     for t in range(frames - 1, -1, -1):
         path[t] = state
-        state -= steps[t, state]
+        state -= int(steps[t, state])
     first, last, clearest = np.zeros(count, int), np.zeros(count, int), np.full(count, -30.0)
     for i in range(count):
         own = np.flatnonzero(path == 2 * i + 1)

@@ -40,9 +40,9 @@ def _heard(
     window = rate_hz // 40  # 25 ms
     x = LogMelSpectrogram(
         rate_hz, window, rate_hz // FRAMES_A_SECOND, 1 << (window - 1).bit_length(), mels,
-        low_hz=40.0, floor=1e-8, name="spectrogram",
+        low_hz=40.0, floor=1e-8, top_db=None if past_frames else 60.0, name="spectrogram",
     )(x)  # fmt: skip
-    x = SpectrogramNormalization(past_frames, 0, name="normalization")(x)
+    x = SpectrogramNormalization(past_frames, 0, 0.1, name="normalization")(x)
     # a network that hears windows of a second or less is shown most of them
     x = SpecAugment(masks, 25, 0.15, masks, mels // 5, name="masking")(x)
     return waveform, x

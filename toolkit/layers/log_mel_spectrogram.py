@@ -37,6 +37,9 @@ class LogMelSpectrogram(keras.layers.Layer):
         low_hz: lower edge of the lowest band.
         high_hz: upper edge of the highest band; None is half of `rate_hz`.
         floor: least energy.
+        top_db: decibels below the greatest energy of the whole recording under which nothing is
+            told apart (librosa's `top_db`), so that digital silence is like a quiet room; None
+            leaves it to `floor`, as a stream must.
         center: frame t has its middle at sample t * hop, and zeros are thought before the first
             sample and after the last. Otherwise it begins there and only whole frames are given,
             as a stream that must not look ahead wants it.
@@ -72,6 +75,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         low_hz: float = 0.0,
         high_hz: float | None = None,
         floor: float = 1e-10,
+        top_db: float | None = None,
         center: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -83,6 +87,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.fft_length = integer(me, "fft_length", fft_length, 2)
         self.mels = integer(me, "mels", mels)
         self.floor = number(me, "floor", floor)
+        self.top_db = None if top_db is None else number(me, "top_db", top_db)
         self.low_hz, self.high_hz, self.center = float(low_hz), high_hz, bool(center)
         highest = rate_hz / 2 if high_hz is None else float(high_hz)
         if fft_length % 2 or fft_length < window:
@@ -137,7 +142,11 @@ class LogMelSpectrogram(keras.layers.Layer):
         power = ops.square(whole_real) + ops.square(whole_imaginary)
         power = ops.reshape(power, (-1, count, self._rows * (self._columns // 2 + 1)))
         energy = ops.matmul(power, self._filters)
-        return ops.cast(ops.log(ops.maximum(energy, self.floor)), self.compute_dtype)
+        y = ops.log(ops.maximum(energy, self.floor))
+        if self.top_db is not None:
+            loudest = ops.max(y, axis=(1, 2), keepdims=True)
+            y = ops.maximum(y, loudest - self.top_db * math.log(10) / 10)
+        return ops.cast(y, self.compute_dtype)
 
     def _frames(self, x: Any) -> Any:
         """Overlapping frames (batch, frames, fft_length), put together from pieces of one hop."""
@@ -183,6 +192,7 @@ class LogMelSpectrogram(keras.layers.Layer):
             "low_hz": self.low_hz,
             "high_hz": self.high_hz,
             "floor": self.floor,
+            "top_db": self.top_db,
             "center": self.center,
         }
 

@@ -62,18 +62,12 @@ class SpectrogramNormalization(keras.layers.Layer):
         there = ops.ones_like(x[..., :1])
         if mask is not None:
             there = there * ops.expand_dims(ops.cast(mask, "float32"), -1)
-        x = x * there
+        # around the mean of everything, so that sums of large numbers do not cancel
+        middle = ops.sum(x * there, axis=1, keepdims=True)
+        x = (x - middle / ops.maximum(ops.sum(there, axis=1, keepdims=True), 1.0)) * there
         count = ops.maximum(self._sums(there), 1.0)
         mean = self._sums(x) / count
-        # around the mean of everything, so that squares of large numbers do not cancel
-        middle = ops.sum(x, 1, keepdims=True) / ops.maximum(ops.sum(there, 1, keepdims=True), 1.0)
-        if self.left is None:
-            apart = (x - mean) * there
-            variance = self._sums(ops.square(apart)) / count
-        else:
-            apart = (x - middle) * there
-            off = mean - middle
-            variance = ops.maximum(self._sums(ops.square(apart)) / count - ops.square(off), 0.0)
+        variance = ops.maximum(self._sums(ops.square(x)) / count - ops.square(mean), 0.0)
         y = (x - mean) / ops.sqrt(variance + self.epsilon) * there
         return ops.cast(y, self.compute_dtype)
 

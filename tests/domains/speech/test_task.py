@@ -67,9 +67,8 @@ def test_edits_are_counted(truth, said, words, letters):
 def test_words_are_paired_with_what_was_heard():
     assert right_words("go left now", "go right now") == [True, False, True]
     assert right_words("", "go") == [False]
-    assert confusions("go left now", "go right") == [
-        ("go", "go"), ("left", "right"), ("now", ""),
-    ] or confusions("go left now", "go right") == [("go", "go"), ("left", ""), ("now", "right")]  # fmt: skip
+    pairs = confusions("go left now", "go right")
+    assert pairs[0] == ("go", "go") and sorted(b for _, b in pairs[1:]) == ["", "right"]
 
 
 def test_an_answer_has_words_with_times(task):

@@ -19,20 +19,27 @@ def sound(samples, seed=0):
     return (tone + 0.02 * rng.normal(size=samples)).astype("float32")
 
 
-def of_librosa(x, center, rate_hz, window, hop, fft_length, mels, low_hz, high_hz, floor):
+def of_librosa(
+    x, center, rate_hz, window, hop, fft_length, mels, low_hz, high_hz, floor, top_db=None
+):
     energy = librosa.feature.melspectrogram(
         y=x, sr=rate_hz, n_fft=fft_length, hop_length=hop, win_length=window, n_mels=mels,
         fmin=low_hz, fmax=high_hz, center=center, pad_mode="constant",
     )  # fmt: skip
-    return np.log(np.maximum(floor, energy)).swapaxes(-1, -2)
+    if x.ndim == 2:
+        decibels = [librosa.power_to_db(e, amin=floor, top_db=top_db) for e in energy]
+    else:
+        decibels = librosa.power_to_db(energy, amin=floor, top_db=top_db)
+    return np.swapaxes(decibels, -1, -2) * np.log(10) / 10
 
 
-@pytest.mark.parametrize("center", [True, False])
-def test_it_is_what_a_layer_must_be(center):
+@pytest.mark.parametrize(("center", "top_db"), [(True, None), (True, 30.0), (False, 50.0)])
+def test_it_is_what_a_layer_must_be(center, top_db):
     x = np.stack([sound(1500), sound(1500, 1)])
+    given = {**SETTINGS, "top_db": top_db}
     check_layer(
-        LogMelSpectrogram, {**SETTINGS, "center": center}, x,
-        lambda x, _: of_librosa(x, center, **SETTINGS), tolerance=1e-4,
+        LogMelSpectrogram, {**given, "center": center}, x,
+        lambda x, _: of_librosa(x, center, **given), tolerance=1e-4,
     )  # fmt: skip
 
 
