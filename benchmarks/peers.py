@@ -13,6 +13,7 @@ from measuring import ROOT
 REQUIREMENTS = {
     "chemprop": ("torch==2.13.0", "chemprop>=2.3,<2.4"),
     "dlib": ("numpy>=2.1,<3", "dlib-bin==20.0.1.post1"),
+    "pocketsphinx": ("pocketsphinx==5.1.1",),
 }
 
 

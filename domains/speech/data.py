@@ -274,7 +274,7 @@ def _shipped(name: str) -> Callable[[], str]:
 #: `sample:NAME` to what it stands for.
 SAMPLES: dict[str, Callable[[], str]] = {
     "voices": lambda: "synthetic:60:7",
-    "said": _shipped("said.wav"),
+    "said": _shipped("said.flac"),
 }
 
 _COLUMNS = ("text", "speaker", "part")

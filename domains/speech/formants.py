@@ -1,6 +1,6 @@
 """Voices that nobody has: words of a made-up language, for tests, the demo and trying a command.
 
-A letter is one sound. Vowels, nasals and liquids are harmonics of the voice, as loud as three
+A letter is one sound, and some capitals are English ones. Vowels, nasals and liquids are harmonics of the voice, as loud as three
 resonances of the vocal tract let them be; fricatives are noise in a band; stops are a silence and a
 short noise. Speakers differ in pitch, in the length of their vocal tract and in tempo.
 """
@@ -17,15 +17,24 @@ _VOICED = {
     "a": (730, 1090, 2440, 1.0), "e": (530, 1840, 2480, 0.9), "i": (270, 2290, 3010, 0.7),
     "o": (570, 840, 2410, 0.9), "u": (300, 870, 2240, 0.7), "m": (250, 1000, 2200, 0.25),
     "n": (250, 1500, 2500, 0.25), "l": (360, 1300, 2700, 0.5), "r": (320, 1200, 1600, 0.5),
+    "I": (390, 1990, 2550, 0.8), "V": (640, 1190, 2390, 0.9), "O": (490, 700, 2500, 0.9),
+    "w": (300, 650, 2200, 0.5), "y": (280, 2200, 2950, 0.5), "v": (280, 1100, 2300, 0.25),
+    "z": (280, 1600, 2600, 0.2),
 }  # fmt: skip
 #: Middle and width of the band in hertz, and loudness, of noises.
 _NOISES = {
     "s": (5500, 1500, 0.12), "f": (4000, 3000, 0.05), "h": (1500, 1500, 0.05),
     "t": (4500, 2000, 0.2), "k": (2000, 900, 0.2), "p": (900, 700, 0.15),
+    "T": (5500, 3000, 0.05), "z": (5500, 1500, 0.06), "v": (4000, 3000, 0.03),
 }  # fmt: skip
 _STOPS = "tkp"
 #: Words of the made-up language.
 WORDS = ("sami", "nolu", "tepa", "rika", "fumo", "hane", "liso", "peku", "mora", "tuli")
+#: English digits in these sounds.
+DIGITS = {
+    "zero": "zIro", "one": "wVn", "two": "tu", "three": "Tri", "four": "fOr", "five": "faIv",
+    "six": "sIks", "seven": "sevVn", "eight": "eIt", "nine": "naIn",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

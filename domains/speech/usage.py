@@ -24,7 +24,7 @@ OPTIONS: tuple[Option, ...] = (
            " these too)", (*_LEARNING, *_ANSWERING)),
     Option("variation", "how much recordings vary in training: 1 is usual, 0.01 next to none",
            ("train", "finetune"), float),
-    Option("format", "may be given several times; txt without it", ("transcribe",),
+    Option("form", "may be given several times; txt without it", ("transcribe",),
            choices=tuple(FORMS), repeat=True, short="f"),
     Option("live", "print words as they are decided, with a network that can (tdnn)",
            ("transcribe",), bool),

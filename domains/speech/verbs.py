@@ -24,7 +24,7 @@ TOGETHER = 4
 
 def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int:
     """Write what recordings say: to standard output, or a file each and form into a folder."""
-    forms = tuple(dict.fromkeys(flags.format or ())) or (("json",) if flags.json else ("txt",))
+    forms = tuple(dict.fromkeys(flags.form or ())) or (("json",) if flags.json else ("txt",))
     folder = None if flags.output in (None, "-") else Path(flags.output)
     if folder is None and len(forms) > 1:
         raise UsageError(f"{' and '.join(forms)} to standard output", "add -o FOLDER")
