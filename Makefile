@@ -78,6 +78,9 @@ bench: $(FOR_TEST)
 	$(PY) benchmarks/dlib_parity.py --data "$(DATA)/face/lfw" >$(BENCH)/dlib_parity.json
 	$(PY) benchmarks/face_speed.py --data "$(DATA)/face/lfw" >$(BENCH)/face_speed.json
 	$(PY) benchmarks/lfw.py --data "$(DATA)/face" >$(BENCH)/lfw.json
+	$(PY) benchmarks/an4.py --data "$(DATA)/speech/an4" >$(BENCH)/an4.json
+	$(PY) benchmarks/fsdd.py --data "$(DATA)/speech/fsdd" >$(BENCH)/fsdd.json
+	$(PY) benchmarks/speech_speed.py --data "$(DATA)/speech/an4" >$(BENCH)/speech_speed.json
 	$(PY) benchmarks/suite.py >$(BENCH)/suite.json
 	$(PY) benchmarks/results.py
 

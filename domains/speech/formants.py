@@ -1,8 +1,9 @@
 """Voices that nobody has: words of a made-up language, for tests, the demo and trying a command.
 
-A letter is one sound, and some capitals are English ones. Vowels, nasals and liquids are harmonics of the voice, as loud as three
-resonances of the vocal tract let them be; fricatives are noise in a band; stops are a silence and a
-short noise. Speakers differ in pitch, in the length of their vocal tract and in tempo.
+A letter is one sound, and some capitals are English ones. Vowels, nasals and liquids are harmonics
+of the voice, as loud as three resonances of the vocal tract let them be; fricatives are noise in a
+band; stops are a silence and a short noise. Speakers differ in pitch, in the length of their vocal
+tract and in tempo.
 """
 
 from __future__ import annotations
