@@ -113,6 +113,13 @@ def _read_folder(source: str, **columns: str) -> Iterator[Sample]:
         if (root / name).is_file():
             yield from _read_manifest(str(root / name), **columns)
             return
+    sets = [root / name for name in _names(root) if name[:1] not in "._" and (root / name).is_dir()]
+    if any((folder / name).is_file() for folder in sets for name in _TRANSCRIPTS):
+        for folder in sets:  # several sets side by side
+            for sample in _read_folder(str(folder), **columns):
+                sample.id = f"{folder.name}/{sample.id}"
+                yield sample
+        return
     if columns:
         raise UsageError(
             f"{source!r} has no {_TRANSCRIPTS[0]}, so no columns", "name a table, or no column"
@@ -251,15 +258,23 @@ def _read_tfds(source: str) -> Iterator[Sample]:
 
 
 def by_take(samples: Sequence[Sample]) -> Grouping:
-    """A split in which takes are tested that all speakers said late: FSDD, speakers known.
+    """A split by FSDD's takes: speakers are known, and the earliest takes are tested.
+
+    Where some samples have no take, since other sets lie beside FSDD, those are kept together by
+    speaker, and takes and speakers are dealt at random.
 
     Raises:
-        UsageError: samples that tell no take.
+        UsageError: no sample tells a take.
     """
     takes = [s.row.get("take") for s in samples]
-    if any(t is None for t in takes):
-        raise UsageError("--split take, but a sample has no take", "files named as FSDD's have one")
-    return Grouping([-int(t) for t in takes if t is not None], ordered=True)
+    if all(t is None for t in takes):
+        raise UsageError("--split take, but no sample has a take", "files named as FSDD's have one")
+    if None in takes:
+        return Grouping([
+            f"take {take}" if take is not None else f"speaker {s.group or s.id}"
+            for take, s in zip(takes, samples, strict=True)
+        ])  # fmt: skip
+    return Grouping([-int(str(t)) for t in takes], ordered=True)
 
 
 def by_clip(samples: Sequence[Sample]) -> Grouping:
@@ -296,8 +311,8 @@ READERS: tuple[Reader, ...] = (
     Reader("standard input", "- (a sound file)", lambda s: s == "-", _read_stdin),
     Reader(
         "folder",
-        "a folder with a transcripts.tsv, a folder per word (train/valid/test above them are the"
-        " parts), FSDD's digit_speaker_take.wav, or recordings alone",
+        "a folder with a transcripts.tsv, or of such folders; a folder per word (train/valid/test"
+        " above them are the parts); FSDD's digit_speaker_take.wav; recordings alone",
         lambda s: Path(s).is_dir(),
         _read_folder,
         (*_COLUMNS, "root"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -263,10 +262,6 @@ class SpeechPipeline(Pipeline):
             return Words(self.shallow_features(train), texts, seed)
         return OneSentence(texts)
 
-    def near_hash(self, arrays: Arrays) -> int | None:
-        """None: two recordings of one word are alike and not the same."""
-        return None
-
     def identity(self, arrays: Arrays) -> Arrays:
         """Recordings are the same if their samples are; silence is like any other."""
         return {"waveform": np.trim_zeros(arrays["waveform"])}
@@ -276,12 +271,6 @@ class SpeechPipeline(Pipeline):
         from deepfield.domains.speech.usage import card_text
 
         return card_text(config)
-
-    def digest(self) -> str:
-        """What tells trained networks apart."""
-        assert self.bundle is not None
-        content = self.bundle.files["model.onnx"]["sha256"]
-        return hashlib.sha256(content.encode()).hexdigest()
 
     @classmethod
     def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:

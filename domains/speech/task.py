@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,12 +18,10 @@ from deepfield.domains.speech.decoder import BeamSearch, Said, greedy, heard_fra
 from deepfield.domains.speech.language import Language
 from deepfield.domains.speech.text import Alphabet, plain
 from deepfield.toolkit.data import Arrays, is_missing
-from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.splits import folds
 from deepfield.toolkit.tasks import Task
 
-#: How letters become words.
-DECODERS = ("search", "greedy")
 #: Weights of the language model and bonuses of a word that are tried on the validation part.
 _WEIGHTS, _BONUSES = (0.1, 0.3, 0.6, 1.0, 1.5), (-1.0, 0.0, 1.0, 2.0)
 _TUNED_ON = 150  # utterances
@@ -406,9 +404,3 @@ def confusions(truth: str, said: str) -> list[tuple[str, str]]:
         right += [""] * (size - len(right))
         found += list(zip(left, right, strict=True))
     return found
-
-
-#: What decodes log-probabilities of one item.
-Decoder = Callable[[np.ndarray], Said]
-
-__all__ = ["DECODERS", "BadInput", "Decoder", "Transcription", "certainty", "edits"]

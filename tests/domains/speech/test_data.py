@@ -66,6 +66,18 @@ def test_a_folder_with_a_table_is_the_table(tmp_path):
     assert sample.target == "go"
 
 
+def test_sets_side_by_side_are_read_together(tmp_path):
+    put(tmp_path / "an4" / "audio" / "a.flac")
+    (tmp_path / "an4" / "transcripts.tsv").write_text("path\ttext\tspeaker\naudio/a.flac\tgo\tx\n")
+    for take in range(10):
+        put(tmp_path / "fsdd" / "recordings" / f"7_ann_{take}.wav")
+    samples = read(tmp_path)
+    assert samples[0].id == "an4/audio/a.flac" and samples[0].target == "go"
+    assert samples[1].id == "fsdd/7_ann_0.wav" and len(samples) == 11
+    parts = Split.parse("take:60/20/20").deal(samples, SpeechPipeline().splits)
+    assert sorted(i for dealt in parts.values() for i in dealt) == list(range(11))
+
+
 def test_names_of_fsdd_tell_digit_speaker_and_take(tmp_path):
     for name in ("7_ann_10.wav", "7_ann_9.wav", "0_bob_9.wav"):
         put(tmp_path / "recordings" / name)
@@ -140,7 +152,7 @@ def test_takes_divide_what_all_speakers_said():
     parts = Split.parse("take:80/10/10").deal(samples, SpeechPipeline().splits)
     takes = {part: [samples[i].row["take"] for i in dealt] for part, dealt in parts.items()}
     assert max(takes["test"]) < min(takes["valid"]) < min(takes["train"])
-    with pytest.raises(UsageError, match="a sample has no take"):
+    with pytest.raises(UsageError, match="no sample has a take"):
         Split.parse("take").deal([Sample("a", None, "x")], SpeechPipeline().splits)
 
 
