@@ -7,7 +7,7 @@ them, without Keras. Only a picture imports matplotlib.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -162,17 +162,22 @@ def explain(pipeline: SpeechPipeline, sample: Sample) -> Explanation:
     words = pipeline.decode(own, heard)["words"]
     tile_s = max(TILE_S, len(x) / rate_hz * BANDS / MOST_TILES)
     edges = mel_to_hz(np.linspace(hz_to_mel(60.0), hz_to_mel(rate_hz / 2), BANDS + 1))
-    tiles = int(np.ceil(len(x) / rate_hz / tile_s))
+    start = round(heard.before_s * rate_hz)  # what was put around it is not shown
+    shown = x[start : start + round(heard.seconds * rate_hz)]
+    tiles = int(np.ceil(len(shown) / rate_hz / tile_s))
     worth = np.zeros((tiles, BANDS))
     text = " ".join(word["word"] for word in words)
     if text:
-        worth = _worth(pipeline, x, own["log_probs"], text, tiles, tile_s, edges)
-    return Explanation(sample.id, words, _spectrogram(x, rate_hz), worth, tile_s, edges, rate_hz)
+        at_s = [heard.before_s + t * tile_s for t in range(tiles)]
+        worth = _worth(pipeline, x, own["log_probs"], text, at_s, tile_s, edges)
+    return Explanation(
+        sample.id, words, _spectrogram(shown, rate_hz), worth, tile_s, edges, rate_hz
+    )
 
 
 def _worth(
-    pipeline: SpeechPipeline, x: np.ndarray, log_probs: np.ndarray, text: str, tiles: int,
-    tile_s: float, edges: np.ndarray,
+    pipeline: SpeechPipeline, x: np.ndarray, log_probs: np.ndarray, text: str,
+    at_s: Sequence[float], tile_s: float, edges: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """What the letters lose without each tile, the largest loss being 1."""
     symbols = pipeline.transcription.alphabet.symbols(text)
@@ -180,11 +185,11 @@ def _worth(
     whole = _score(log_probs, symbols, first, last)
     bands = [edges[b : b + 2] for b in range(len(edges) - 1)]
     levels = [quiet(x, band, pipeline.rate_hz) for band in bands]
-    places = [(t, b) for t in range(tiles) for b in range(len(edges) - 1)]
-    found = np.zeros((tiles, len(edges) - 1))
+    places = [(t, b) for t in range(len(at_s)) for b in range(len(bands))]
+    found = np.zeros((len(at_s), len(bands)))
     for at in range(0, len(places), _TOGETHER):
         some = places[at : at + _TOGETHER]
-        made = [without(x, t * tile_s, tile_s, bands[b], pipeline.rate_hz, levels[b])
+        made = [without(x, at_s[t], tile_s, bands[b], pipeline.rate_hz, levels[b])
                 for t, b in some]  # fmt: skip
         answers = pipeline.forward({"waveform": np.stack(made)})["log_probs"]
         for place, answer in zip(some, answers, strict=True):

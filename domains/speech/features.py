@@ -23,6 +23,10 @@ LONGEST_S = 24.0
 MOST_LABELLED_S = 120.0
 #: A recording whose loudest moment is below this root mean square is silent: -65 dB.
 SILENCE = 10 ** (-65 / 20)
+#: A shorter piece gets as much faint noise around it: five letters need frames to be spelled in,
+#: and people cut their words out closely.
+SHORTEST_S = 0.6
+_FAINT = 2e-5
 #: Samples this close to full scale are clipped.
 _FULL_SCALE = 0.999
 #: So many samples of a recording may be clipped before it is said: one in a thousand.
@@ -61,10 +65,13 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What an answer tells of a piece beside its text: where it lies, and what is wrong with it."""
+    """What an answer tells of a piece beside its text: where it lies, how much was put before it,
+    and what is wrong with it.
+    """
 
     start_s: float
     seconds: float
+    before_s: float
     silent: bool
     clipped: float
 
@@ -257,7 +264,12 @@ def encode(clip: Clip, rate_hz: int) -> tuple[dict[str, np.ndarray], Heard]:
     if not len(x):
         raise BadInput("0 s of sound")
     silent = loudest(x, rate_hz) < SILENCE
+    missing = max(0, int(SHORTEST_S * rate_hz) - len(x))
+    before = missing // 2
+    heard = Heard(round(clip.start_s, 6), len(x) / rate_hz, before / rate_hz, silent, clip.clipped)
     if silent:
         x = np.zeros_like(x)
-    heard = Heard(round(clip.start_s, 6), len(x) / rate_hz, silent, clip.clipped)
+    elif missing:
+        noise = np.random.default_rng(0).normal(0, _FAINT, missing).astype(np.float32)
+        x = np.concatenate([noise[:before], x, noise[before:]])
     return {"waveform": x}, heard

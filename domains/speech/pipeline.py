@@ -154,8 +154,9 @@ class SpeechPipeline(Pipeline):
         answer = self.task.answer(outputs["prediction"])
         words = answer["words"]
         for word in words:
-            word["start"] = round(context.start_s + min(word["start"], context.seconds), 3)
-            word["end"] = round(context.start_s + min(word["end"], context.seconds), 3)
+            for side in ("start", "end"):
+                inside = min(max(0.0, word[side] - context.before_s), context.seconds)
+                word[side] = round(context.start_s + inside, 3)
         answer |= {"start": round(context.start_s, 3),
                    "end": round(context.start_s + context.seconds, 3)}  # fmt: skip
         if context.silent:

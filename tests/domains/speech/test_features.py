@@ -92,6 +92,18 @@ def test_silence_is_all_zeros_and_says_so():
     assert not heard.silent and arrays["waveform"].any()
 
 
+def test_a_word_cut_out_closely_gets_room_around_it():
+    x = tone(0.2, RATE)
+    arrays, heard = encode(Clip(x, 3.0), RATE)
+    assert len(arrays["waveform"]) == 0.6 * RATE
+    assert (heard.start_s, heard.seconds, heard.before_s) == (3.0, 0.2, 0.2)
+    first = round(heard.before_s * RATE)
+    assert np.array_equal(arrays["waveform"][first : first + len(x)], x)
+    around = np.delete(arrays["waveform"], np.arange(first, first + len(x)))
+    assert 0 < np.abs(around).max() < 1e-3
+    assert encode(Clip(tone(0.7, RATE)), RATE)[1].before_s == 0
+
+
 def test_clipping_is_noticed():
     x = np.clip(4 * tone(1.0, RATE), -1, 1)
     assert whole(Sound(x, RATE), RATE).clipped > 0.5
