@@ -1,14 +1,13 @@
 """The shallow models beside the network: sounds compared with sounds, or the language alone.
 
-Of single words a support vector machine on MFCCs, brought to one length; or the word whose
-recording is nearest by dynamic time warping. Of sentences the likeliest sentence of all, whatever
-was said: what the language model knows without hearing.
+Of single words a support vector machine on MFCCs, brought to one length. Of sentences the
+likeliest sentence of all, whatever was said: what the language knows without hearing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -89,31 +88,3 @@ def _as_predictions(texts: Sequence[str]) -> np.ndarray:
         nothing = np.zeros(len(text), int)
         made.append(packed(Said(text, nothing, nothing, np.zeros(len(text))), None, frames))
     return np.stack(made)
-
-
-# ------------------------------------------------------------------------- dynamic time warping
-
-
-def warped_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """The mean distance of two sequences (frames, features), stretched as suits them best.
-
-    Source: Sakoe and Chiba 1978, the symmetric form (eq. 18), without a window.
-    """
-    apart = np.sqrt(np.maximum(0, (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * (a @ b.T)))
-    total = np.full((len(a) + 1, len(b) + 1), np.inf)
-    total[0, 0] = 0.0
-    rows, columns = apart.shape
-    for diagonal in range(rows + columns - 1):  # cells of one diagonal do not need one another
-        i = np.arange(max(0, diagonal - columns + 1), min(rows, diagonal + 1))
-        j = diagonal - i
-        own = apart[i, j]
-        total[i + 1, j + 1] = np.minimum(
-            total[i, j] + 2 * own, np.minimum(total[i, j + 1], total[i + 1, j]) + own
-        )
-    return float(total[-1, -1] / (rows + columns))
-
-
-def nearest(known: Sequence[tuple[np.ndarray, str]], asked: np.ndarray) -> str:
-    """The text of the known recording that is nearest to another one."""
-    distance: Callable[[tuple[np.ndarray, str]], float] = lambda k: warped_distance(k[0], asked)  # noqa: E731
-    return min(known, key=distance)[1]

@@ -215,10 +215,11 @@ class SpeechPipeline(Pipeline):
         return super().finetune(data, **arguments)
 
     def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
-        """Tempo, rooms, and noise that says nothing; recordings that follow one another."""
+        """Tempo, rooms, and noise that says nothing."""
         from deepfield.domains.speech.variation import varied
 
-        strength = float(self.settings.get("variation") or 1.0)
+        told = self.settings.get("variation")
+        strength = 1.0 if told is None else float(told)
         if strength <= 0:
             return None
         waveforms = [(e.arrays or {})["waveform"] for e in items]

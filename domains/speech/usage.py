@@ -22,7 +22,7 @@ OPTIONS: tuple[Option, ...] = (
            _ANSWERING, choices=("search", "greedy")),
     Option("sentences", "text, a sentence a line: the language model of these instead (train: of"
            " these too)", (*_LEARNING, *_ANSWERING)),
-    Option("variation", "how much recordings vary in training: 1 is usual, 0.01 next to none",
+    Option("variation", "how much recordings vary in training: 1 is usual, 0 not at all",
            ("train", "finetune"), float),
     Option("form", "may be given several times; txt without it", ("transcribe",),
            choices=tuple(FORMS), repeat=True, short="f"),

@@ -12,10 +12,10 @@ import numpy as np
 
 from deepfield.domains.speech import features
 from deepfield.domains.speech.subtitles import FORMS, lines_of
-from deepfield.toolkit.commands import emit, options_of
+from deepfield.toolkit.commands import emit, options_of, preset_or
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample, own_columns, read_source
-from deepfield.toolkit.errors import REJECTED, BadInput, NotFound, UsageError
+from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
 from deepfield.toolkit.writers import write_whole
 
 #: Pieces of recordings that the network hears at once: more of them would only take more memory.
@@ -30,11 +30,9 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
         raise UsageError(f"{' and '.join(forms)} to standard output", "add -o FOLDER")
     if folder is not None and folder.exists() and not folder.is_dir():
         raise UsageError(f"{flags.output!r} is a file", "-o names a folder for the transcripts")
-    if not cls.presets and not flags.model:
-        raise NotFound("no model to transcribe with", "--model MODEL; `train` makes one")
     for source in sources:  # a wrong name is told before anything is loaded
         read_source(source, cls.readers, cls.samples)
-    pipeline = load(flags.model or cls.presets[0], cls.domain)
+    pipeline = load(preset_or(cls, flags.model), cls.domain)
     pipeline.settings.update(options_of(cls, "transcribe", flags, reader=False))
     pipeline._use()
     console = Console(bool(flags.quiet), verbose=bool(flags.verbose))

@@ -5,8 +5,6 @@ from deepfield.domains.speech.baselines import (
     Words,
     fixed_length,
     mfcc,
-    nearest,
-    warped_distance,
 )
 from deepfield.domains.speech.formants import WORDS, Speaker, say
 from deepfield.domains.speech.task import text_of
@@ -24,20 +22,6 @@ def test_a_support_vector_machine_tells_words_apart():
     said = model.predict(np.stack([fixed_length(c) for c, _ in test]))
     right = [text_of(p) == w for p, (_, w) in zip(said, test, strict=True)]
     assert np.mean(right) > 0.7
-
-
-def test_the_nearest_by_time_warping_is_the_word():
-    train, test = spoken(0), spoken(0, times=1)
-    right = [nearest(train, c) == w for c, w in test]
-    assert np.mean(right) >= 0.75
-
-
-def test_a_stretched_sequence_is_near():
-    rng = np.random.default_rng(0)
-    a = np.cumsum(rng.normal(size=(30, 3)), axis=0)
-    slow = np.repeat(a, 2, axis=0)
-    assert warped_distance(a, a) < 1e-7
-    assert warped_distance(a, slow) < 1e-7 < warped_distance(a, a[::-1])
 
 
 def test_the_language_alone_says_one_thing():
