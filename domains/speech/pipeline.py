@@ -43,6 +43,7 @@ class SpeechPipeline(Pipeline):
     architectures = "deepfield.domains.speech.models"
     default_architecture = "quartznet_small"
     task_class = Transcription
+    any_length = True
     baseline = "words"
     presets: ClassVar[tuple[str, ...]] = ()  # english, an4 and digits, once they are trained
     known_data: ClassVar = {

@@ -64,14 +64,20 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
 def transcripts(pipeline: Any, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
     """One transcript a recording, whatever its length: the pieces' answers put together."""
     unlabelled = (_asked(sample) for sample in samples)
-    parts: list[tuple[Any, dict[str, Any]]] = []
+    sample: Sample | None = None
+    faults: list[str] = []
+    answers: list[dict[str, Any]] = []
     for item, answer in pipeline.answers(unlabelled, TOGETHER):
-        if parts and parts[0][0].sample is not item.sample:
-            yield _together(pipeline, parts)
-            parts = []
-        parts.append((item, answer))
-    if parts:
-        yield _together(pipeline, parts)
+        if sample is not None and sample is not item.sample:
+            yield _together(pipeline, sample, faults, answers)
+            faults, answers = [], []
+        sample = item.sample
+        if item.fault is None:
+            answers.append(answer)
+        else:
+            faults.append(item.fault)
+    if sample is not None:
+        yield _together(pipeline, sample, faults, answers)
 
 
 def _asked(sample: Sample) -> Sample:
@@ -79,12 +85,11 @@ def _asked(sample: Sample) -> Sample:
     return Sample(sample.id, sample.data, row=sample.row, fault=sample.fault)
 
 
-def _together(pipeline: Any, parts: list[tuple[Any, dict[str, Any]]]) -> dict[str, Any]:
-    sample = parts[0][0].sample
-    faults = [item.fault for item, _ in parts if item.fault is not None]
-    answers = [answer for item, answer in parts if item.fault is None]
+def _together(
+    pipeline: Any, sample: Sample, faults: list[str], answers: list[dict[str, Any]]
+) -> dict[str, Any]:
     words = [word for answer in answers for word in answer["words"]]
-    doubts = [a["in_domain_reason"] for a in answers if a["in_domain"] is False]
+    doubts = [a["in_domain_reason"] for a in answers if a.get("in_domain") is False]
     chance = float(np.prod([w["probability"] for w in words])) if words else None
     told: dict[str, Any] = {
         "path": sample.id,

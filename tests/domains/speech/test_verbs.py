@@ -8,6 +8,7 @@ import soundfile
 from program import environment, here, start, typed
 
 from deepfield.domains.speech.formants import Speaker, say
+from deepfield.domains.speech.verbs import transcripts
 
 RATE = 16000
 
@@ -65,6 +66,12 @@ def test_a_wav_comes_through_a_pipe(model, clips):
     assert run.code == 3 and "breaks off" in run.err
     run = typed("speech", "transcribe", "-", "--model", model, stdin=b"no sound")
     assert run.code == 2 and run.two_lines
+
+
+def test_a_network_that_knows_no_strangeness_answers_too(trained, monkeypatch):
+    monkeypatch.setattr(trained, "novelty", None)
+    (told,) = transcripts(trained, trained.read("synthetic:1:5"))
+    assert told["status"] == "ok" and told["in_domain"] is True
 
 
 def test_silence_is_an_empty_line(model, tmp_path):
