@@ -24,6 +24,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
         "pyfaidx==0.8.*",
         "spliceai==1.3.1",
     ),
+    "pocketsphinx": ("pocketsphinx==5.1.1",),
 }
 
 

@@ -20,6 +20,7 @@ DOMAINS: dict[str, tuple[str, str, str]] = {
         "GenomicsPipeline",
         "what DNA does, and what a variant changes",
     ),
+    "speech": ("deepfield.domains.speech", "SpeechPipeline", "what a recording says"),
     "qa": ("deepfield.domains.qa", "QAPipeline", "what a story says"),
 }
 

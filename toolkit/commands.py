@@ -151,7 +151,7 @@ def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if not flags.output or flags.output == "-":
         raise UsageError("finetune needs a name for the model", "add -o NAME")
     _known(cls, "finetune", flags, data)
-    base = load(_model(cls, flags.get("from")), cls.domain)
+    base = load(preset_or(cls, flags.get("from")), cls.domain)
     console_module.silence_tensorflow()
     console = _console(flags)
     base.settings.update(options_of(cls, "finetune", flags, reader=False))
@@ -237,8 +237,13 @@ def _console(flags: Flags) -> Console:
     return Console(bool(flags.quiet), verbose=bool(flags.verbose))
 
 
-def _model(cls: type[Pipeline], name: str | None) -> str:
+def preset_or(cls: type[Pipeline], name: str | None) -> str:
+    """The model that is named, or the domain's first preset."""
     if name is None:
+        if not cls.presets:
+            raise NotFound(
+                f"{cls.domain} has no prebuilt network yet", "--model MODEL; `train` one"
+            )
         return cls.presets[0]
     if not name.strip():
         raise UsageError("--model names nothing", f"the first preset is {cls.presets[0]}")
@@ -260,7 +265,7 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         raise UsageError("--format is of the rows, and there are none", "add -o FILE")
     form = format_of(flags.output, flags.format) if flags.output else ""
     _known(cls, "evaluate", flags, data)
-    pipeline = load(_model(cls, flags.model), cls.domain, flags.device or "cpu")
+    pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
     pipeline.settings.update(options_of(cls, "evaluate", flags, reader=False))
     console = _console(flags)
     rows: list[dict[str, Any]] = []
@@ -310,7 +315,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
         raise UsageError(f"--json and --format {flags.format}", "leave one of them away")
     form = format_of(output, "jsonl" if flags.json else flags.format)
     _known(cls, "predict", flags, *data)
-    pipeline = load(_model(cls, flags.model), cls.domain, flags.device or "cpu")
+    pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
     pipeline.settings.update(options_of(cls, "predict", flags, reader=False))
     reader_options = options_of(cls, "predict", flags, reader=True)
     samples = (s for source in data for s in pipeline.read(source, **reader_options))
@@ -381,7 +386,7 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
         forms = " or ".join(cls.explanation_forms)
         raise UsageError(f"cannot explain into {output!r}", f"end the name in {forms}")
     _known(cls, "explain", flags, sample)
-    pipeline = load(_model(cls, flags.model), cls.domain)
+    pipeline = load(preset_or(cls, flags.model), cls.domain)
     pipeline.settings.update(options_of(cls, "explain", flags, reader=False))
     console_module.silence_tensorflow()
     options = options_of(cls, "explain", flags, reader=True)
@@ -414,7 +419,7 @@ def export(cls: type[Pipeline], load: Load, flags: Flags) -> int:
     """Write a network in another form and measure its agreement with Keras."""
     if not flags.output:
         raise UsageError("export needs a file to write", "add -o NAME.onnx or -o NAME.tflite")
-    pipeline = load(_model(cls, flags.model), cls.domain)
+    pipeline = load(preset_or(cls, flags.model), cls.domain)
     console_module.silence_tensorflow()
     from deepfield.toolkit.exporting import export_files
 

@@ -99,6 +99,7 @@ class Option:
         choices: allowed values.
         repeat: may be given several times; the value is then a tuple.
         reader: handed to the reader rather than to the pipeline.
+        short: one letter.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Option:
     choices: tuple[str, ...] = ()
     repeat: bool = False
     reader: bool = False
+    short: str = ""
 
 
 @dataclass(slots=True)

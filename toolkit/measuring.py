@@ -131,7 +131,7 @@ def _figures(
         if part == "valid" and calibrator is not None:
             after = cross_fit(task.calibrator, said[task.output], targets[part], seed=seed)
         figures = task.figures(targets[part], after)
-        if "ece" in figures:
+        if "ece" in figures and task.calibrator is not None:
             before = task.predictions(said, None)
             figures["ece_uncalibrated"] = scores.or_none(task.score("ece", targets[part], before))
         found[part] = {"n": len(targets[part]), **figures}

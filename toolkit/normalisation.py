@@ -12,6 +12,8 @@ from deepfield.toolkit.batches import Batches
 
 #: Enough items for statistics that more of them would not change to three digits.
 MOST_ITEMS = 20_000
+#: Values of the inputs of one batch, where items differ in length: of long ones there are few.
+MOST_VALUES = 1 << 22
 
 
 def recalibrate(model: Any, train: Batches, batch_size: int = 512, most: int = MOST_ITEMS) -> None:
@@ -26,7 +28,8 @@ def recalibrate(model: Any, train: Batches, batch_size: int = 512, most: int = M
     Args:
         model: a built Keras model.
         train: the training part.
-        batch_size: items a batch: large, since a layer sees inputs normalised by their own batch.
+        batch_size: items a batch: large, since a layer sees inputs normalised by their own batch;
+            fewer of long recordings, whose batches would not fit into memory.
         most: items that are looked at.
     """
     found = [
@@ -36,7 +39,10 @@ def recalibrate(model: Any, train: Batches, batch_size: int = 512, most: int = M
     ]
     if not found:
         return
+    if train.sizes is not None:
+        batch_size = min(batch_size, max(8, MOST_VALUES // max(1, max(train.sizes))))
     batches = train.resized(batch_size)
+    batches.vary = None  # augmentation that is no layer's
     sums = [[0.0, 0.0] for _ in found]
     count = 0
     momenta = [layer.momentum for layer in found]

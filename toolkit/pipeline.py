@@ -65,6 +65,7 @@ class Pipeline:
         splits: kinds of split of the domain's own, to how they group samples.
         cached_by: package whose work `encoder` does, if what it made is kept (`FeatureCache`).
         padding: value by input name for ragged items; 0 where none is given.
+        any_length: items have hardly ever the same length twice (see `runtime.Network`).
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`).
         task_class: what the outputs mean.
         explanation_file: what `explain` writes where no output is named; None for nothing.
@@ -89,6 +90,7 @@ class Pipeline:
     splits: ClassVar[Groupers] = {}
     cached_by: ClassVar[str] = ""
     padding: ClassVar[Mapping[str, float]] = {}
+    any_length: ClassVar[bool] = False
     baseline: ClassVar[str] = "svm"
     task_class: ClassVar[type[Task]] = Task
     explanation_file: ClassVar[str | None] = "explanation.png"
@@ -338,7 +340,7 @@ class Pipeline:
                         self.bundle.read(f"{name}.onnx"),
                         cores() // answering.AT_ONCE,
                     )
-                    network = Network(content, name, self.device, max(1, threads))
+                    network = Network(content, name, self.device, max(1, threads), self.any_length)
                 else:
                     from deepfield.toolkit.export import keras_network
 

@@ -28,6 +28,8 @@ class Network:
         name: for messages.
         device: `"cpu"` (default), `"gpu"` or `"auto"` (a GPU if ONNX Runtime offers one).
         threads: of the runtime; by default the cores that this process may use.
+        any_length: inputs have hardly ever the same shape twice: the runtime does not note for
+            every shape how it laid out its memory, which would grow with every new one.
 
     Raises:
         UnusableModel: the content is not a model that the runtime takes.
@@ -35,8 +37,9 @@ class Network:
     """
 
     def __init__(
-        self, content: bytes, name: str = "model", device: str = "cpu", threads: int | None = None
-    ) -> None:
+        self, content: bytes, name: str = "model", device: str = "cpu", threads: int | None = None,
+        any_length: bool = False,
+    ) -> None:  # fmt: skip
         import onnxruntime
 
         if b"location" in content:
@@ -45,6 +48,7 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or cores()
         options.inter_op_num_threads = 1
+        options.enable_mem_pattern = not any_length
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         try:

@@ -351,7 +351,7 @@ SCORES: dict[str, Score] = {
 }
 
 #: Figures of which less is better; more is better of the others.
-LOWER_IS_BETTER = frozenset({"ece", "rmse", "mae"})
+LOWER_IS_BETTER = frozenset({"ece", "rmse", "mae", "wer", "cer"})
 
 
 def figures(names: Iterable[str], targets: np.ndarray, predictions: Any) -> dict[str, float | None]:

@@ -401,7 +401,9 @@ def watched(task: Any, model: Any) -> dict[str, Any] | None:
     """Figures that Keras keeps during training, by output name."""
     # Keras keeps figures of all outputs or of none: not where one has nothing to learn from.
     learning = set(model.output_names) <= set(task.losses)
-    if "accuracy" in task.metrics and task.output in model.output_names and learning:
+    # and only where a target is one class, not a text
+    of_classes = "accuracy" in task.metrics and task.losses.get(task.output) != "ctc"
+    if of_classes and task.output in model.output_names and learning:
         return {task.output: [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
     return None
 

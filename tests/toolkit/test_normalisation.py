@@ -78,3 +78,26 @@ def test_training_with_it_is_repeatable_and_ends_with_the_statistics_of_the_item
         np.testing.assert_array_equal(a, b)
     norm = model.get_layer("norm")
     np.testing.assert_allclose(norm.moving_mean, [PICTURES.mean()], rtol=1e-4)
+
+
+def test_long_items_come_in_small_batches_and_as_they_are(monkeypatch):
+    rng = np.random.default_rng(0)
+    items = [{"steps": rng.normal(5, 2, (n, 1)).astype("float32")} for n in (600, 500, 550) * 10]
+    targets = [{"logits": np.int32(0)}] * len(items)
+
+    def vary(rng, chosen, inputs, targets):
+        return {"steps": inputs["steps"] + 100}, targets
+
+    feed = Batches(items, targets, 16, 0, vary=vary)
+    inputs = keras.Input((None, 1), name="steps")
+    x = keras.layers.BatchNormalization(name="norm")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="logits")(x))
+    seen = []
+    plain = keras.Model.__call__
+    monkeypatch.setattr(
+        keras.Model, "__call__", lambda m, x, **k: seen.append(len(x)) or plain(m, x, **k)
+    )
+    monkeypatch.setattr("deepfield.toolkit.normalisation.MOST_VALUES", 600 * 9)
+    recalibrate(model, feed)
+    assert max(seen) == 9 and sum(seen) == len(items)
+    assert 4 < float(model.get_layer("norm").moving_mean[0]) < 5.5

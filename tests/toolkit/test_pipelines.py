@@ -9,6 +9,7 @@ import pytest
 import toys
 from drawn_faces import write_pairs, write_people
 from random_molecules import SMALL_FUSION, random_molecule
+from small_speech import SMALL_SPEECH
 
 from deepfield.domains import DOMAINS, domain
 from deepfield.domains.face.data import Pair
@@ -85,6 +86,15 @@ DOMAIN_CHECKS = {
         {
             "settings": {"slots": 24, "epochs": 2, "jit": False, "units": 8, "hops": 1},
             "learnt": ("accuracy", 0.0),  # two epochs are for the contract alone
+        },
+    ),
+    "speech": (
+        "synthetic:110:1",
+        Sample("broken", b"RIFF, but no recording", row={"id": "broken"}),
+        {
+            "settings": SMALL_SPEECH,
+            "learnt": ("accuracy", 0.7),
+            "split": "clip:80/20/0",
         },
     ),
 }

@@ -2,6 +2,8 @@
 
 from deepfield.toolkit.layers.arc_margin import ArcMargin
 from deepfield.toolkit.layers.attentive_pooling import AttentivePooling
+from deepfield.toolkit.layers.conformer_block import ConformerBlock
+from deepfield.toolkit.layers.ctc_log_softmax import CtcLogSoftmax
 from deepfield.toolkit.layers.decision_trees import DecisionTrees
 from deepfield.toolkit.layers.dilated_residual1d import DilatedResidual1D
 from deepfield.toolkit.layers.directed_message_passing import DirectedMessagePassing
@@ -13,6 +15,7 @@ from deepfield.toolkit.layers.graph_attention import GraphAttention
 from deepfield.toolkit.layers.inverted_residual2d import InvertedResidual2D
 from deepfield.toolkit.layers.l2_normalize import L2Normalize
 from deepfield.toolkit.layers.locally_connected2d import LocallyConnected2D
+from deepfield.toolkit.layers.log_mel_spectrogram import LogMelSpectrogram
 from deepfield.toolkit.layers.mapped_conv2d import MappedConv2D
 from deepfield.toolkit.layers.memory_hop import MemoryHop
 from deepfield.toolkit.layers.mention_block import MentionBlock
@@ -23,18 +26,25 @@ from deepfield.toolkit.layers.precise_dense import PreciseDense
 from deepfield.toolkit.layers.query_reduction import QueryReduction
 from deepfield.toolkit.layers.random_light2d import RandomLight2D
 from deepfield.toolkit.layers.random_mirror2d import RandomMirror2D
+from deepfield.toolkit.layers.random_noise1d import RandomNoise1D
 from deepfield.toolkit.layers.random_occlusion2d import RandomOcclusion2D
 from deepfield.toolkit.layers.random_warp2d import RandomWarp2D
 from deepfield.toolkit.layers.recurrent_entity_cell import RecurrentEntityCell
 from deepfield.toolkit.layers.residual_block2d import ResidualBlock2D
 from deepfield.toolkit.layers.scaled_tanh import ScaledTanh
+from deepfield.toolkit.layers.separable_conv1d_block import SeparableConv1DBlock
+from deepfield.toolkit.layers.spec_augment import SpecAugment
+from deepfield.toolkit.layers.spectrogram_normalization import SpectrogramNormalization
 from deepfield.toolkit.layers.sub_sampling2d import SubSampling2D
 from deepfield.toolkit.layers.tanimoto_kernel import TanimotoKernel
 from deepfield.toolkit.layers.temporal_encoding import TemporalEncoding
+from deepfield.toolkit.layers.time_delay import TimeDelay
 
 __all__ = [
     "ArcMargin",
     "AttentivePooling",
+    "ConformerBlock",
+    "CtcLogSoftmax",
     "DecisionTrees",
     "DilatedResidual1D",
     "DirectedMessagePassing",
@@ -46,6 +56,7 @@ __all__ = [
     "InvertedResidual2D",
     "L2Normalize",
     "LocallyConnected2D",
+    "LogMelSpectrogram",
     "MappedConv2D",
     "MemoryHop",
     "MentionBlock",
@@ -56,12 +67,17 @@ __all__ = [
     "QueryReduction",
     "RandomLight2D",
     "RandomMirror2D",
+    "RandomNoise1D",
     "RandomOcclusion2D",
     "RandomWarp2D",
     "RecurrentEntityCell",
     "ResidualBlock2D",
     "ScaledTanh",
+    "SeparableConv1DBlock",
+    "SpecAugment",
+    "SpectrogramNormalization",
     "SubSampling2D",
     "TanimotoKernel",
     "TemporalEncoding",
+    "TimeDelay",
 ]

@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from deepfield.toolkit.losses.contrastive import Contrastive
+from deepfield.toolkit.losses.ctc import Ctc
 from deepfield.toolkit.losses.masked_binary_crossentropy import MaskedBinaryCrossentropy
 from deepfield.toolkit.losses.masked_quantities import MaskedQuantities
 from deepfield.toolkit.losses.sparse_crossentropy import SparseCrossentropy
@@ -15,6 +16,7 @@ from deepfield.toolkit.registry import Registry
 LOSSES = Registry("loss")
 LOSSES.add("categorical_crossentropy", SparseCrossentropy)
 LOSSES.add("contrastive", Contrastive)
+LOSSES.add("ctc", Ctc)
 LOSSES.add("masked_binary_crossentropy", MaskedBinaryCrossentropy)
 LOSSES.add("masked_quantities", MaskedQuantities)
 LOSSES.add("triplet", Triplet)
@@ -22,6 +24,7 @@ LOSSES.add("triplet", Triplet)
 __all__ = [
     "LOSSES",
     "Contrastive",
+    "Ctc",
     "MaskedBinaryCrossentropy",
     "MaskedQuantities",
     "SparseCrossentropy",

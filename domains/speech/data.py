@@ -1,0 +1,328 @@
+"""Reading recordings and their texts, from the forms in which people keep them.
+
+A sample's data is a path, the bytes of a sound file, or a `Sound`; its target the text as it was
+written, its group the speaker, so that no speaker is in two parts of a split. Nothing is decoded
+here: a bad recording is told when it is encoded.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepfield.domains.speech.features import Sound
+from deepfield.domains.speech.formants import conversations
+from deepfield.domains.speech.wav_stream import WavStream
+from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, read_rows
+from deepfield.toolkit.errors import BadInput, NotFound, UsageError
+from deepfield.toolkit.splits import PART_NAMES, Grouping
+from deepfield.toolkit.tasks import natural_key
+
+#: How files of sound are called.
+SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".au",
+    ".w64",
+    ".sph",
+)
+_STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM",
+           b".snd", b"riff", b"NIST")  # fmt: skip
+_PATH = ("path", "file", "filename", "audio", "wav")
+_TEXT = ("text", "transcript", "transcription", "sentence", "label", "word")
+_SPEAKER = ("speaker", "speaker_id", "client_id", "group")
+_PART = ("part", "split", "subset")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_TRANSCRIPTS = tuple(f"transcripts{suffix}" for suffix in _TABLES)
+
+#: How the digits of FSDD are written.
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_FSDD = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)\.\w+$")
+#: Google's Speech Commands name a speaker's recordings by a hash.
+_COMMANDS = re.compile(r"(?P<speaker>[0-9a-f]{8})_nohash_\d+\.wav$")
+
+
+def is_sound_name(name: str) -> bool:
+    """Whether a file's name is that of a recording; hidden files are none."""
+    return name[:1] != "." and name.lower().endswith(SUFFIXES)
+
+
+def _is_sound(source: str) -> bool:
+    path = Path(source)
+    if not path.is_file():
+        return False
+    if is_sound_name(path.name):
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(4).startswith(_STARTS)
+    except OSError:
+        return False
+
+
+# ------------------------------------------------------------------------------------ one by one
+
+
+def _read_sound(source: str) -> Iterator[Sample]:
+    yield _from_name(Path(source), Path(source).name, {})
+
+
+def _from_name(path: Path, shown: str, columns: Mapping[str, str]) -> Sample:
+    """A recording, with what its own name tells (FSDD)."""
+    found = _FSDD.match(path.name)
+    row: dict[str, Any] = {"path": shown, **columns}
+    if found:
+        row |= {"text": DIGITS[int(found["digit"])], "speaker": found["speaker"],
+                "take": int(found["take"])}  # fmt: skip
+    return Sample(
+        shown, str(path), row.get("text"), row.get("speaker"), part=row.get("part"), row=row
+    )
+
+
+def _read_stdin(source: str) -> Iterator[Sample]:
+    head = sys.stdin.buffer.peek(4)[:4]  # type: ignore[union-attr]
+    if not head:
+        raise UsageError("standard input is empty", "pipe a sound file into it")
+    if not head.startswith(_STARTS):
+        raise UsageError("standard input is no sound file", "wav, flac, ogg or mp3 can be piped")
+    data: WavStream | bytes | None = None
+    fault = None
+    try:  # a wav is heard as it comes
+        piped = head == b"RIFF"
+        data = WavStream(sys.stdin.buffer) if piped else sys.stdin.buffer.read()
+    except BadInput as error:
+        fault = error.reason
+    yield Sample("-", data, row={"path": "-"}, fault=fault)
+
+
+# --------------------------------------------------------------------------------------- folders
+
+
+def _read_folder(source: str, **columns: str) -> Iterator[Sample]:
+    root = Path(source)
+    for name in _TRANSCRIPTS:
+        if (root / name).is_file():
+            yield from _read_manifest(str(root / name), **columns)
+            return
+    sets = [root / name for name in _names(root) if name[:1] not in "._" and (root / name).is_dir()]
+    if any((folder / name).is_file() for folder in sets for name in _TRANSCRIPTS):
+        for folder in sets:  # several sets side by side
+            for sample in _read_folder(str(folder), **columns):
+                sample.id = f"{folder.name}/{sample.id}"
+                yield sample
+        return
+    if columns:
+        raise UsageError(
+            f"{source!r} has no {_TRANSCRIPTS[0]}, so no columns", "name a table, or no column"
+        )
+    if (root / "recordings").is_dir() and not any(map(is_sound_name, _names(root))):
+        root = root / "recordings"  # FSDD as it comes
+    listed = _listed_parts(root)
+    found = False
+    for path, names in _walk(root):
+        found = True
+        yield _from_folders(path, names, listed)
+    if not found:
+        raise NotFound(
+            f"no recording in {source!r}", f"looked for {' '.join(SUFFIXES)}, in its folders too"
+        )
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted((p.name for p in folder.iterdir()), key=natural_key)
+    except OSError:
+        return []
+
+
+def _walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    names = _names(root)
+    for name in names:
+        if is_sound_name(name) and (root / name).is_file():
+            yield root / name, (*below, name)
+    for name in names:
+        # Speech Commands keeps its noises, which are no words, under such a name
+        if name[:1] not in "._" and (root / name).is_dir() and len(below) < 4:
+            yield from _walk(root / name, (*below, name))
+
+
+def _listed_parts(root: Path) -> dict[str, str]:
+    """The parts that Speech Commands' lists name."""
+    found: dict[str, str] = {}
+    for part, name in (("valid", "validation_list.txt"), ("test", "testing_list.txt")):
+        if (root / name).is_file():
+            lines = (root / name).read_text(errors="replace").split()
+            found |= dict.fromkeys(lines, part)
+    return found
+
+
+def _from_folders(path: Path, names: tuple[str, ...], listed: Mapping[str, str]) -> Sample:
+    """A recording whose folder is its word, if it lies in one; above it may be the part."""
+    shown, columns = "/".join(names), {}
+    folders = list(names[:-1])
+    if folders and folders[0].lower() in PART_NAMES:
+        columns["part"] = PART_NAMES[folders.pop(0).lower()]
+    elif listed:
+        columns["part"] = listed.get(shown, "train")
+    if folders and not _FSDD.match(path.name):
+        word = folders[-1]
+        columns["text"] = DIGITS[int(word)] if word.isdecimal() and len(word) == 1 else word
+        speaker = _COMMANDS.match(path.name)
+        if speaker:
+            columns["speaker"] = speaker["speaker"]
+    return _from_name(path, shown, columns)
+
+
+# ---------------------------------------------------------------------------------------- tables
+
+
+def _read_manifest(
+    source: str, text: str | None = None, speaker: str | None = None, part: str | None = None,
+    root: str | None = None,
+) -> Iterator[Sample]:  # fmt: skip
+    folder = Path(root) if root else Path(source).parent
+    path, known = "", False
+    for number, (row, fault) in enumerate(read_rows(source), start=1):
+        if row and not known:
+            path = find_column(row, None, _PATH, "the recording") or ""
+            if not path:
+                raise UsageError(
+                    f"{source!r} has no column of paths", f"name one of them {' or '.join(_PATH)}"
+                )
+            text = find_column(row, text, _TEXT, "the text")
+            speaker = find_column(row, speaker, _SPEAKER, "the speaker")
+            part = find_column(row, part, _PART, "the part")
+            known = True
+        yield _from_row(number, row, fault, folder, path, text, speaker, part)
+
+
+def _from_row(
+    number: int, row: dict[str, Any], fault: str | None, folder: Path, path: str, text: str | None,
+    speaker: str | None, part: str | None,
+) -> Sample:  # fmt: skip
+    named = row.get(path)
+    if fault is None and is_missing(named):
+        fault = f"line {number + 1}: no path"
+    target = row.get(text) if text else None
+    who = row.get(speaker) if speaker else None
+    told = str(row.get(part) or "").strip().lower() if part else ""
+    if fault is None and told and told not in PART_NAMES:
+        fault = f"the part {told!r} is none of train, valid, test"
+    return Sample(
+        str(named or f"line {number + 1}"),
+        str(folder / str(named)),
+        # a word may be called "none" or "-", but nothing is nothing
+        None if target is None or not str(target).strip() else str(target),
+        None if who is None or is_missing(who) else str(who),
+        part=PART_NAMES.get(told),
+        row={**row, **({"speaker": who} if who is not None else {})},
+        fault=fault,
+    )
+
+
+def _is_table(source: str) -> bool:
+    return source.lower().removesuffix(".gz").endswith(_TABLES) and Path(source).is_file()
+
+
+# ------------------------------------------------------------------------------ built-in, and TFDS
+
+
+def _read_synthetic(source: str) -> Iterator[Sample]:
+    """`synthetic`, `synthetic:COUNT`, `synthetic:COUNT:SEED`."""
+    _, count, seed, *more = [*source.split(":"), "", ""]
+    try:
+        number, start = int(count or 120), int(seed or 0)
+        if any(more) or number < 1 or start < 0:
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"{source!r} is no made-up set", "synthetic:COUNT:SEED") from None
+    for index, (waveform, text, who) in enumerate(conversations(number, start)):
+        name = f"synthetic/{index}"
+        row = {"path": name, "text": text, "speaker": who}
+        yield Sample(name, Sound(waveform, 16000), text, who, row=row)
+
+
+def _read_tfds(source: str) -> Iterator[Sample]:
+    from deepfield.domains.speech.tfds import read_tfds
+
+    return read_tfds(source)
+
+
+def by_take(samples: Sequence[Sample]) -> Grouping:
+    """A split by FSDD's takes: speakers are known, and the earliest takes are tested.
+
+    Where some samples have no take, since other sets lie beside FSDD, those are kept together by
+    speaker, and takes and speakers are dealt at random.
+
+    Raises:
+        UsageError: no sample tells a take.
+    """
+    takes = [s.row.get("take") for s in samples]
+    if all(t is None for t in takes):
+        raise UsageError("--split take, but no sample has a take", "files named as FSDD's have one")
+    if None in takes:
+        return Grouping([
+            f"take {take}" if take is not None else f"speaker {s.group or s.id}"
+            for take, s in zip(takes, samples, strict=True)
+        ])  # fmt: skip
+    return Grouping([-int(str(t)) for t in takes], ordered=True)
+
+
+def by_clip(samples: Sequence[Sample]) -> Grouping:
+    """Every recording by itself, whoever speaks: figures are of voices that the network knows."""
+    return Grouping(list(range(len(samples))))
+
+
+def _shipped(name: str) -> Callable[[], str]:
+    return lambda: str(Path(__file__).with_name("samples") / name)
+
+
+#: `sample:NAME` to what it stands for.
+SAMPLES: dict[str, Callable[[], str]] = {
+    "voices": lambda: "synthetic:60:7",
+    "said": _shipped("said.flac"),
+}
+
+_COLUMNS = ("text", "speaker", "part")
+
+
+def _accepts(prefix: str) -> Callable[[str], bool]:
+    return lambda s: (s == prefix or s.startswith(f"{prefix}:")) and not Path(s).exists()
+
+
+#: In the order in which they are asked.
+READERS: tuple[Reader, ...] = (
+    Reader(
+        "synthetic",
+        "synthetic[:COUNT[:SEED]] (voices that nobody has, words of a made-up language)",
+        _accepts("synthetic"),
+        _read_synthetic,
+    ),
+    Reader("tfds", "tfds:NAME[/config][:split]", lambda s: s.startswith("tfds:"), _read_tfds),
+    Reader("standard input", "- (a sound file)", lambda s: s == "-", _read_stdin),
+    Reader(
+        "folder",
+        "a folder with a transcripts.tsv, or of such folders; a folder per word (train/valid/test"
+        " above them are the parts); FSDD's digit_speaker_take.wav; recordings alone",
+        lambda s: Path(s).is_dir(),
+        _read_folder,
+        (*_COLUMNS, "root"),
+    ),
+    Reader(
+        "manifest",
+        "a CSV, TSV, JSONL or Parquet table with the columns path, and text, speaker, part",
+        _is_table,
+        _read_manifest,
+        (*_COLUMNS, "root"),
+    ),
+    Reader("recording", "a wav, flac, ogg or mp3 file", _is_sound, _read_sound),
+)

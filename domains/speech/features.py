@@ -1,0 +1,275 @@
+"""Recordings as waveforms: decoded, mixed to one channel, brought to the network's rate, cut.
+
+soundfile decodes (wav, flac, ogg, mp3 and what else libsndfile knows), soxr changes the rate. Long
+recordings are read in pieces, so that memory does not grow with their length.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepfield.domains.speech.wav_stream import WavStream
+from deepfield.toolkit.errors import BadInput
+
+#: Recordings up to this length are answered in one piece; longer ones are cut at pauses.
+LONGEST_S = 24.0
+#: A labelled recording is one piece whatever its length, up to this.
+MOST_LABELLED_S = 120.0
+#: A recording whose loudest moment is below this root mean square is silent: -65 dB.
+SILENCE = 10 ** (-65 / 20)
+#: A shorter piece gets as much faint noise around it: five letters need frames to be spelled in,
+#: and people cut their words out closely.
+SHORTEST_S = 0.6
+_FAINT = 2e-5
+#: Samples this close to full scale are clipped.
+_FULL_SCALE = 0.999
+#: So many samples of a recording may be clipped before it is said: one in a thousand.
+CLIPPED_SHARE = 1e-3
+_BLOCK_S = 4.0
+_RATES_HZ = (1000, 768_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording in memory.
+
+    Args:
+        waveform: (samples,) or (samples, channels); whole numbers are read at their type's scale.
+        rate_hz: samples a second.
+    """
+
+    waveform: np.ndarray
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A piece of a recording, as the network takes it.
+
+    Args:
+        waveform: (samples,) float32 at the network's rate.
+        start_s: where in the recording it begins.
+        clipped: share of samples at full scale.
+    """
+
+    waveform: np.ndarray
+    start_s: float = 0.0
+    clipped: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What an answer tells of a piece beside its text: where it lies, how much was put before it,
+    and what is wrong with it.
+    """
+
+    start_s: float
+    seconds: float
+    before_s: float
+    silent: bool
+    clipped: float
+
+
+# ---------------------------------------------------------------------------------- decoding
+
+
+def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
+    """A recording in pieces of a few seconds, (samples,) float32, at another rate.
+
+    Args:
+        source: a path, the bytes of a file, a `WavStream`, a `Sound`, or an iterable of float32
+            blocks that have the wanted rate already.
+        rate_hz: samples a second of the pieces.
+
+    Raises:
+        BadInput: it is no sound, it is empty or broken off, or holds what is no number.
+    """
+    if isinstance(source, Sound):
+        yield from _resampled(iter([_mono(source.waveform)]), source.rate_hz, rate_hz)
+        return
+    if isinstance(source, WavStream):
+        blocks = (_mono(block) for block in source.blocks())
+        yield from _resampled(blocks, source.rate_hz, rate_hz)
+        return
+    if not isinstance(source, str | bytes | Path):
+        yield from source
+        return
+    import soundfile
+
+    if isinstance(source, str | Path) and not Path(source).is_file():
+        raise BadInput(f"no such file: {str(source)!r}")
+    handle = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    try:
+        file = soundfile.SoundFile(handle)
+    except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
+        raise BadInput(f"not a sound file: {_why(error)}") from None
+    with file:
+        yield from _resampled(_decoded(file, _missing(source)), file.samplerate, rate_hz)
+
+
+def _decoded(file: Any, missing: float) -> Iterator[np.ndarray]:
+    import soundfile
+
+    if not _RATES_HZ[0] <= file.samplerate <= _RATES_HZ[1]:
+        raise BadInput(f"a rate of {file.samplerate} Hz is no sound")
+    told, got = file.frames, 0
+    size = max(1, int(_BLOCK_S * file.samplerate))
+    while True:
+        try:
+            block = file.read(size, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise BadInput(_broken(got, told, file.samplerate, _why(error))) from None
+        if not len(block):
+            break
+        got += len(block)
+        yield _mono(block)
+    lossy = file.format in ("MP3", "OGG")  # whose length is an estimate
+    if got < (0.9 if lossy else 1.0) * told and told < 1 << 62:
+        raise BadInput(_broken(got, told, file.samplerate))
+    if missing > 0:
+        raise BadInput(_broken(got, got / (1 - missing), file.samplerate))
+
+
+def _broken(got: float, told: float, rate_hz: int, why: str = "") -> str:
+    said = f"the file breaks off after {got / rate_hz:.2f} of {told / rate_hz:.2f} s"
+    return f"{said} ({why})" if why else said
+
+
+def _missing(source: Any) -> float:
+    """The share of a wav file's data that its header promises and the file lacks."""
+    if isinstance(source, bytes):
+        head, size = source[:12], len(source)
+    else:
+        with Path(source).open("rb") as file:
+            head = file.read(12)
+        size = Path(source).stat().st_size
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return 0.0
+    told = int.from_bytes(head[4:8], "little") + 8
+    if told >= 0xFFFFFFF0 or told <= 44:  # a stream's header, which promises nothing
+        return 0.0
+    return max(0.0, 1 - size / told)
+
+
+def _mono(waveform: np.ndarray) -> np.ndarray:
+    """The mean over channels, float32, about -1 to 1."""
+    x = np.asarray(waveform)
+    if x.dtype.kind in "iu":
+        half = float(1 << (8 * x.dtype.itemsize - 1))
+        x = x.astype(np.float64) / half - (1.0 if x.dtype.kind == "u" else 0.0)
+    if x.dtype.kind != "f" or not 1 <= x.ndim <= 2:
+        raise BadInput(f"not a waveform: an array of {x.dtype}, {x.shape}")
+    x = x.mean(axis=1) if x.ndim == 2 else x
+    if not np.isfinite(x).all():
+        place = int(np.flatnonzero(~np.isfinite(x))[0])
+        raise BadInput(f"sample {place} is {x[place]}, not a number")
+    return x.astype(np.float32)
+
+
+def _resampled(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> Iterator[np.ndarray]:
+    if rate_hz == wanted_hz:
+        yield from blocks
+        return
+    import soxr
+
+    stream = soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32")
+    for block in blocks:
+        made = stream.resample_chunk(np.ascontiguousarray(block))
+        if len(made):
+            yield made
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _why(error: Exception) -> str:
+    text = str(error).strip().rstrip(".")
+    return text.rpartition(": ")[2] or type(error).__name__
+
+
+# ------------------------------------------------------------------------------------- pieces
+
+
+def whole(source: Any, rate_hz: int, most_s: float = MOST_LABELLED_S) -> Clip:
+    """A recording in one piece.
+
+    Raises:
+        BadInput: it is no sound, or longer than `most_s`.
+    """
+    parts, held = [], 0
+    for block in blocks_of(source, rate_hz):
+        parts.append(block)
+        held += len(block)
+        if held > most_s * rate_hz:
+            raise BadInput(f"longer than {most_s:g} s: cut it, and its text")
+    x = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return Clip(x, 0.0, clipped_share(x))
+
+
+def pieces(source: Any, rate_hz: int, longest_s: float = LONGEST_S) -> Iterator[Clip]:
+    """A recording of any length in pieces of up to `longest_s`, cut where it is quietest.
+
+    The cut lies in the second half of the longest piece, in the middle of its quietest fifth of a
+    second. Memory does not grow with the length.
+    """
+    longest = int(longest_s * rate_hz)
+    held, start = np.zeros(0, np.float32), 0
+    for block in blocks_of(source, rate_hz):
+        held = np.concatenate([held, block]) if len(held) else block
+        while len(held) > longest:
+            cut = _quietest(held, longest // 2, longest, rate_hz)
+            yield Clip(held[:cut], start / rate_hz, clipped_share(held[:cut]))
+            held, start = held[cut:], start + cut
+    if len(held) or not start:
+        yield Clip(held, start / rate_hz, clipped_share(held))
+
+
+def _quietest(x: np.ndarray, first: int, last: int, rate_hz: int) -> int:
+    """Where the energy over a fifth of a second is least."""
+    step = rate_hz // 100
+    count = (last - first) // step
+    energy = (x[first : first + count * step].reshape(count, step).astype(np.float64) ** 2).mean(1)
+    width = min(20, count)
+    smooth = np.convolve(energy, np.ones(width) / width, "valid")
+    return first + (int(np.argmin(smooth)) + width // 2) * step
+
+
+def clipped_share(x: np.ndarray) -> float:
+    """The share of samples at full scale."""
+    return float((np.abs(x) >= _FULL_SCALE).mean()) if len(x) else 0.0
+
+
+def loudest(x: np.ndarray, rate_hz: int) -> float:
+    """The greatest root mean square over a fortieth of a second."""
+    step = max(1, rate_hz // 40)
+    count = -(-len(x) // step)
+    padded = np.zeros(count * step, np.float64)
+    padded[: len(x)] = x
+    return float(np.sqrt((padded.reshape(count, step) ** 2).mean(axis=1).max())) if count else 0.0
+
+
+def encode(clip: Clip, rate_hz: int) -> tuple[dict[str, np.ndarray], Heard]:
+    """A piece as the network's input, and what its answer needs to know of it.
+
+    Silence is all zeros to the network, which reads zeros at the end as padding: it hears no word.
+
+    Raises:
+        BadInput: there is no sample.
+    """
+    x = np.clip(clip.waveform, -8.0, 8.0).astype(np.float32)
+    if not len(x):
+        raise BadInput("0 s of sound")
+    silent = loudest(x, rate_hz) < SILENCE
+    missing = max(0, int(SHORTEST_S * rate_hz) - len(x))
+    before = missing // 2
+    heard = Heard(round(clip.start_s, 6), len(x) / rate_hz, before / rate_hz, silent, clip.clipped)
+    if silent:
+        x = np.zeros_like(x)
+    elif missing:
+        noise = np.random.default_rng(0).normal(0, _FAINT, missing).astype(np.float32)
+        x = np.concatenate([noise[:before], x, noise[before:]])
+    return {"waveform": x}, heard

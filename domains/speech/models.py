@@ -1,0 +1,215 @@
+"""Networks from a waveform to letters.
+
+Each takes `waveform` (batch, samples), -1 to 1, zeros at the end being padding, and answers with
+`log_probs` (batch, frames, symbols): symbol 0 is CTC's blank. Log-mel, its normalisation and
+augmentation are layers of the network, so an exported file takes what a microphone gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from deepfield.domains.speech.streaming import DELAYS, FIRST_DELAYS
+from deepfield.toolkit.layers import (
+    ConformerBlock,
+    CtcLogSoftmax,
+    LogMelSpectrogram,
+    RandomNoise1D,
+    SeparableConv1DBlock,
+    SpecAugment,
+    SpectrogramNormalization,
+    TimeDelay,
+)
+from deepfield.toolkit.registry import Registry
+
+ARCHITECTURES = Registry("architecture")
+
+#: Frames of the spectrogram a second.
+FRAMES_A_SECOND = 100
+
+
+def _heard(
+    rate_hz: int, mels: int, noise: float, masks: int, past_frames: int | None
+) -> tuple[Any, Any]:
+    """The waveform, and its normalised log-mel spectrogram (batch, frames, mels)."""
+    waveform = keras.Input((None,), name="waveform")
+    x = RandomNoise1D(noise, (5.0, 35.0), 6.0, name="noise")(waveform)
+    window = rate_hz // 40  # 25 ms
+    x = LogMelSpectrogram(
+        rate_hz, window, rate_hz // FRAMES_A_SECOND, 1 << (window - 1).bit_length(), mels,
+        low_hz=40.0, floor=1e-8, top_db=None if past_frames else 60.0, name="spectrogram",
+    )(x)  # fmt: skip
+    x = SpectrogramNormalization(past_frames, 0, 0.1, name="normalization")(x)
+    # a network that hears windows of a second or less is shown most of them
+    x = SpecAugment(masks, 25, 0.15, masks, mels // 5, name="masking")(x)
+    return waveform, x
+
+
+def _spelled(waveform: Any, x: Any, symbols: int, name: str) -> keras.Model:
+    logits = layers.Dense(symbols, name="letters")(x)
+    return keras.Model(waveform, CtcLogSoftmax(name="log_probs")(logits), name=name)
+
+
+@ARCHITECTURES.register()
+def quartznet_small(
+    symbols: int,
+    rate_hz: int = 16000,
+    mels: int = 64,
+    filters: int = 192,
+    blocks: int = 5,
+    repeats: int = 2,
+    kernel_size: int = 13,
+    growth: int = 4,
+    subsampling: int = 2,
+    dropout: float = 0.2,
+    noise: float = 0.5,
+    masks: int = 2,
+):
+    """QuartzNet's separable convolutions, small: 0.6 million parameters.
+
+    A strided block (kernel 11), `blocks` residual blocks of `repeats` convolutions whose kernels
+    grow from `kernel_size` by `growth` steps a block, a wide dilated one and one over channels
+    alone (Kriman et al. 2020, table 1, with fewer and narrower blocks).
+
+    Args:
+        symbols: letters, and the blank.
+        rate_hz: samples a second.
+        mels: bands of the spectrogram.
+        filters: channels.
+        blocks: residual blocks.
+        repeats: convolutions in each.
+        kernel_size: of the first block, steps.
+        growth: steps by which a block's kernel is longer than that of the one before.
+        subsampling: frames of 10 ms for one of the answer.
+        dropout: share of hidden outputs.
+        noise: share of waveforms with noise, in training.
+        masks: hidden stretches of time and of frequency each, in training.
+    """
+    waveform, x = _heard(rate_hz, mels, noise, masks, None)
+    shared: dict[str, Any] = {"dropout": dropout, "momentum": 0.95}
+    x = TimeDelay(filters, 5, 5, strides=subsampling, name="stem", **shared)(x)
+    for i in range(blocks):
+        x = SeparableConv1DBlock(
+            filters, kernel_size + growth * i, repeats, name=f"block{i + 1}", **shared
+        )(x)
+    x = SeparableConv1DBlock(
+        filters, 15, dilation=2, residual=False, name="wide", **shared
+    )(x)  # fmt: skip
+    x = SeparableConv1DBlock(2 * filters, 1, residual=False, name="top", **shared)(x)
+    return _spelled(waveform, x, symbols, "quartznet_small")
+
+
+@ARCHITECTURES.register()
+def tdnn(
+    symbols: int,
+    rate_hz: int = 16000,
+    mels: int = 40,
+    units: int = 192,
+    past_frames: int = 300,
+    subsampling: int = 2,
+    dropout: float = 0.1,
+    noise: float = 0.5,
+    masks: int = 2,
+):
+    """A time-delay network, for streams: 0.7 million parameters.
+
+    Waibel et al. 1989 with the spaced delays of Peddinti et al. 2015: every answer rests on the
+    last seconds and a fraction of a second ahead (`Stream` says how much), so that a recording may
+    come piece by piece. The spectrogram is normalised by its past alone.
+
+    Args:
+        symbols: letters, and the blank.
+        rate_hz: samples a second.
+        mels: bands of the spectrogram.
+        units: of every layer.
+        past_frames: frames of 10 ms by which the spectrogram is normalised.
+        subsampling: frames of 10 ms for one of the answer.
+        dropout: share of hidden outputs.
+        noise: share of waveforms with noise, in training.
+        masks: hidden stretches of time and of frequency each, in training.
+    """
+    waveform, x = _heard(rate_hz, mels, noise, masks, past_frames)
+    shared: dict[str, Any] = {"dropout": dropout, "momentum": 0.95}
+    x = TimeDelay(units, *FIRST_DELAYS, strides=subsampling, name="delay1", **shared)(x)
+    for i, (before, after, spacing) in enumerate(DELAYS, start=2):
+        x = TimeDelay(units, before, after, spacing, name=f"delay{i}", **shared)(x)
+    return _spelled(waveform, x, symbols, "tdnn")
+
+
+@ARCHITECTURES.register()
+def blstm_ctc(
+    symbols: int,
+    rate_hz: int = 16000,
+    mels: int = 64,
+    units: int = 128,
+    depth: int = 2,
+    subsampling: int = 2,
+    dropout: float = 0.3,
+    noise: float = 0.5,
+    masks: int = 2,
+):
+    """Bidirectional LSTMs behind one convolution: 0.7 million parameters.
+
+    Graves et al. 2013, "Speech recognition with deep recurrent neural networks", with fewer units;
+    a strided convolution stands before them, so that they have half as many steps.
+
+    Args:
+        symbols: letters, and the blank.
+        rate_hz: samples a second.
+        mels: bands of the spectrogram.
+        units: in each direction.
+        depth: layers.
+        subsampling: frames of 10 ms for one of the answer.
+        dropout: share of hidden outputs between the layers.
+        noise: share of waveforms with noise, in training.
+        masks: hidden stretches of time and of frequency each, in training.
+    """
+    waveform, x = _heard(rate_hz, mels, noise, masks, None)
+    x = TimeDelay(128, 5, 5, strides=subsampling, momentum=0.95, name="stem")(x)
+    for i in range(1, depth + 1):
+        x = layers.Bidirectional(layers.LSTM(units, return_sequences=True), name=f"lstm{i}")(x)
+        x = layers.Dropout(dropout, name=f"dropout{i}")(x)
+    return _spelled(waveform, x, symbols, "blstm_ctc")
+
+
+@ARCHITECTURES.register()
+def conformer_ctc_small(
+    symbols: int,
+    rate_hz: int = 16000,
+    mels: int = 64,
+    units: int = 112,
+    heads: int = 4,
+    blocks: int = 4,
+    kernel_size: int = 15,
+    subsampling: int = 2,
+    dropout: float = 0.1,
+    noise: float = 0.5,
+    masks: int = 2,
+):
+    """Conformer blocks behind a strided convolution: 1 million parameters.
+
+    Gulati et al. 2020, table 1, narrower and with fewer blocks.
+
+    Args:
+        symbols: letters, and the blank.
+        rate_hz: samples a second.
+        mels: bands of the spectrogram.
+        units: channels.
+        heads: of the attention.
+        blocks: how many.
+        kernel_size: steps that a convolution looks at.
+        subsampling: frames of 10 ms for one of the answer.
+        dropout: share of hidden outputs.
+        noise: share of waveforms with noise, in training.
+        masks: hidden stretches of time and of frequency each, in training.
+    """
+    waveform, x = _heard(rate_hz, mels, noise, masks, None)
+    x = TimeDelay(units, 5, 5, strides=subsampling, momentum=0.95, name="stem")(x)
+    for i in range(1, blocks + 1):
+        x = ConformerBlock(
+            units, heads, kernel_size, dropout=dropout, momentum=0.95, name=f"block{i}"
+        )(x)
+    return _spelled(waveform, x, symbols, "conformer_ctc_small")

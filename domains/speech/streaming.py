@@ -1,0 +1,120 @@
+"""A recording answered while it goes on, by a network that looks a bounded stretch ahead.
+
+Every answer of a time-delay network rests on a bounded stretch of sound. So it is given the new
+piece with as much of the past and of the future as that stretch is long, and of its answers those
+are kept that such a piece cannot have changed: they are the answers to the whole recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deepfield.domains.speech.decoder import greedy
+from deepfield.domains.speech.features import SILENCE, loudest
+from deepfield.toolkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from deepfield.domains.speech.pipeline import SpeechPipeline
+
+#: The delays of `tdnn`: steps before, steps after, spacing; the first layer's are of 10 ms, the
+#: others' of `subsampling` times that.
+FIRST_DELAYS = (3, 3)
+DELAYS = ((1, 1, 1), (2, 1, 2), (2, 1, 3), (3, 1, 3), (1, 0, 1))
+_TINY = 1e-30
+
+
+def reach(architecture: str, hyper: Mapping[str, Any]) -> tuple[int, int]:
+    """Frames of 10 ms before and after a moment on which a network's answer rests.
+
+    Raises:
+        UsageError: a network whose answers rest on the whole recording.
+    """
+    if architecture != "tdnn":
+        raise UsageError(
+            f"{architecture} hears a recording as a whole", "stream with a network of tdnn"
+        )
+    step = int(hyper.get("subsampling", 2))
+    before = FIRST_DELAYS[0] + step * sum(b * spacing for b, _, spacing in DELAYS)
+    after = FIRST_DELAYS[1] + step * sum(a * spacing for _, a, spacing in DELAYS)
+    # a frame of the spectrogram is 25 ms long, its middle at its time; and the normalisation
+    return before + int(hyper.get("past_frames", 300)) + 2, after + 2
+
+
+class Stream:
+    """Words of a recording that is still going on.
+
+    Args:
+        pipeline: a loaded pipeline of a `tdnn`.
+        chunk_s: seconds of new sound that are answered at once. More of them take less time, and
+            come later.
+
+    Raises:
+        UsageError: a network that needs the whole recording.
+    """
+
+    def __init__(self, pipeline: SpeechPipeline, chunk_s: float = 0.4) -> None:
+        self.pipeline = pipeline
+        self.hop = pipeline.rate_hz // 100
+        self.step = int(pipeline.hyper.get("subsampling", 2))
+        before, after = reach(pipeline.architecture, pipeline.hyper)
+        # whole frames of the answer, so that pieces begin where frames do
+        self.before = -(-before // self.step)
+        self.after = -(-after // self.step)
+        self.chunk = max(1, round(chunk_s * 100 / self.step))
+        self.rows: list[np.ndarray] = []
+        self._held = np.zeros(0, np.float32)
+        self._first = 0  # frame of the answer at which what is held begins
+        self._done = 0  # frames that are answered
+        self._loudest = 0.0
+        self._total = 0
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from a sound to the answer, at most, without the time of computing."""
+        return (self.chunk + self.after) * self.step * self.hop / self.pipeline.rate_hz
+
+    def feed(self, samples: np.ndarray) -> str:
+        """Take more sound, float32 at the network's rate; the text so far, by the likeliest
+        letters.
+        """
+        self._loudest = max(self._loudest, loudest(samples, self.pipeline.rate_hz))
+        self._held = np.concatenate([self._held, np.asarray(samples, np.float32)])
+        self._total += len(samples)
+        size = self.hop * self.step
+        while self._total // size - self.after >= self._done + self.chunk:
+            self._answer(self._total // size - self.after, last=False)
+        return self.text
+
+    def finish(self) -> dict[str, Any]:
+        """The end of the recording: the answer to all of it, by the search where there is one."""
+        if self._total:
+            frames = (self._total // self.hop + 1 + self.step - 1) // self.step
+            self._answer(frames, last=True)
+        rows = np.concatenate(self.rows) if self.rows else np.zeros((1, 2), np.float32)
+        if self._loudest < SILENCE:
+            rows = np.zeros_like(rows)
+        calibrated = self.pipeline.calibrated({"log_probs": rows[None]})
+        return self.pipeline.task.answer(calibrated["prediction"][0])
+
+    @property
+    def text(self) -> str:
+        """What was heard so far, by the likeliest letters."""
+        if not self.rows or self._loudest < SILENCE:
+            return ""
+        return greedy(np.concatenate(self.rows), self.pipeline.transcription.alphabet).text
+
+    def _answer(self, until: int, last: bool) -> None:
+        """Answer the frames up to `until`, and drop the sound that no later one needs."""
+        piece = self._held
+        if not last:
+            piece = piece.copy()
+            piece[-1] = piece[-1] or _TINY  # zeros at the end would be padding
+        log_probs = self.pipeline.forward({"waveform": piece[None]})["log_probs"][0]
+        self.rows.append(log_probs[self._done - self._first : until - self._first])
+        self._done = until
+        first = max(0, until - self.before)
+        self._held = self._held[(first - self._first) * self.hop * self.step :]
+        self._first = first

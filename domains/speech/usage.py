@@ -1,0 +1,107 @@
+"""What the command line offers for speech: options, verbs, examples; and what a card says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deepfield.domains.speech.verbs import FORMS, transcribe
+from deepfield.toolkit.data import Option
+from deepfield.toolkit.verbs import Verb
+
+_LEARNING = ("train", "finetune", "inspect")
+_READING = (*_LEARNING, "evaluate", "predict")
+_ANSWERING = ("evaluate", "predict", "explain", "transcribe")
+
+OPTIONS: tuple[Option, ...] = (
+    Option("text", "column with what was said", (*_LEARNING, "evaluate"), reader=True),
+    Option("speaker", "column with who said it", (*_LEARNING, "evaluate"), reader=True),
+    Option("part", "column with train, valid or test", (*_LEARNING, "evaluate"), reader=True),
+    Option("root", "folder from which the paths of a table start", _READING, reader=True),
+    Option("decoder", "how letters become words: a search with the language model, or greedy",
+           _ANSWERING, choices=("search", "greedy")),
+    Option("sentences", "text, a sentence a line: the language model of these instead (train: of"
+           " these too)", (*_LEARNING, *_ANSWERING)),
+    Option("variation", "how much recordings vary in training: 1 is usual, 0 not at all",
+           ("train", "finetune"), float),
+    Option("form", "may be given several times; txt without it", ("transcribe",),
+           choices=tuple(FORMS), repeat=True, short="f"),
+    Option("live", "print words as they are decided, with a network that can (tdnn)",
+           ("transcribe",), bool),
+)  # fmt: skip
+
+#: Verbs of the domain's own.
+VERBS: dict[str, Verb] = {
+    "transcribe": Verb(
+        "Write what recordings say: as text, JSON, subtitles or a table.", "RECORDING",
+        several=True, shared=("model", "output", "json"), run=transcribe,
+    ),
+}  # fmt: skip
+
+#: Commands by verb.
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "inspect": (
+        "deepfield speech inspect sample:voices --no-timing",
+        "deepfield speech inspect an4/transcripts.tsv",
+    ),
+    "train": (
+        "deepfield speech train sample:voices -o mine --epochs 20",
+        "deepfield speech train an4/transcripts.tsv -o mine -a quartznet_small",
+    ),
+    "finetune": (
+        "deepfield speech finetune sample:voices --from an4 -o mine",
+        "deepfield speech finetune my.tsv --from an4 -o mine --sentences more.txt",
+    ),
+    "evaluate": (
+        "deepfield speech evaluate fsdd --model digits",
+        "deepfield speech evaluate an4/transcripts.tsv --decoder greedy --html words.html",
+    ),
+    "predict": (
+        "deepfield speech predict sample:said",
+        "deepfield speech predict recordings/ -o words.csv",
+    ),
+    "explain": (
+        "deepfield speech explain sample:said",
+        "deepfield speech explain clip.wav -o why.html",
+    ),
+    "export": (
+        "deepfield speech export -o english.onnx",
+        "deepfield speech export --model digits -o digits.tflite",
+    ),
+    "describe": ("deepfield speech describe quartznet_small", "deepfield speech describe tdnn"),
+    "transcribe": (
+        "deepfield speech transcribe sample:said",
+        "deepfield speech transcribe *.wav -f srt -o subtitles",
+    ),
+}
+
+
+def card_text(config: Mapping[str, Any]) -> str:
+    """What a card says of letters, language and confidence."""
+    task = config.get("task", {})
+    return "\n".join(_card(task, config.get("hyper", {}))) + "\n"
+
+
+def _card(task: Mapping[str, Any], hyper: Mapping[str, Any]) -> Iterator[str]:
+    letters = "".join(c for c in task.get("letters", "") if c != " ")
+    rate = hyper.get("rate_hz", 16000)
+    yield "## What it hears and writes"
+    yield ""
+    yield f"Sound of {rate:,} samples a second (other rates are converted). It writes `{letters}`,"
+    yield "words divided by spaces. It knows the words of its training texts best; the search knows"
+    yield "no others. Voices, microphones and languages unlike its training data are beyond it."
+    facts = task.get("confidence_measured", {})
+    rows = [(how, own) for how, own in facts.items() if own.get("words")]
+    if rows:
+        yield ""
+        yield "## How sure it is of a word"
+        yield ""
+        yield "| decoder | words | right | calibration error before | after |"
+        yield "|---|---|---|---|---|"
+        for how, own in rows:
+            after = own.get("ece_after")
+            shown = "not fitted: too few words, or none wrong" if after is None else f"{after:.4f}"
+            yield (f"| {how} | {own['words']:,} | {own['right']:.2%} | {own['ece_before']:.4f} | "
+                   f"{shown} |")  # fmt: skip
+        yield ""
+        yield "Measured on the validation part; after: by weights fitted to other speakers of it."

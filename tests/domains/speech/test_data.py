@@ -1,0 +1,195 @@
+"""Every form in which people keep recordings."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from deepfield.domains.speech import SpeechPipeline
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.splits import Split
+
+CLIP = np.zeros(800, np.float32)
+
+
+def read(source, **options):
+    return list(SpeechPipeline().read(str(source), **options))
+
+
+def put(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, CLIP, 8000)
+    return path
+
+
+def test_a_table_names_paths_texts_and_speakers(tmp_path):
+    put(tmp_path / "audio" / "a.wav")
+    table = tmp_path / "mine.tsv"
+    table.write_text(
+        "path\ttext\tspeaker\tsplit\naudio/a.wav\tGo left\tann\ttrain\n"
+        "audio/nosuch.wav\tnone\tbob\tdev\n\t-\tbob\ttest\naudio/a.wav\t\t\ttest\n"
+    )
+    one, two, three, four = read(table)
+    assert one.data == str(tmp_path / "audio/a.wav")
+    assert (one.target, one.group, one.part) == ("Go left", "ann", "train")
+    assert (two.target, two.part) == ("none", "valid")  # a word may be called so
+    assert three.fault == "line 4: no path" and four.target is None and four.group is None
+    rows = list(SpeechPipeline().encoded([one, two]))
+    assert rows[0].fault is None and "no such file" in rows[1].fault
+    lines = tmp_path / "mine.jsonl"
+    lines.write_text(json.dumps({"audio": "a.wav", "sentence": "go", "client_id": 7}) + "\n")
+    (five,) = read(lines, root=str(tmp_path / "audio"))
+    assert (five.target, five.group, five.data) == ("go", "7", str(tmp_path / "audio/a.wav"))
+
+
+def test_columns_may_be_named(tmp_path):
+    table = tmp_path / "mine.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "said", "who"], ["a.wav", "yes", "ann"]])
+    (sample,) = read(table, text="said", speaker="who")
+    assert (sample.target, sample.group) == ("yes", "ann")
+    assert read(table)[0].target is None
+    with pytest.raises(UsageError, match="no column 'saying' for the text"):
+        read(table, text="saying")
+    table.write_text("sound\na.wav\n")
+    with pytest.raises(UsageError, match="no column of paths"):
+        read(table)
+
+
+def test_a_folder_with_a_table_is_the_table(tmp_path):
+    put(tmp_path / "audio" / "a.flac")
+    (tmp_path / "transcripts.tsv").write_text("path\ttext\naudio/a.flac\tgo\n")
+    (sample,) = read(tmp_path)
+    assert sample.target == "go"
+
+
+def test_sets_side_by_side_are_read_together(tmp_path):
+    put(tmp_path / "an4" / "audio" / "a.flac")
+    (tmp_path / "an4" / "transcripts.tsv").write_text("path\ttext\tspeaker\naudio/a.flac\tgo\tx\n")
+    for take in range(10):
+        put(tmp_path / "fsdd" / "recordings" / f"7_ann_{take}.wav")
+    samples = read(tmp_path)
+    assert samples[0].id == "an4/audio/a.flac" and samples[0].target == "go"
+    assert samples[1].id == "fsdd/7_ann_0.wav" and len(samples) == 11
+    parts = Split.parse("take:60/20/20").deal(samples, SpeechPipeline().splits)
+    assert sorted(i for dealt in parts.values() for i in dealt) == list(range(11))
+
+
+def test_names_of_fsdd_tell_digit_speaker_and_take(tmp_path):
+    for name in ("7_ann_10.wav", "7_ann_9.wav", "0_bob_9.wav"):
+        put(tmp_path / "recordings" / name)
+    samples = read(tmp_path)
+    assert [s.target for s in samples] == ["zero", "seven", "seven"]
+    assert [s.group for s in samples] == ["bob", "ann", "ann"]
+    assert [s.row["take"] for s in samples] == [9, 9, 10]
+    (one,) = read(tmp_path / "recordings" / "7_ann_9.wav")
+    assert (one.target, one.group) == ("seven", "ann")
+
+
+def test_a_folder_per_word_is_speech_commands(tmp_path):
+    put(tmp_path / "yes" / "0a7c2a8d_nohash_0.wav")
+    put(tmp_path / "yes" / "1b7c2a8d_nohash_1.wav")
+    put(tmp_path / "no" / "0a7c2a8d_nohash_0.wav")
+    put(tmp_path / "_background_noise_" / "pink.wav")
+    (tmp_path / "testing_list.txt").write_text("yes/1b7c2a8d_nohash_1.wav\n")
+    samples = read(tmp_path)
+    assert sorted((s.target, s.group, s.part) for s in samples) == [
+        ("no", "0a7c2a8d", "train"), ("yes", "0a7c2a8d", "train"), ("yes", "1b7c2a8d", "test"),
+    ]  # fmt: skip
+
+
+def test_parts_may_stand_above_words(tmp_path):
+    put(tmp_path / "train" / "stop" / "a.wav")
+    put(tmp_path / "val" / "3" / "b.wav")
+    assert {(s.target, s.part) for s in read(tmp_path)} == {("stop", "train"), ("three", "valid")}
+
+
+def test_recordings_alone_have_no_text(tmp_path):
+    put(tmp_path / "a.wav")
+    put(tmp_path / ".hidden.wav")
+    assert [(s.id, s.target) for s in read(tmp_path)] == [("a.wav", None)]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFound, match="no recording in"):
+        read(tmp_path / "empty")
+
+
+def test_a_sound_without_a_suffix_is_one(tmp_path):
+    put(tmp_path / "a.wav").rename(tmp_path / "a")
+    assert len(read(tmp_path / "a")) == 1
+
+
+def test_made_up_voices_are_the_same_every_time():
+    one, two = read("synthetic:5:3"), read("synthetic:5:3")
+    assert all(np.array_equal(a.data.waveform, b.data.waveform)
+               for a, b in zip(one, two, strict=True))  # fmt: skip
+    assert (
+        [s.target for s in one]
+        == [s.target for s in two]
+        != [s.target for s in read("synthetic:5:4")]
+    )
+    for wrong in ("synthetic:0", "synthetic:x", "synthetic:1:2:3"):
+        with pytest.raises(UsageError, match="no made-up set"):
+            read(wrong)
+
+
+def test_speakers_are_kept_apart_unless_clips_are_asked_for():
+    samples = [Sample(str(i), None, "go", f"speaker {i % 10}") for i in range(100)]
+    pipeline = SpeechPipeline()
+    parts = Split.parse(None).deal(samples, pipeline.splits)
+    who = {part: {samples[i].group for i in dealt} for part, dealt in parts.items()}
+    assert not who["train"] & who["valid"] and not who["train"] & who["test"]
+    parts = Split.parse("clip:80/10/10").deal(samples, pipeline.splits)
+    assert {samples[i].group for i in parts["train"]} == set(
+        who["train"] | who["valid"] | who["test"]
+    )
+
+
+def test_takes_divide_what_all_speakers_said():
+    samples = [Sample(f"{t}", None, "one", "ann", row={"take": t}) for t in range(5, 50)]
+    parts = Split.parse("take:80/10/10").deal(samples, SpeechPipeline().splits)
+    takes = {part: [samples[i].row["take"] for i in dealt] for part, dealt in parts.items()}
+    assert max(takes["test"]) < min(takes["valid"]) < min(takes["train"])
+    with pytest.raises(UsageError, match="no sample has a take"):
+        Split.parse("take").deal([Sample("a", None, "x")], SpeechPipeline().splits)
+
+
+@pytest.mark.slow
+def test_a_set_of_tfds_is_read(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    class Spoken(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        name = "spoken_toy"
+
+        def _info(self):
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict({
+                "audio": tfds.features.Audio(sample_rate=8000),
+                "label": tfds.features.ClassLabel(names=["7", "stop"]),
+                "speaker_id": tfds.features.Text(),
+            }))  # fmt: skip
+
+        def _split_generators(self, manager):
+            return {"train": self._rows(3), "test": self._rows(2)}
+
+        def _rows(self, count):
+            for i in range(count):
+                waveform = np.full(400, 16384, np.int64)
+                yield i, {"audio": waveform, "label": i % 2, "speaker_id": f"s{i}"}
+
+        def _generate_examples(self):
+            return iter(())
+
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    Spoken(data_dir=tmp_path).download_and_prepare()
+    samples = read("tfds:spoken_toy")
+    found = sorted((s.part, s.group, s.target) for s in samples)
+    assert found == [
+        ("test", "s0", "seven"), ("test", "s1", "stop"),
+        ("train", "s0", "seven"), ("train", "s1", "stop"), ("train", "s2", "seven"),
+    ]  # fmt: skip
+    assert samples[0].data.rate_hz == 8000 and np.allclose(samples[0].data.waveform, 0.5)
+    with pytest.raises(NotFound, match="no TFDS set"):
+        read("tfds:nosuchset")

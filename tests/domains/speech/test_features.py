@@ -1,0 +1,166 @@
+"""Recordings of every kind become the same waveform, and what is none says why."""
+
+import io
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+
+from deepfield.domains.speech import features
+from deepfield.domains.speech.features import Clip, Sound, blocks_of, encode, pieces, whole
+from deepfield.domains.speech.wav_stream import WavStream
+from deepfield.toolkit.errors import BadInput
+
+RATE = 16000
+
+
+def tone(seconds, rate_hz, hz=440.0, loud=0.5):
+    return (loud * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate_hz)) / rate_hz)).astype(
+        np.float32
+    )
+
+
+def written(x, rate_hz, form="WAV", subtype=None):
+    file = io.BytesIO()
+    soundfile.write(file, x, rate_hz, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 22050, 44100, 96000])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "ULAW"])
+def test_any_rate_and_depth_is_heard_alike(rate_hz, subtype):
+    x = tone(0.5, rate_hz)
+    got = whole(written(x, rate_hz, subtype=subtype), RATE).waveform
+    wanted = tone(0.5, RATE)
+    assert abs(len(got) - len(wanted)) <= 1 and got.dtype == np.float32
+    middle = slice(1000, 7000)
+    allowed = 0.02 if subtype in ("PCM_U8", "ULAW") else 2e-3
+    assert np.abs(got[middle] - wanted[middle]).max() < allowed
+
+
+@pytest.mark.parametrize("form", ["FLAC", "OGG", "MP3", "AIFF"])
+def test_any_form_is_heard(form):
+    got = whole(written(tone(1.0, RATE), RATE, form), RATE).waveform
+    spectrum = np.abs(np.fft.rfft(got[2000:14000]))
+    assert abs(np.argmax(spectrum) * RATE / 12000 - 440) < 2
+    assert abs(len(got) - RATE) < 3000  # lossy forms pad
+
+
+def test_channels_are_mixed(tmp_path):
+    left, right = tone(0.2, RATE, 300), tone(0.2, RATE, 900)
+    soundfile.write(tmp_path / "x.wav", np.stack([left, right], axis=1), RATE, subtype="FLOAT")
+    got = whole(str(tmp_path / "x.wav"), RATE).waveform
+    assert np.allclose(got, (left + right) / 2, atol=1e-6)
+
+
+def test_whole_numbers_in_memory_are_read_at_their_scale():
+    for kind, one in ((np.int16, 16384), (np.uint8, 192), (np.int32, 1 << 30)):
+        got = whole(Sound(np.full(100, one, kind), RATE), RATE).waveform
+        assert np.allclose(got, 0.5)
+
+
+def test_what_is_no_sound_says_why(tmp_path):
+    flac = written(np.random.default_rng(0).normal(0, 0.1, 16000), RATE, "FLAC")
+    wav = written(tone(1.0, RATE), RATE)
+    nan = np.zeros(100, np.float32)
+    nan[7] = np.nan
+    (tmp_path / "text.wav").write_text("hello")
+    cases = [
+        (b"", "not a sound file"),
+        (b"hello, I am no sound at all", "not a sound file"),
+        (str(tmp_path / "text.wav"), "not a sound file"),
+        (str(tmp_path / "nosuch.wav"), "no such file"),
+        (str(tmp_path), "no such file"),
+        (flac[: len(flac) // 2], r"breaks off after 0\.\d+ of 1\.00 s"),
+        (wav[: len(wav) // 2], r"breaks off after 0\.5\d of 1\.0\d s"),
+        (written(nan, RATE, subtype="FLOAT"), "sample 7 is nan, not a number"),
+        (Sound(np.array(["a"]), RATE), "not a waveform"),
+    ]
+    for source, reason in cases:
+        with pytest.raises(BadInput, match=reason):
+            whole(source, RATE)
+    with pytest.raises(BadInput, match="0 s of sound"):
+        encode(whole(written(np.zeros(0), RATE), RATE), RATE)
+
+
+def test_silence_is_all_zeros_and_says_so():
+    quiet = Clip(np.random.default_rng(0).normal(0, 1e-4, RATE).astype(np.float32))
+    arrays, heard = encode(quiet, RATE)
+    assert heard.silent and not arrays["waveform"].any() and len(arrays["waveform"]) == RATE
+    arrays, heard = encode(Clip(tone(0.1, RATE)), RATE)
+    assert not heard.silent and arrays["waveform"].any()
+
+
+def test_a_word_cut_out_closely_gets_room_around_it():
+    x = tone(0.2, RATE)
+    arrays, heard = encode(Clip(x, 3.0), RATE)
+    assert len(arrays["waveform"]) == 0.6 * RATE
+    assert (heard.start_s, heard.seconds, heard.before_s) == (3.0, 0.2, 0.2)
+    first = round(heard.before_s * RATE)
+    assert np.array_equal(arrays["waveform"][first : first + len(x)], x)
+    around = np.delete(arrays["waveform"], np.arange(first, first + len(x)))
+    assert 0 < np.abs(around).max() < 1e-3
+    assert encode(Clip(tone(0.7, RATE)), RATE)[1].before_s == 0
+
+
+def test_clipping_is_noticed():
+    x = np.clip(4 * tone(1.0, RATE), -1, 1)
+    assert whole(Sound(x, RATE), RATE).clipped > 0.5
+    assert whole(Sound(tone(1.0, RATE), RATE), RATE).clipped == 0
+
+
+def speech(rng, seconds=70.0):
+    """Bursts of noise with pauses between them."""
+    parts = []
+    while sum(map(len, parts)) < seconds * RATE:
+        parts.append(rng.normal(0, 0.1, int(rng.uniform(0.5, 4) * RATE)))
+        parts.append(rng.normal(0, 1e-4, int(rng.uniform(0.3, 0.8) * RATE)))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def test_long_recordings_are_cut_in_pauses_and_nothing_is_lost():
+    x = speech(np.random.default_rng(0))
+    found = list(pieces(Sound(x, RATE), RATE, longest_s=10.0))
+    assert np.array_equal(np.concatenate([c.waveform for c in found]), x)
+    assert max(len(c.waveform) for c in found) <= 10 * RATE
+    at = 0
+    for clip in found:
+        assert clip.start_s == at / RATE
+        at += len(clip.waveform)
+    for clip in found[:-1]:  # loud neither before the cut nor behind it
+        assert np.abs(clip.waveform[-800:]).max() < 2e-3
+
+
+def test_a_long_file_takes_little_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile(tmp_path / "long.flac", "w", 8000, 1) as file:
+        for _ in range(60):
+            file.write(rng.normal(0, 0.05, 80000))
+    tracemalloc.start()
+    count = sum(len(c.waveform) for c in pieces(str(tmp_path / "long.flac"), RATE))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert abs(count - 600 * RATE) < 10 and peak < 12e6  # ten minutes are 38 MB
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_a_wav_through_a_pipe_is_that_of_the_file(subtype):
+    content = written(np.stack([tone(0.4, 8000), tone(0.4, 8000, 700)], 1), 8000, subtype=subtype)
+    piped = np.concatenate(list(blocks_of(WavStream(io.BytesIO(content)), RATE)))
+    assert np.allclose(piped, whole(content, RATE).waveform, atol=1e-6)
+
+
+def test_a_broken_pipe_is_told():
+    content = written(tone(0.4, 8000), 8000)
+    for cut, reason in ((4, "not a wav"), (30, "no samples"), (2000, "breaks off, 4,4")):
+        with pytest.raises(BadInput, match=reason):
+            list(blocks_of(WavStream(io.BytesIO(content[:cut])), RATE))
+    endless = content[:40] + b"\xff\xff\xff\xff" + content[44:]
+    assert sum(map(len, blocks_of(WavStream(io.BytesIO(endless)), 8000))) == 3200
+
+
+def test_a_labelled_recording_has_a_limit():
+    with pytest.raises(BadInput, match="longer than 1 s: cut it, and its text"):
+        whole(Sound(tone(1.2, RATE), RATE), RATE, most_s=1.0)
+    assert features.loudest(np.zeros(0, np.float32), RATE) == 0.0

@@ -1,0 +1,86 @@
+"""A recording in pieces is answered as the whole of it."""
+
+import numpy as np
+import pytest
+
+from deepfield.domains.speech import SpeechPipeline
+from deepfield.domains.speech.formants import Speaker, say
+from deepfield.domains.speech.streaming import Stream, reach
+from deepfield.toolkit.errors import UsageError
+
+HYPER = {"units": 12, "mels": 16, "past_frames": 50}
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    pipeline = SpeechPipeline("tdnn")
+    pipeline.hyper = dict(HYPER)
+    pipeline.task.learn(["sami mora tuli"])
+    pipeline.prepare([], [])
+    model = pipeline.build(**pipeline.hyper)
+    rng = np.random.default_rng(0)
+    for variable in model.weights:
+        if "variance" not in variable.path:
+            variable.assign(variable + 0.1 * rng.normal(size=variable.shape))
+    pipeline._models = {"model": model}
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def recording():
+    rng = np.random.default_rng(1)
+    speaker = Speaker.drawn(rng)
+    x = np.concatenate([say("sami mora", speaker, rng), np.zeros(9000), say("tuli", speaker, rng)])
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize("chunk_s", [0.02, 0.3, 1.0])
+@pytest.mark.parametrize("block", [160, 1111, 100_000])
+def test_pieces_of_any_size_are_answered_as_the_whole(untrained, recording, chunk_s, block):
+    if chunk_s == 0.02 and block != 1111:
+        pytest.skip("slow, and told by the others")
+    whole = untrained.forward({"waveform": recording[None]})["log_probs"][0]
+    stream = Stream(untrained, chunk_s)
+    before = ""
+    for at in range(0, len(recording), block):
+        text = stream.feed(recording[at : at + block])
+        assert len(text) >= len(before.rstrip()) - 1
+        before = text
+    answer = stream.finish()
+    rows = np.concatenate(stream.rows)
+    assert rows.shape == whole.shape
+    assert np.abs(np.exp(rows) - np.exp(whole)).max() < 1e-4
+    (wanted,) = untrained.transcription.predictions({"log_probs": whole[None]}, None)
+    assert answer["text"] == untrained.task.answer(wanted)["text"]
+
+
+def test_answers_come_within_the_stated_time(untrained, recording):
+    stream = Stream(untrained, 0.2)
+    assert stream.latency_s < 0.6
+    for at in range(0, len(recording), 160):
+        stream.feed(recording[at : at + 160])
+        waiting = (at + 160) / 16000 - sum(map(len, stream.rows)) * 0.02
+        assert waiting <= stream.latency_s + 0.011  # of 10 ms that are fed at once
+
+
+def test_memory_does_not_grow(untrained):
+    stream = Stream(untrained, 0.5)
+    noise = np.random.default_rng(0).normal(0, 0.05, 16000).astype(np.float32)
+    held = []
+    for _ in range(8):
+        stream.feed(noise)
+        held.append(len(stream._held))
+    assert max(held[3:]) <= held[2] + 16000
+
+
+def test_silence_says_nothing(untrained):
+    stream = Stream(untrained)
+    assert stream.feed(np.zeros(16000, np.float32)) == ""
+    assert stream.finish()["text"] == "" == Stream(untrained).finish()["text"]
+
+
+def test_a_network_that_hears_the_whole_is_refused():
+    with pytest.raises(UsageError, match="quartznet_small hears a recording as a whole"):
+        reach("quartznet_small", {})
+    before, after = reach("tdnn", {})
+    assert before > 300 and after < 30

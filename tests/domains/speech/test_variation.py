@@ -1,0 +1,70 @@
+import numpy as np
+
+from deepfield.domains.speech.variation import at_speed, in_room, varied
+from deepfield.toolkit.data import collate
+
+
+def tone(hz, samples=8000, rate_hz=8000):
+    return np.sin(2 * np.pi * hz * np.arange(samples) / rate_hz).astype(np.float32)
+
+
+def peak_hz(x, rate_hz=8000):
+    return np.argmax(np.abs(np.fft.rfft(x))) * rate_hz / len(x)
+
+
+def test_speed_changes_length_and_pitch_together():
+    for factor in (0.85, 1.0, 1.2):
+        x = at_speed(tone(400), factor)
+        assert abs(len(x) - 8000 / factor) <= 1 and abs(peak_hz(x) - 400 * factor) < 2
+
+
+def test_a_room_keeps_length_and_loudness_and_adds_a_tail():
+    x = np.zeros(8000)
+    x[1000:1400] = tone(500, 400)
+    y = in_room(x, 8000, np.random.default_rng(0))
+    assert len(y) == len(x) and np.isclose((y**2).sum(), (x**2).sum())
+    assert np.abs(y[1500:3000]).max() > 0.01 and not np.abs(y[:999]).max() > 1e-9
+
+
+def batch(waveforms, texts):
+    arrays = collate([{"waveform": w} for w in waveforms], {})
+    return arrays, collate([{"log_probs": t} for t in texts], {})
+
+
+WAVEFORMS = [tone(300, 4000), tone(500, 6000), tone(700, 5000)]
+TEXTS = [np.array([2, 3], np.int32), np.array([4], np.int32), np.array([5, 5, 5], np.int32)]
+
+
+def test_what_it_draws_depends_on_the_generator_alone():
+    vary = varied(WAVEFORMS, TEXTS, 8000, 1, joined=0.5)
+    given = batch(WAVEFORMS[:2], TEXTS[:2])
+    one, two = (vary(np.random.default_rng(3), np.array([0, 1]), *given) for _ in range(2))
+    for a, b in zip(one, two, strict=True):
+        assert all(np.array_equal(a[k], b[k]) for k in a)
+    other = vary(np.random.default_rng(4), np.array([0, 1]), *given)
+    assert other[0]["waveform"].shape != one[0]["waveform"].shape
+
+
+def test_neighbours_are_joined_with_a_space():
+    vary = varied(WAVEFORMS, TEXTS, 8000, 1, speed=0.0, room=0.0, joined=1.0, silence=0.0)
+    inputs, targets = vary(
+        np.random.default_rng(0), np.array([0]), *batch(WAVEFORMS[:1], TEXTS[:1])
+    )
+    text = targets["log_probs"][0]
+    assert text[:3].tolist() == [2, 3, 1] and inputs["waveform"].shape[1] >= 8000
+
+
+def test_noise_says_nothing():
+    vary = varied(WAVEFORMS, TEXTS, 8000, 1, silence=1.0)
+    inputs, targets = vary(np.random.default_rng(0), np.array([0, 2]), *batch(WAVEFORMS, TEXTS))
+    assert not targets["log_probs"].any() and inputs["waveform"].std() > 0
+
+
+def test_a_wider_batch_stays_wider():
+    vary = varied(WAVEFORMS, TEXTS, 8000, 1)
+    inputs, targets = batch(WAVEFORMS, TEXTS)
+    wide = {"waveform": np.pad(inputs["waveform"], ((0, 0), (0, 9000)))}
+    named = {"log_probs": np.pad(targets["log_probs"], ((0, 0), (0, 4)))}
+    made, said = vary(np.random.default_rng(0), np.array([0, 1, 2]), wide, named)
+    assert made["waveform"].shape == wide["waveform"].shape
+    assert said["log_probs"].shape == named["log_probs"].shape

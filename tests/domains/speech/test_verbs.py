@@ -1,0 +1,119 @@
+"""`transcribe`, as a user types it."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from program import environment, here, start, typed
+
+from deepfield.domains.speech.formants import Speaker, say
+from deepfield.domains.speech.verbs import transcripts
+
+RATE = 16000
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Two recordings and a file that is none."""
+    rng = np.random.default_rng(4)
+    for name, text in (("one", "sami mora"), ("two", "tuli")):
+        soundfile.write(tmp_path / f"{name}.wav", say(text, Speaker.drawn(rng), rng), RATE)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing else")
+    return tmp_path
+
+
+def test_one_recording_is_told_in_words(model, clips):
+    run = here("speech", "transcribe", str(clips / "one.wav"), "--model", model)
+    assert (run.code, run.out) == (0, "sami mora\n")
+    assert "s of sound in" in run.err
+
+
+def test_several_are_told_by_name_and_a_bad_one_apart(model, clips):
+    names = [str(clips / f"{n}.wav") for n in ("one", "broken", "two")]
+    run = here("speech", "transcribe", *names, "--model", model)
+    assert run.code == 3 and run.out == "one.wav\tsami mora\ntwo.wav\ttuli\n"
+    assert "broken.wav: not a sound file" in run.err
+
+
+def test_each_form_gets_a_file_of_its_own(model, clips):
+    out = clips / "said"
+    run = here("speech", "transcribe", str(clips), "-m", model, "-f", "srt", "-f", "json", "-f",
+               "tsv", "-o", str(out))  # fmt: skip
+    assert run.code == 3 and run.out == ""
+    assert sorted(p.name for p in out.iterdir()) == [
+        "one.json", "one.srt", "one.tsv", "two.json", "two.srt", "two.tsv"
+    ]  # fmt: skip
+    told = json.loads((out / "one.json").read_text())
+    assert told["text"] == "sami mora" and [w["word"] for w in told["words"]] == ["sami", "mora"]
+    assert "-->" in (out / "two.srt").read_text()
+
+
+def test_json_is_one_object_a_recording(model, clips):
+    run = here("speech", "transcribe", str(clips), "--model", model, "--json")
+    rows = [json.loads(line) for line in run.out.splitlines()]
+    assert {r["path"]: r["status"] for r in rows} == {
+        "broken.wav": "rejected", "one.wav": "ok", "two.wav": "ok"
+    }  # fmt: skip
+    assert {"text", "words", "lines", "probability", "in_domain", "reason", "model"} <= set(rows[0])
+
+
+def test_a_wav_comes_through_a_pipe(model, clips):
+    content = (clips / "one.wav").read_bytes()
+    run = typed("speech", "transcribe", "-", "--model", model, stdin=content)
+    assert (run.code, run.out) == (0, "sami mora\n")
+    run = typed("speech", "transcribe", "-", "--model", model, stdin=content[:5000])
+    assert run.code == 3 and "breaks off" in run.err
+    run = typed("speech", "transcribe", "-", "--model", model, stdin=b"no sound")
+    assert run.code == 2 and run.two_lines
+
+
+def test_a_network_that_knows_no_strangeness_answers_too(trained, monkeypatch):
+    monkeypatch.setattr(trained, "novelty", None)
+    (told,) = transcripts(trained, trained.read("synthetic:1:5"))
+    assert told["status"] == "ok" and told["in_domain"] is True
+
+
+def test_silence_is_an_empty_line(model, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
+    run = here("speech", "transcribe", str(tmp_path / "silence.wav"), "--model", model)
+    assert (run.code, run.out) == (0, "\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nosuch.wav"], 4, "no such file or folder"),
+        (["synthetic:1", "-f", "srt", "-f", "txt"], 2, "srt and txt to standard output"),
+        (["synthetic:1", "-f", "doc"], 2, "doc"),
+        (["synthetic:1", "--live"], 2, "hears a recording as a whole"),
+        (["synthetic:1", "--sentences", "nosuch.txt"], 4, "no such text"),
+    ],
+)
+def test_wrong_usage_is_told_in_two_lines(model, arguments, code, said):
+    run = here("speech", "transcribe", *arguments, "--model", model)
+    assert run.code == code and said in run.err and run.err.count("hint:") == 1
+
+
+def test_a_prediction_loads_nothing_heavy(model, clips):
+    code = (
+        "import sys; from deepfield.cli import main; "
+        f"code = main(['speech', 'transcribe', {str(clips / 'one.wav')!r}, '-m', {model!r}]); "
+        "heavy = {'tensorflow', 'keras', 'scipy', 'sklearn', 'pandas', 'librosa', 'matplotlib',"
+        " 'jiwer', 'numba'}; print(sorted(heavy & set(sys.modules)), code)"
+    )
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True
+    )
+    assert done.stdout.splitlines() == ["sami mora", "[] 0"]
+
+
+def test_a_killed_run_leaves_whole_files_only(model, clips):
+    process = start("speech", "transcribe", str(clips), "-m", model, "-o", str(clips / "out"))
+    process.kill()
+    process.wait()
+    for path in clips.glob("out/*"):
+        assert path.suffix != ".txt" or path.read_text().endswith("\n")
