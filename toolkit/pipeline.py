@@ -336,8 +336,9 @@ class Pipeline:
             network = self._networks.get(name)
             if network is None:
                 if self.bundle is not None:
-                    content, threads = self.bundle.read(f"{name}.onnx"), cores() // answering.AT_ONCE
-                    network = Network(content, name, self.device, max(1, threads), self.any_length)
+                    content = self.bundle.read(f"{name}.onnx")
+                    threads = max(1, cores() // answering.AT_ONCE)
+                    network = Network(content, name, self.device, threads, self.any_length)
                 else:
                     from deepfield.toolkit.export import keras_network
 
