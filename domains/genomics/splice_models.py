@@ -44,7 +44,7 @@ def splice_resnet(
 
     Example:
         >>> splice_resnet("site", 3, 602, context=80).count_params()
-        94595
+        93763
 
     Source:
         Jaganathan et al. 2019, Cell 176:535, figure S1 (SpliceAI-80nt to SpliceAI-10k). Deviations:
