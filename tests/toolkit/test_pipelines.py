@@ -63,17 +63,18 @@ DOMAIN_CHECKS = {
         },
     ),
     "genomics": (
-        "simulate:site:300:1",
+        "simulate:site:400:1",
         Sample("broken", DNA(b"ACGTZ"), row={"id": "broken"}),
         {
             "settings": {
                 "filters": 8,
                 "near_units": 16,
                 "far_bp": 0,
+                "frames": 0,
                 "hidden": 16,
                 "forget": 0.0,
                 "head_dropout": 0.0,
-                "epochs": 8,
+                "epochs": 10,
                 "learning_rate": 0.01,
             },
             "learnt": ("accuracy", 0.8),
