@@ -28,7 +28,7 @@ MAY_USE_KERAS = (
     r"|domains/[^/]+/((dlib_|splice_)?models|layers|adopt|conversion)\.py"
 )
 # TFDS works on TensorFlow: its reader imports it early, to keep its chatter off the screen.
-TFDS = {("domains/image/data.py", "tensorflow"), ("domains/speech/tfds.py", "tensorflow")}
+TFDS = {("toolkit/tfds_sets.py", "tensorflow")}
 HEAVY = {"tensorflow", "keras", "scipy", "sklearn", "pandas", "librosa", "matplotlib"}
 ON_THE_WAY_OF_A_PREDICTION = (
     r"toolkit/(errors|data|pipeline|bundle|runtime|calibration|novelty|recipe|tasks|presets|writers|console|registry)\.py"

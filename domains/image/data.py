@@ -7,9 +7,7 @@ validation and test. Only an archive's index is held in memory.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import logging
 import os
 import re
 import sys
@@ -38,7 +36,7 @@ from deepfield.toolkit.picture_files import (
     unpacked,
     walk,
 )
-from deepfield.toolkit.pictures import looks_like_picture, silent_stderr
+from deepfield.toolkit.pictures import looks_like_picture
 from deepfield.toolkit.splits import PART_NAMES
 
 _LABEL = ("label", "class", "target")
@@ -229,58 +227,25 @@ def _read_digits(source: str) -> Iterator[Sample]:
 
 
 def _read_tfds(source: str) -> Iterator[Sample]:
-    name, split = re.findall(r"^tfds:([^:]*(?::[\d*]+\.[\d*]+\.[\d*]+)?):?(.*)", source)[0]
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    with silent_stderr():
-        import tensorflow  # noqa: F401
-        import tensorflow_datasets as tfds
+    from deepfield.toolkit.tfds_sets import TfdsSet
 
-    folder = os.environ.get("TFDS_DATA_DIR")
-    try:
-        features = tfds.builder(name, data_dir=folder).info.features
-    except Exception as error:
-        raise NotFound(
-            f"no TFDS set {name!r}: {_first_line(error)}",
-            "names are at tensorflow.org/datasets/catalog; TFDS_DATA_DIR names your own folder",
-        ) from None
-    kinds = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
-    names = kinds.get("label")
+    found = TfdsSet(source)
+    features, names = found.tfds.features, found.kinds.get("label")
     if not (
-        isinstance(kinds.get("image"), tfds.features.Image)
-        and isinstance(names, tfds.features.ClassLabel)
+        isinstance(found.kinds.get("image"), features.Image)
+        and isinstance(names, features.ClassLabel)
     ):
         raise UsageError(
-            f"TFDS set {name!r} is not for image classification",
-            f"it needs the features image and label, and has {', '.join(kinds) or 'none'}",
+            f"TFDS set {found.name!r} is not for image classification",
+            f"it needs the features image and label, and has {', '.join(found.kinds) or 'none'}",
         )
-    try:  # the encoded picture is handed on: every picture is decoded in one place
-        with contextlib.redirect_stdout(sys.stderr):  # it prints what it downloads
-            splits = tfds.load(
-                name,
-                split={split: split} if split else None,
-                data_dir=folder,
-                decoders={"image": tfds.decode.SkipDecoding()},
-            )
-    except Exception as error:
-        hint = f"where there is a network: tfds build {name}; TFDS_DATA_DIR names its folder"
-        if isinstance(error, ImportError) and error.name:
-            hint = f"pip install {error.name}"
-        message = f"TFDS set {source!r} cannot be loaded: {_first_line(error)}"
-        raise NotFound(message, hint) from None
-    known = {split: examples for split, examples in splits.items() if split in PART_NAMES}
-    for split, examples in (known or splits).items():
-        part = PART_NAMES.get(re.split(r"\W", split)[0])
-        for index, example in enumerate(examples.as_numpy_iterator()):
-            number = int(example["label"])
-            label = names.int2str(number) if number >= 0 else None
-            key = f"{split}/{index}"
-            row = {"path": key} if label is None else {"path": key, "label": label}
-            yield Sample(key, bytes(example["image"]), label, part=part, row=row)
-
-
-def _first_line(error: Exception) -> str:
-    said = str(error.args[0]) if error.args else ""  # str() of a KeyError puts it in quotes
-    return next(iter(said.splitlines()), "") or type(error).__name__
+    # the encoded picture is handed on: every picture is decoded in one place
+    encoded = {"image": found.tfds.decode.SkipDecoding()}
+    for key, part, example in found.examples(encoded):
+        number = int(example["label"])
+        label = names.int2str(number) if number >= 0 else None
+        row = {"path": key} if label is None else {"path": key, "label": label}
+        yield Sample(key, bytes(example["image"]), label, part=part, row=row)
 
 
 #: `sample:NAME` to what it stands for: pictures that ship with the project or a dependency.
