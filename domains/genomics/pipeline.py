@@ -14,7 +14,7 @@ from deepfield.domains.genomics.features import codes, reverse_complement, text_
 from deepfield.domains.genomics.scanning import scan
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.genomics.shuffle import shuffled
-from deepfield.domains.genomics.splits import SPLITS, near_pairs, sequence_hash
+from deepfield.domains.genomics.splits import SPLITS, near_pairs
 from deepfield.domains.genomics.task import Function
 from deepfield.domains.genomics.usage import EXAMPLES, OPTIONS, PRESETS, VERBS
 from deepfield.domains.genomics.windows import (
@@ -247,10 +247,6 @@ class GenomicsPipeline(Pipeline):
             return arrays
         own, other = arrays["bases"], reverse_complement(arrays["bases"])
         return {"bases": min(own, other.astype(own.dtype), key=lambda one: one.tobytes())}
-
-    def near_hash(self, arrays: Arrays) -> int | None:
-        """Close for sequences that are nearly the same."""
-        return sequence_hash(arrays["bases"])
 
     def near_pairs(self, items: Sequence[Encoded]) -> list[list[int]]:
         """Sequences of which a quarter is in another one too, on either strand."""

@@ -6,7 +6,7 @@ tested on what it has nearly seen is judged too well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from deepfield.domains.genomics.features import codes, reverse_complement
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import BadInput, UsageError
-from deepfield.toolkit.splits import Grouping, across_parts
+from deepfield.toolkit.splits import Grouping
 
 #: Letters of the words that are compared; a word and its reverse complement are one.
 WORD = 16
@@ -27,8 +27,6 @@ _MOST_WORDS = 1 << 24
 _MOST_NEXT = 31
 #: ... and fewer where that makes more pairs than these.
 _MOST_PAIRS = 1 << 25
-#: Letters of the words of `sequence_hash`.
-_SHORT = 6
 _SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -65,18 +63,6 @@ def chromosome(samples: Sequence[Sample]) -> Grouping:
 
 #: Kinds of split, by name.
 SPLITS = {"similarity": similarity, "chromosome": chromosome}
-
-
-def straddling(
-    sequences: Sequence[np.ndarray], parts: Mapping[str, np.ndarray]
-) -> list[Sequence[int]]:
-    """Pairs of similar sequences that lie in two parts of a split: leakage.
-
-    Args:
-        sequences: codes (steps,) each.
-        parts: indices by part.
-    """
-    return across_parts([tuple(pair) for pair in near_pairs(sequences).tolist()], parts)
 
 
 def near_pairs(
@@ -134,29 +120,6 @@ def linked(count: int, pairs: Sequence[Sequence[int]] | np.ndarray) -> np.ndarra
     return np.unique(roots, return_inverse=True)[1] if count else np.zeros(0, np.int64)
 
 
-def sequence_hash(sequence: np.ndarray) -> int:
-    """A 64-bit hash (simhash) that is close for sequences with nearly the same words of 6 letters.
-
-    Either strand has the same hash. It tells copies, reverse complements, and long sequences that
-    differ in a few letters; `near_pairs` also tells overlapping ones.
-
-    Args:
-        sequence: codes (steps,).
-
-    Source: Charikar 2002, STOC, 380, on words weighted by how often they occur.
-
-    Example:
-        >>> one = np.random.default_rng(0).integers(1, 5, 600)
-        >>> sequence_hash(one) == sequence_hash(reverse_complement(one))
-        True
-    """
-    numbers, _ = _words([sequence], _SHORT, repeated=True)
-    words, counts = np.unique(numbers, return_counts=True)
-    signs = np.unpackbits(_scrambled(words).view(np.uint8).reshape(-1, 8), axis=1)
-    weights = (2.0 * signs - 1).T @ counts
-    return int(np.packbits(weights > 0).view(np.uint64)[0])
-
-
 # --------------------------------------------------------------------------------------- words
 
 
@@ -184,13 +147,11 @@ def _copies(sequences: Sequence[np.ndarray]) -> tuple[list[int], np.ndarray]:
     return firsts, np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def _words(
-    sequences: Sequence[np.ndarray], size: int, repeated: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def _words(sequences: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
     """The words of sequences as numbers, the same on either strand, and whose they are.
 
-    Of a word that comes twice in a sequence both are there only if `repeated`. Words with other
-    letters than the four bases are left out.
+    A word that comes twice in a sequence is there once. Those with other letters than the four
+    bases are left out.
 
     Returns:
         (words,) uint64 and (words,) int64, in the order of the sequences.
@@ -202,7 +163,7 @@ def _words(
         found = _either_strand(np.asarray(sequence), size)
         if total > _MOST_WORDS:
             found = found[_scrambled(found) <= limit]
-        found = found if repeated else np.unique(found)
+        found = np.unique(found)
         numbers.append(found)
         owners.append(np.full(len(found), index))
     return np.concatenate(numbers), np.concatenate(owners)

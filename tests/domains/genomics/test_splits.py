@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 from deepfield.domains.genomics import splits
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
 from deepfield.domains.genomics.sequences import DNA
-from deepfield.domains.genomics.splits import (
-    SPLITS,
-    linked,
-    near_pairs,
-    sequence_hash,
-    straddling,
-)
+from deepfield.domains.genomics.splits import SPLITS, linked, near_pairs
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
-from deepfield.toolkit.splits import PARTS, Split, folds, kept_together
+from deepfield.toolkit.splits import PARTS, Split, across_parts, folds, kept_together
 
 
 def random_codes(rng, length):
@@ -122,6 +116,10 @@ def samples_of(count=200):
     return found
 
 
+def straddling(sequences, parts):
+    return across_parts(near_pairs(sequences).tolist(), parts)
+
+
 def test_no_similar_pair_straddles_parts_or_folds():
     samples = samples_of()
     sequences = [codes(s.data.letters) for s in samples]
@@ -153,19 +151,6 @@ def test_chromosomes_are_kept_whole():
     assert sorted(itertools.chain(*where)) == [f"chr{n}" for n in range(4)]
     with pytest.raises(UsageError, match="nobody says on which 'x' is"):
         SPLITS["chromosome"]([*samples, Sample("x", DNA(b"ACGT"), "0")])
-
-
-def test_hashes_are_close_for_nearly_the_same_sequence_alone():
-    rng = np.random.default_rng(5)
-    near, far = [], []
-    for _ in range(30):
-        one = random_codes(rng, 600)
-        own = sequence_hash(one)
-        assert own == sequence_hash(reverse_complement(one)) == sequence_hash(one.astype(int))
-        near.append((own ^ sequence_hash(mutated(rng, one, 1))).bit_count())
-        far.append((own ^ sequence_hash(random_codes(rng, 600))).bit_count())
-    assert np.mean(near) < 5 and min(far) > 12
-    assert isinstance(sequence_hash(np.zeros(3, np.int32)), int)
 
 
 def test_thirteen_thousand_sequences_take_seconds():
