@@ -30,10 +30,10 @@ demo: $(FOR_DEMO)
 	$(BIN)/deepfield demo
 
 test: $(FOR_TEST)
-	$(PY) -m pytest -n $(WORKERS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 slow: $(FOR_TEST)
-	$(PY) -m pytest -n $(WORKERS) -m "slow or not slow"
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "slow or not slow"
 
 lint: $(FOR_TEST)
 	$(BIN)/ruff check .

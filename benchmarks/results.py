@@ -131,6 +131,10 @@ def small(value: float) -> str:
     return f"{value:.3f}"
 
 
+def factor(value: float) -> str:
+    return f"{value:.4f}"
+
+
 def gap(value: float) -> str:
     return f"{value:.1e}"
 
@@ -281,6 +285,35 @@ BARS: Sequence[tuple[str, str, str, float, Any, str, str]] = (
     ("cold `genomics predict x.fa`", "≤ 1.5 s", "<=", 1.5,
      row_of("genome_speed", "cold `genomics predict", seconds), "whole process, median of 3",
      "python benchmarks/genome_speed.py"),
+    ("AN4, word error rate, likeliest letters", "≤ 7 %", "<=", 0.07,
+     row_of("an4", "word error rate, greedy", percent),
+     "speakers set aside from training; they chose weights of the search, nothing else",
+     "python benchmarks/an4.py"),
+    ("the same, with vocabulary and language model", "≤ 3.5 %", "<=", 0.035,
+     row_of("an4", "word error rate, search", percent), "as above", "python benchmarks/an4.py"),
+    ("FSDD, digits of known speakers", "≥ 99.7 %", ">=", 0.997,
+     row_of("fsdd", "digits right, known speakers", percent),
+     "recordings set aside from training at random", "python benchmarks/fsdd.py"),
+    ("FSDD, digits of a stranger, mean of six", "≥ 95 %", ">=", 0.95,
+     row_of("fsdd", "digits right, a stranger", percent),
+     "a network for each speaker, trained on the other five", "python benchmarks/fsdd.py"),
+    ("ten minutes of AN4, real-time factor, greedy", "≤ 0.02", "<=", 0.02,
+     row_of("speech_speed", "real-time factor, greedy", factor), "whole process, median of 3",
+     "python benchmarks/speech_speed.py"),
+    ("the same, with vocabulary and language model", "≤ 0.05", "<=", 0.05,
+     row_of("speech_speed", "real-time factor, search", factor), "as above",
+     "python benchmarks/speech_speed.py"),
+    ("greedy, times as quick as pocketsphinx with the set's grammar", "≥ 3x", ">=", 3,
+     row_of("speech_speed", "greedy, times as quick", times), "the same recordings, the same run",
+     "python benchmarks/speech_speed.py"),
+    ("training `an4`", "≤ 120 min", "<=", 120, seconds_of("speech/an4", "min"), "one of two cores",
+     "make presets"),
+    ("cold `speech transcribe clip.wav`", "≤ 1.5 s", "<=", 1.5,
+     row_of("speech_speed", "cold `speech transcribe", seconds), "whole process, median of 3",
+     "python benchmarks/speech_speed.py"),
+    ("an hour-long wav, memory above ten minutes'", "≤ 40 MB", "<=", 40,
+     row_of("speech_speed", "more memory for an hour", lambda v: f"{v:.0f} MB"),
+     "whole processes", "python benchmarks/speech_speed.py"),
     ("LFW View 1 (grey crops), `dlib_resnet`, accuracy", "≥ 98.3 %", ">=", 0.983,
      row_of("lfw", "LFW View 1, pairsDevTest, accuracy", percent),
      "pairsDevTest, ten random folds; the chain was chosen on pairsDevTrain",
@@ -379,6 +412,8 @@ def presets_table(shipped: Figures) -> str:
 
 def _figure(figures: Figures) -> str:
     """The one figure that says most."""
+    if (wrong := figures.get("wer")) is not None:
+        return f"{percent(wrong)} of words wrong"
     if (accuracy := figures.get("accuracy")) is not None:
         return percent(accuracy)
     for metric, name in (("roc_auc", "ROC-AUC"), ("rmse", "RMSE")):

@@ -62,7 +62,7 @@ def evaluate_fully(
     began = time.monotonic()
     task = pipeline.task
     samples = _judged(pipeline.as_samples(data, **(reader_options or {})))
-    targets, predictions, groups = [], [], []
+    targets, predictions, groups, contexts = [], [], [], []
     kinds: list[str] = []
     rejected, first = 0, ""
     for item, answer in pipeline.answers(samples, batch_size, targets=True):
@@ -75,7 +75,9 @@ def evaluate_fully(
         targets.append(np.asarray((item.target or {})[task.output]))
         predictions.append(item.prediction.astype(np.float32))
         groups.append(item.sample.group)
+        contexts.append(item.context)
         kinds.append(str(item.sample.row.get(task.column) or ""))
+    answered_s = time.monotonic() - began
     if not targets:
         why = f"all {rejected} were rejected; the first, {first}" if rejected else "it is empty"
         raise UsageError(
@@ -83,7 +85,7 @@ def evaluate_fully(
             "the data needs labels, and they must be the model's own",
         )
     truth, said = stacked(targets), stacked(predictions)
-    figures = task.figures(truth, said)
+    figures = task.figures(truth, said) | pipeline.speed(contexts, answered_s)
     grouped = bool(task.column) and any(kinds)
     divided = _divided(task, kinds, truth, said) if grouped else task.groups(truth, said)
     folded: dict[str, float] = {}

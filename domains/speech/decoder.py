@@ -259,9 +259,12 @@ class BeamSearch:
     def _finish_word(self, found: dict, old: _Reading, heard: float) -> None:
         word = old.node.get("") if old.letters else None
         if word is None:
-            if not old.letters and not old.words:  # a space before the first word is none
-                new = found[(), ""]
-                new.blank = _sum(new.blank, heard)
+            if not old.letters:  # a space before the first word is none, nor is one after another
+                new = found[old.words, ""]
+                if old.words:
+                    new.letter = _sum(new.letter, heard)
+                else:
+                    new.blank = _sum(new.blank, heard)
             return
         words = (*old.words, word)
         key = (words, "")

@@ -216,7 +216,7 @@ class SpeechPipeline(Pipeline):
         return super().finetune(data, **arguments)
 
     def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
-        """Tempo, rooms, and noise that says nothing."""
+        """Tempo, rooms, words in a row, and noise that says nothing."""
         from deepfield.domains.speech.variation import varied
 
         told = self.settings.get("variation")
@@ -228,7 +228,7 @@ class SpeechPipeline(Pipeline):
         space = int(self.transcription.alphabet.symbols(" ")[0])
         return varied(
             waveforms, texts, self.rate_hz, space, speed=min(0.3, 0.15 * strength),
-            room=min(0.5, 0.2 * strength),
+            room=min(0.5, 0.2 * strength), joined=min(0.5, 0.25 * strength),
         )  # fmt: skip
 
     def choose(self, items: Sequence[Encoded], targets: np.ndarray, outputs: Arrays) -> None:
@@ -268,6 +268,11 @@ class SpeechPipeline(Pipeline):
     def identity(self, arrays: Arrays) -> Arrays:
         """Recordings are the same if their samples are; silence is like any other."""
         return {"waveform": np.trim_zeros(arrays["waveform"])}
+
+    def speed(self, contexts: Sequence[Heard], seconds: float) -> dict[str, float]:
+        """Seconds that a second of sound took."""
+        heard_s = sum(context.seconds for context in contexts)
+        return {"real_time_factor": round(seconds / heard_s, 5)} if heard_s else {}
 
     def card_text(self, config: Mapping[str, Any]) -> str:
         """Letters, language and what was measured of the confidence."""

@@ -22,6 +22,8 @@ from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.splits import folds
 from deepfield.toolkit.tasks import Task
 
+#: Ways from letters to words that ask a language model: our own, and the same one in C++.
+SEARCHES = ("search", "flashlight")
 #: Weights of the language model and bonuses of a word that are tried on the validation part.
 _WEIGHTS, _BONUSES = (0.1, 0.3, 0.6, 1.0, 1.5), (-1.0, 0.0, 1.0, 2.0)
 _TUNED_ON = 150  # utterances
@@ -103,29 +105,35 @@ class Transcription(Task):
         Raises:
             UsageError: a search without a language model.
         """
-        if decoder == "search" and language is None:
-            raise UsageError("--decoder search needs a language model", "--sentences FILE")
+        if decoder in SEARCHES and language is None:
+            raise UsageError(f"--decoder {decoder} needs a language model", "--sentences FILE")
         self.decoder = decoder or ("search" if language is not None else "greedy")
         self.language = language
 
-    def search(self, **settings: float) -> BeamSearch:
-        """The search, with the weights that the validation part chose unless others are given."""
+    def search(self, how: str = "search", **settings: float) -> BeamSearch:
+        """A search, with the weights that the validation part chose unless others are given.
+
+        Raises:
+            NotFound: flashlight-text is asked for and not installed.
+        """
         assert self.language is not None
         chosen = {**self.state.get("search", {}), **settings}
-        key = (id(self.language), tuple(sorted(chosen.items())))
+        key = (id(self.language), how, tuple(sorted(chosen.items())))
         if self._search is None or self._search[0] != key:
-            self._search = key, BeamSearch(self.alphabet, self.language, **chosen)
+            self._search = key, _kind(how)(self.alphabet, self.language, **chosen)
         return self._search[1]
 
     def said(self, log_probs: np.ndarray, decoder: str | None = None) -> Said:
         """One item's (frames, symbols) as a text."""
         how = decoder or self.decoder
-        return self.search()(log_probs) if how == "search" else greedy(log_probs, self.alphabet)
+        return self.search(how)(log_probs) if how in SEARCHES else greedy(log_probs, self.alphabet)
 
     def predictions(self, outputs: Arrays, calibrator: Any) -> np.ndarray:
         """Texts with their chances and times, (n, 4, frames) float64."""
         rows = np.asarray(outputs[self.output])
-        weights = self.state.get("confidence", {}).get(self.decoder)
+        # both searches find the same sentences with the same odds
+        kind = "search" if self.decoder in SEARCHES else self.decoder
+        weights = self.state.get("confidence", {}).get(kind)
         sound = np.isfinite(rows).all(axis=(1, 2))
         return np.stack([
             packed(self.said(row), weights, len(row)) if fine else np.full((4, len(row)), np.nan)
@@ -262,6 +270,14 @@ class Transcription(Task):
                  plots.reliability_diagram(curve))
             )  # fmt: skip
         return found
+
+
+def _kind(how: str) -> type[BeamSearch]:
+    if how != "flashlight":
+        return BeamSearch
+    from deepfield.domains.speech.flashlight import FlashlightSearch
+
+    return FlashlightSearch
 
 
 def _confidence(

@@ -18,8 +18,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("speaker", "column with who said it", (*_LEARNING, "evaluate"), reader=True),
     Option("part", "column with train, valid or test", (*_LEARNING, "evaluate"), reader=True),
     Option("root", "folder from which the paths of a table start", _READING, reader=True),
-    Option("decoder", "how letters become words: a search with the language model, or greedy",
-           _ANSWERING, choices=("search", "greedy")),
+    Option("decoder", "how letters become words: a search with the language model, greedy, or the"
+           " same search by flashlight-text (an extra)", _ANSWERING,
+           choices=("search", "greedy", "flashlight")),
     Option("sentences", "text, a sentence a line: the language model of these instead (train: of"
            " these too)", (*_LEARNING, *_ANSWERING)),
     Option("variation", "how much recordings vary in training: 1 is usual, 0 not at all",

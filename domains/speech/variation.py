@@ -29,10 +29,12 @@ def varied(
         speed: greatest change of tempo and pitch together, up or down: 0.15 is 15 %. It changes the
             apparent length of the vocal tract too (Ko et al. 2015).
         room: share of items that sound as in a room: convolved with noise that dies away.
-        joined: share of items that another one follows.
+        joined: share of single words that another single word follows, and of those two that a
+            third one does, and so on: who learnt words one by one shall hear them in a row too.
         silence: share of items that become noise with an empty text, so that noise says nothing.
-        longest_s: two items are joined up to this length.
+        longest_s: words are joined up to this length.
     """
+    single = np.array([i for i, t in enumerate(texts) if len(t) and space not in t], int)
 
     def vary(
         rng: np.random.Generator, chosen: np.ndarray, inputs: Arrays, targets: Arrays
@@ -41,12 +43,13 @@ def varied(
         (name,) = targets
         for index in chosen:
             x, text = waveforms[index], texts[index]
-            if rng.random() < joined:
-                other = int(rng.integers(len(waveforms)))
-                if len(x) + len(waveforms[other]) < longest_s * rate_hz:
-                    x = np.concatenate([x, waveforms[other]])
-                    between = [space] if len(text) and len(texts[other]) else []
-                    text = np.concatenate([text, np.array(between, text.dtype), texts[other]])
+            alone = len(text) and space not in text
+            while alone and rng.random() < joined:
+                other = int(rng.choice(single))
+                if len(x) + len(waveforms[other]) > longest_s * rate_hz:
+                    break
+                x = np.concatenate([x, waveforms[other]])
+                text = np.concatenate([text, np.array([space], text.dtype), texts[other]])
             if rng.random() < silence:
                 x, text = _noise(len(x), rng), text[:0]
             x = at_speed(x, 1 + rng.uniform(-speed, speed))

@@ -27,10 +27,7 @@ def by_enumeration(log_probs, weight, bonus):
     """The best sentence over all alignments of all texts."""
     heard = {}
     for path in itertools.product(range(4), repeat=len(log_probs)):
-        text = spelled(path).lstrip(" ")  # spaces before the first word are heard as none
-        if "  " in text:
-            continue
-        text = text.rstrip(" ")
+        text = " ".join(spelled(path).split())  # more than one space between words is one
         score = sum(log_probs[t, s] for t, s in enumerate(path))
         heard[text] = np.logaddexp(heard.get(text, -np.inf), score)
     found = {}

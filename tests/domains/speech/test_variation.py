@@ -45,8 +45,15 @@ def test_what_it_draws_depends_on_the_generator_alone():
     assert other[0]["waveform"].shape != one[0]["waveform"].shape
 
 
-def test_neighbours_are_joined_with_a_space():
-    vary = varied(WAVEFORMS, TEXTS, 8000, 1, speed=0.0, room=0.0, joined=1.0, silence=0.0)
+def test_single_words_are_joined_with_a_space_sentences_are_not():
+    still = {"speed": 0.0, "room": 0.0, "silence": 0.0}
+    sentences = [np.array([2, 1, 3], np.int32), np.array([3, 1, 2, 1, 2], np.int32)]
+    vary = varied(WAVEFORMS[:2], sentences, 8000, 1, joined=1.0, **still)
+    inputs, targets = vary(
+        np.random.default_rng(0), np.array([0, 1]), *batch(WAVEFORMS[:2], sentences)
+    )
+    assert targets["log_probs"].tolist() == [[2, 1, 3, 0, 0], [3, 1, 2, 1, 2]]
+    vary = varied(WAVEFORMS, TEXTS, 8000, 1, joined=1.0, **still)
     inputs, targets = vary(
         np.random.default_rng(0), np.array([0]), *batch(WAVEFORMS[:1], TEXTS[:1])
     )
