@@ -9,6 +9,8 @@ VENV ?= .venv
 DATA ?= ../shared/data
 # Processes of the tests: each one holds TensorFlow (about 1 GB).
 WORKERS ?= 2
+# Damaged files and bundles that `make fuzz` tries of every form.
+CASES ?= 100000
 
 BIN := $(VENV)/bin
 PY := $(BIN)/python
@@ -17,11 +19,12 @@ FOR_TEST := $(VENV)/.installed-for-test
 BENCH := build/bench
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow lint format types docs refresh bench presets results clean
+.PHONY: help demo test slow fuzz lint format types docs refresh bench presets results clean
 
 help:
 	@echo "make demo     install into $(VENV) and run 'deepfield demo' (writes demo.html)"
 	@echo "make test     install and run the tests (make slow: the long ones too)"
+	@echo "make fuzz     damaged files and bundles, CASES=$(CASES) of every form"
 	@echo "make lint     ruff and mypy;  make docs: build the site;  make refresh: run its commands"
 	@echo "make presets  train every shipped preset again (DATA=$(DATA))"
 	@echo "make bench    every benchmark (DATA=$(DATA));  make results: their tables"
@@ -34,6 +37,9 @@ test: $(FOR_TEST)
 
 slow: $(FOR_TEST)
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "slow or not slow"
+
+fuzz: $(FOR_TEST)
+	DEEPFIELD_CASES=$(CASES) $(PY) -m pytest -n $(WORKERS) --dist worksteal tests/hostile
 
 lint: $(FOR_TEST)
 	$(BIN)/ruff check .

@@ -140,10 +140,12 @@ class Batches(keras.utils.PyDataset):
         # Ragged items are padded before they are dealt out, so that all parts have one shape.
         inputs = self._take(self.items, chosen, own)
         targets = {} if self.targets is None else self._take(self.targets, chosen, own)
-        if not self.running and self.ragged and index == 1:
-            # Before it starts, TensorFlow looks at the first two batches to learn which axes vary.
+        # Before it starts, TensorFlow looks at the first two batches to learn which axes vary: the
+        # second is wider than any, the first left as it is, so that they cannot be alike by chance.
+        looked_at = not self.running and self.ragged
+        if looked_at and index == 1:
             inputs, targets = self._wider(inputs), self._wider(targets)
-        if self.vary is not None:
+        if self.vary is not None and not (looked_at and index == 0):
             rng = np.random.default_rng((self.seed or 0, self.epoch + 1, index))
             inputs, targets = self.vary(rng, chosen[own], inputs, targets)
         if self.targets is None:

@@ -190,11 +190,19 @@ def read_source(
                     f"{flags} does not apply to {source!r}, read as {reader.name}",
                     f"options of this form of data: {takes}",
                 )
-            return iter(reader.read(source, **given))
+            return _whole(reader, source, given)
     if looks_like_path(source) and not Path(source).exists():
         raise NotFound(f"no such file or folder: {source!r}", _near_path(source))
     forms = "; ".join(r.summary for r in readers)
     raise UsageError(f"cannot tell what {source!r} holds", f"known forms: {forms}")
+
+
+def _whole(reader: Reader, source: str, options: Mapping[str, Any]) -> Iterator[Sample]:
+    """What a reader gives; a file that breaks off somewhere is told as one."""
+    try:
+        yield from reader.read(source, **options)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UsageError(f"{source!r} is damaged or breaks off: {error}", "copy it again") from None
 
 
 def looks_like_path(source: str) -> bool:

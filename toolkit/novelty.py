@@ -26,6 +26,9 @@ class Novelty:
             what is stranger, such as the distance to the nearest training sample.
         name: what the score is called in a reason.
 
+    Raises:
+        ValueError: values of other types, a quantile outside 0 to 1, an unknown measure.
+
     Example:
         >>> import numpy as np
         >>> known = Novelty.fit(np.eye(3).repeat(50, axis=0) * 9)
@@ -45,6 +48,14 @@ class Novelty:
     quantile: float = 0.99
     measure: str = "energy"
     name: str = "energy"
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.quantile, int | float) and 0 < self.quantile <= 1
+        limited = self.threshold is None or isinstance(self.threshold, int | float)
+        if not (number and limited and isinstance(self.name, str)):
+            raise ValueError(f"novelty {self.name!r} above {self.threshold!r} of {self.quantile!r}")
+        if self.measure not in ("energy", "given"):
+            raise ValueError(f"novelty measured by {self.measure!r}")
 
     @classmethod
     def fit(

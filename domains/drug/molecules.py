@@ -89,9 +89,9 @@ def molecule(text: Any, standardise: str = "none") -> Chem.Mol:
     else:
         _SAID.taken()
         if isinstance(text, MolBlock):
-            found = Chem.MolFromMolBlock(str(text))
+            found = Chem.MolFromMolBlock(_ascii(text))
         else:
-            found = Chem.MolFromSmiles(text.strip())
+            found = Chem.MolFromSmiles(_ascii(text.strip()))
         if found is None:
             raise BadInput(_why_not(text, _SAID.taken()))
         if not isinstance(text, MolBlock) and not any(mark in text for mark in "@/\\"):
@@ -103,6 +103,11 @@ def molecule(text: Any, standardise: str = "none") -> Chem.Mol:
     if standardise != "none":
         found = standardised(found, standardise)
     return found
+
+
+def _ascii(text: str) -> str:
+    """Without letters that RDKit might cut in two when it complains; no structure has them."""
+    return text.encode("ascii", "replace").decode()
 
 
 #: What may be done to structures before they are encoded, and what it is.

@@ -35,7 +35,7 @@ def is_idx(source: str) -> bool:
             head = file.read(4)
     except (OSError, EOFError, zlib.error):
         return bool(_IDX.fullmatch(path.name))  # a cut file of that name is told as one
-    return head[:3] == b"\0\0\x08" and head[3] in (1, 3, 4)
+    return head in (b"\0\0\x08\x01", b"\0\0\x08\x03", b"\0\0\x08\x04")
 
 
 def _idx_images(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ augmentation are layers of the network, so an exported file takes what a microph
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -27,6 +28,8 @@ from deepfield.toolkit.registry import Registry
 
 ARCHITECTURES = Registry("architecture")
 
+#: Names of the layers that make up a network's depth.
+_DEEP = re.compile(r"(block|delay|lstm)\d+$")
 #: Frames of the spectrogram a second.
 FRAMES_A_SECOND = 100
 
@@ -51,6 +54,21 @@ def _heard(
 def _spelled(waveform: Any, x: Any, symbols: int, name: str) -> keras.Model:
     logits = layers.Dense(symbols, name="letters")(x)
     return keras.Model(waveform, CtcLogSoftmax(name="log_probs")(logits), name=name)
+
+
+def with_sounds(model: Any, count: int) -> keras.Model:
+    """A network whose middle layer tells sounds too, in training: `sounds` (batch, frames, 1 +
+    count), the blank first. Its own outputs and layers are shared.
+
+    What is near the sound is learnt from sounds, and the layers behind it learn to spell: words
+    that share sounds teach each other (Fernández, Graves and Schmidhuber 2007, "Sequence labelling
+    in structured domains with hierarchical recurrent neural networks").
+    """
+    deep = [layer for layer in model.layers if _DEEP.match(layer.name)]
+    middle = deep[(3 * len(deep) - 1) // 5].output
+    logits = layers.Dense(count + 1, name="sound_letters")(middle)
+    sounds = CtcLogSoftmax(name="sounds")(logits)
+    return keras.Model(model.input, [model.output, sounds], name=model.name)
 
 
 @ARCHITECTURES.register()

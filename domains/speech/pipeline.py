@@ -14,6 +14,7 @@ from deepfield.domains.speech.data import READERS, SAMPLES, by_clip, by_take
 from deepfield.domains.speech.features import Clip, Heard
 from deepfield.domains.speech.formants import WORDS, Speaker, say
 from deepfield.domains.speech.language import Language
+from deepfield.domains.speech.lexicon import Lexicon
 from deepfield.domains.speech.task import Transcription, certainty
 from deepfield.domains.speech.text import Alphabet, plain
 from deepfield.domains.speech.usage import EXAMPLES, OPTIONS, VERBS
@@ -25,7 +26,7 @@ from deepfield.toolkit.recipe import Recipe
 
 #: Frames of the spectrogram a second; a network's `subsampling` of them are one of its answer.
 _FRAMES_A_SECOND = 100
-_GOLDEN = 3
+_GOLDEN = 2
 
 
 class SpeechPipeline(Pipeline):
@@ -45,7 +46,7 @@ class SpeechPipeline(Pipeline):
     task_class = Transcription
     any_length = True
     baseline = "words"
-    presets: ClassVar[tuple[str, ...]] = ()  # english, an4 and digits, once they are trained
+    presets: ClassVar = ("english", "an4", "digits")
     known_data: ClassVar = {
         "an4": ("AN4 (CMU, Acero 1991)", "free for any purpose"),
         "fsdd": ("Free Spoken Digit Dataset (Jackson et al.)", "CC BY-SA 4.0"),
@@ -202,6 +203,8 @@ class SpeechPipeline(Pipeline):
         elif "letters" not in task.state:
             task.learn(texts or [" "])
         task.state["frame_s"] = self.hyper.get("subsampling", 2) / _FRAMES_A_SECOND
+        told = self.settings.pop("lexicon", None)
+        task.lexicon = Lexicon.read(told, texts) if told else None
         extra = self.settings.pop("sentences", None)
         sentences = [t.split() for t in texts]
         if extra:
@@ -209,6 +212,14 @@ class SpeechPipeline(Pipeline):
         order = 3 if any(len(s) > 1 for s in sentences) else 2
         self.tables = Language.of(sentences, order).arrays() if sentences else {}
         self.__dict__.pop("_used", None)
+
+    def learner(self, model: Any) -> Any:
+        """Where there is a lexicon, the network's middle layer learns to tell sounds."""
+        if self.transcription.lexicon is None:
+            return model
+        from deepfield.domains.speech.models import with_sounds
+
+        return with_sounds(model, len(self.transcription.lexicon.phones))
 
     def finetune(self, data: Any, **arguments: Any) -> Any:
         """As in the toolkit; the letters of the network keep their places."""
@@ -224,7 +235,7 @@ class SpeechPipeline(Pipeline):
         if strength <= 0:
             return None
         waveforms = [(e.arrays or {})["waveform"] for e in items]
-        texts = [np.asarray((e.target or {})[self.task.output]) for e in items]
+        texts = [e.target or {} for e in items]
         space = int(self.transcription.alphabet.symbols(" ")[0])
         return varied(
             waveforms, texts, self.rate_hz, space, speed=min(0.3, 0.15 * strength),

@@ -16,6 +16,7 @@ import numpy as np
 from deepfield.domains.speech import confidence
 from deepfield.domains.speech.decoder import BeamSearch, Said, greedy, heard_frames
 from deepfield.domains.speech.language import Language
+from deepfield.domains.speech.lexicon import Lexicon
 from deepfield.domains.speech.text import Alphabet, plain
 from deepfield.toolkit.data import Arrays, is_missing
 from deepfield.toolkit.errors import UsageError
@@ -45,7 +46,7 @@ class Transcription(Task):
     """
 
     output = "log_probs"
-    losses: ClassVar[Mapping[str, str]] = {"log_probs": "ctc"}
+    losses: ClassVar[Mapping[str, str]] = {"log_probs": "ctc", "sounds": "ctc"}
     metrics = ("wer", "cer", "accuracy", "ece")
     fields = ("text", "probability", "words")
     column: ClassVar[str] = "speaker"
@@ -55,6 +56,7 @@ class Transcription(Task):
         super().__init__(state)
         self.decoder = "greedy"
         self.language: Language | None = None
+        self.lexicon: Lexicon | None = None  # while it learns
         self._search: tuple[Any, BeamSearch] | None = None
         self._letters: Alphabet | None = None
 
@@ -90,12 +92,14 @@ class Transcription(Task):
         return dict(sorted(words.items(), key=lambda p: (-p[1], p[0])))
 
     def encode(self, target: Any) -> Arrays:
-        """A text as symbols, (letters,) int32.
+        """A text as symbols, (letters,) int32; where a lexicon is learnt from, as sounds too.
 
         Raises:
             BadInput: it holds characters that the network does not write.
         """
-        return {self.output: self.alphabet.symbols(plain(str(target)))}
+        text = plain(str(target))
+        symbols = {self.output: self.alphabet.symbols(text)}
+        return symbols | ({"sounds": self.lexicon.symbols(text)} if self.lexicon else {})
 
     # ------------------------------------------------------------------ decoding
 

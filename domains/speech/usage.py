@@ -23,6 +23,8 @@ OPTIONS: tuple[Option, ...] = (
            choices=("search", "greedy", "flashlight")),
     Option("sentences", "text, a sentence a line: the language model of these instead (train: of"
            " these too)", (*_LEARNING, *_ANSWERING)),
+    Option("lexicon", "pronunciations, in the form of CMU's dictionary: sounds are learnt too",
+           ("train", "finetune")),
     Option("variation", "how much recordings vary in training: 1 is usual, 0 not at all",
            ("train", "finetune"), float),
     Option("form", "may be given several times; txt without it", ("transcribe",),

@@ -11,11 +11,14 @@ import numpy as np
 
 from deepfield.toolkit.data import Arrays, collate
 
+#: The output of the network that spells, and the one beside it that only learns.
+LETTERS, SOUNDS = "log_probs", "sounds"
+
 Vary = Callable[[np.random.Generator, np.ndarray, Arrays, Arrays], tuple[Arrays, Arrays]]
 
 
 def varied(
-    waveforms: Sequence[np.ndarray], texts: Sequence[np.ndarray], rate_hz: int, space: int,
+    waveforms: Sequence[np.ndarray], texts: Sequence[Arrays], rate_hz: int, space: int,
     speed: float = 0.15, room: float = 0.2, joined: float = 0.0, silence: float = 0.02,
     longest_s: float = 12.0,
 ) -> Vary:  # fmt: skip
@@ -23,48 +26,60 @@ def varied(
 
     Args:
         waveforms: of all training items, (samples,) each.
-        texts: their symbols.
+        texts: their symbols, by what they are symbols of: letters, and sounds where a lexicon
+            tells them.
         rate_hz: samples a second.
-        space: symbol of the blank between words.
+        space: symbol of the blank between words, among letters.
         speed: greatest change of tempo and pitch together, up or down: 0.15 is 15 %. It changes the
             apparent length of the vocal tract too (Ko et al. 2015).
         room: share of items that sound as in a room: convolved with noise that dies away.
-        joined: share of single words that another single word follows, and of those two that a
-            third one does, and so on: who learnt words one by one shall hear them in a row too.
+        joined: share of batches in which another single word follows every single word, and of
+            those two that a third one does, and so on: who learnt words one by one shall hear them
+            in a row too. All of a batch at once, since one long item makes all of it long.
         silence: share of items that become noise with an empty text, so that noise says nothing.
         longest_s: words are joined up to this length.
     """
-    single = np.array([i for i, t in enumerate(texts) if len(t) and space not in t], int)
+    single = np.array([i for i, t in enumerate(texts) if _is_word(t[LETTERS], space)], int)
 
     def vary(
         rng: np.random.Generator, chosen: np.ndarray, inputs: Arrays, targets: Arrays
     ) -> tuple[Arrays, Arrays]:
         made, said = [], []
-        (name,) = targets
+        more = int(rng.geometric(1 - joined)) - 1 if len(single) else 0
         for index in chosen:
             x, text = waveforms[index], texts[index]
-            alone = len(text) and space not in text
-            while alone and rng.random() < joined:
+            for _ in range(more if _is_word(text[LETTERS], space) else 0):
                 other = int(rng.choice(single))
                 if len(x) + len(waveforms[other]) > longest_s * rate_hz:
                     break
                 x = np.concatenate([x, waveforms[other]])
-                text = np.concatenate([text, np.array([space], text.dtype), texts[other]])
+                text = {k: _followed(v, texts[other][k], space if k == LETTERS else None)
+                        for k, v in text.items()}  # fmt: skip
             if rng.random() < silence:
-                x, text = _noise(len(x), rng), text[:0]
+                x, text = _noise(len(x), rng), {k: v[:0] for k, v in text.items()}
             x = at_speed(x, 1 + rng.uniform(-speed, speed))
             if rng.random() < room:
                 x = in_room(x, rate_hz, rng)
             made.append({"waveform": x.astype(np.float32)})
-            said.append({name: text})
-        longest = max(len(waveforms[i]) for i in chosen), max(len(texts[i]) for i in chosen)
+            said.append({k: text[k] for k in targets})
+        longest = max(len(waveforms[i]) for i in chosen)
         heard, written = collate(made, {}), collate(said, {})
         return (
-            {"waveform": _as_wide(heard["waveform"], inputs["waveform"], longest[0])},
-            {name: _as_wide(written[name], targets[name], longest[1])},
-        )
+            {"waveform": _as_wide(heard["waveform"], inputs["waveform"], longest)},
+            {k: _as_wide(v, targets[k], max(len(texts[i][k]) for i in chosen))
+             for k, v in written.items()},
+        )  # fmt: skip
 
     return vary
+
+
+def _is_word(letters: np.ndarray, space: int) -> bool:
+    return len(letters) > 0 and space not in letters
+
+
+def _followed(text: np.ndarray, other: np.ndarray, between: int | None) -> np.ndarray:
+    gap = [] if between is None else [between]
+    return np.concatenate([text, np.array(gap, text.dtype), other])
 
 
 def _as_wide(made: np.ndarray, given: np.ndarray, longest: int) -> np.ndarray:

@@ -156,6 +156,19 @@ def test_what_varies_depends_on_seed_epoch_and_batch_alone():
     assert not np.array_equal(offsets[0], np.mod(first[1][0], 1))
 
 
+def test_what_is_looked_at_first_tells_that_an_axis_varies_whatever_becomes_of_it():
+    items = [{"x": np.ones(n, "float32")} for n in (3, 4, 5, 3, 4, 5)]
+
+    def vary(rng, chosen, inputs, targets):  # as wide as what stands for "wider than any"
+        wide = 11 - inputs["x"].shape[1]
+        return {"x": np.pad(inputs["x"], ((0, 0), (0, max(0, wide))))}, targets
+
+    batches = Batches(items, items, 2, 0, vary=vary)
+    assert batches[0][0].shape[1] <= 5 and batches[1][0].shape[1] == 11
+    batches.on_epoch_begin()
+    assert batches[0][0].shape[1] == 11
+
+
 def test_what_varies_is_repeated_by_a_resumed_epoch():
     whole, rest = varied(epoch=2), varied(epoch=2, skip=2)
     assert len(whole) == len(rest) + 2

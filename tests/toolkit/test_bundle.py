@@ -1,14 +1,12 @@
 """A bundle is whole and makes sense, or it says what is wrong with it."""
 
-import copy
-import hashlib
-import json
 import os
 import random
 import shutil
 
 import numpy as np
 import pytest
+from forged import forged
 from program import here
 
 from deepfield.toolkit.bundle import (
@@ -20,24 +18,6 @@ from deepfield.toolkit.bundle import (
     write_bundle,
 )  # fmt: skip
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel
-
-
-def forged(source, target, change=lambda config: None, files=None):
-    """A bundle of a stranger who knows how to make the digests right."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target)
-    config = copy.deepcopy(json.loads((source / "config.json").read_text()))
-    for name, content in (files or {}).items():
-        (target / name).write_bytes(content)
-        digest = hashlib.sha256(content).hexdigest()
-        config["files"][name] = {"bytes": len(content), "sha256": digest}
-    config.pop("sha256")
-    change(config)
-    config["sha256"] = "0" * 64
-    text = json.dumps(config).encode()
-    head, _, tail = text.rpartition(b"0" * 64)
-    (target / "config.json").write_bytes(head + hashlib.sha256(text).hexdigest().encode() + tail)
-    return target
 
 
 def asked(folder):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from deepfield.domains.speech.variation import at_speed, in_room, varied
+from deepfield.domains.speech.variation import LETTERS, SOUNDS, at_speed, in_room, varied
 from deepfield.toolkit.data import collate
 
 
@@ -28,11 +28,12 @@ def test_a_room_keeps_length_and_loudness_and_adds_a_tail():
 
 def batch(waveforms, texts):
     arrays = collate([{"waveform": w} for w in waveforms], {})
-    return arrays, collate([{"log_probs": t} for t in texts], {})
+    return arrays, collate(list(texts), {})
 
 
 WAVEFORMS = [tone(300, 4000), tone(500, 6000), tone(700, 5000)]
-TEXTS = [np.array([2, 3], np.int32), np.array([4], np.int32), np.array([5, 5, 5], np.int32)]
+TEXTS = [{LETTERS: np.array(t, np.int32)} for t in ([2, 3], [4], [5, 5, 5])]
+STILL = {"speed": 0.0, "room": 0.0, "silence": 0.0}
 
 
 def test_what_it_draws_depends_on_the_generator_alone():
@@ -45,20 +46,28 @@ def test_what_it_draws_depends_on_the_generator_alone():
     assert other[0]["waveform"].shape != one[0]["waveform"].shape
 
 
-def test_single_words_are_joined_with_a_space_sentences_are_not():
-    still = {"speed": 0.0, "room": 0.0, "silence": 0.0}
-    sentences = [np.array([2, 1, 3], np.int32), np.array([3, 1, 2, 1, 2], np.int32)]
-    vary = varied(WAVEFORMS[:2], sentences, 8000, 1, joined=1.0, **still)
-    inputs, targets = vary(
-        np.random.default_rng(0), np.array([0, 1]), *batch(WAVEFORMS[:2], sentences)
-    )
-    assert targets["log_probs"].tolist() == [[2, 1, 3, 0, 0], [3, 1, 2, 1, 2]]
-    vary = varied(WAVEFORMS, TEXTS, 8000, 1, joined=1.0, **still)
-    inputs, targets = vary(
-        np.random.default_rng(0), np.array([0]), *batch(WAVEFORMS[:1], TEXTS[:1])
-    )
-    text = targets["log_probs"][0]
+def joined(texts, chosen, seed=0):
+    vary = varied(WAVEFORMS[: len(texts)], texts, 8000, 1, joined=0.9, **STILL)
+    given = batch([WAVEFORMS[i] for i in chosen], [texts[i] for i in chosen])
+    return vary(np.random.default_rng(seed), np.array(chosen), *given)
+
+
+def test_single_words_are_joined_with_a_space():
+    inputs, targets = joined(TEXTS, [0])
+    text = targets[LETTERS][0]
     assert text[:3].tolist() == [2, 3, 1] and inputs["waveform"].shape[1] >= 8000
+
+
+def test_sentences_are_not_joined():
+    sentences = [{LETTERS: np.array(t, np.int32)} for t in ([2, 1, 3], [3, 1, 2, 1, 2])]
+    assert joined(sentences, [0, 1])[1][LETTERS].tolist() == [[2, 1, 3, 0, 0], [3, 1, 2, 1, 2]]
+
+
+def test_sounds_are_joined_without_one():
+    both = [t | {SOUNDS: 10 + t[LETTERS]} for t in TEXTS]
+    _, targets = joined(both, [1])
+    letters, sounds = targets[LETTERS][0], targets[SOUNDS][0]
+    assert letters[1] == 1 and sounds[sounds > 0].tolist() == [10 + n for n in letters if n > 1]
 
 
 def test_noise_says_nothing():

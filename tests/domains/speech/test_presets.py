@@ -1,0 +1,52 @@
+"""The networks that ship: what they hear in the project's own clip, whole and as it goes on."""
+
+import numpy as np
+import pytest
+
+from deepfield.domains.speech import SpeechPipeline
+from deepfield.domains.speech.features import blocks_of
+from deepfield.domains.speech.streaming import Stream
+
+CLIP, SAID = "sample:said", "five nine one two"
+
+
+@pytest.mark.parametrize("name", SpeechPipeline.presets)
+@pytest.mark.parametrize("decoder", ["greedy", "search"])
+def test_the_clip_is_heard(name, decoder):
+    pipeline = SpeechPipeline.from_preset(name)
+    pipeline.settings["decoder"] = decoder
+    (row,) = pipeline.predict(CLIP)
+    assert row["text"] == SAID
+    times = [t for word in row["words"] for t in (word["start"], word["end"])]
+    assert times == sorted(times) and 0 < times[0] and times[-1] < 2.2
+
+
+@pytest.mark.parametrize("name", SpeechPipeline.presets)
+def test_silence_and_noise_are_no_words(name):
+    pipeline = SpeechPipeline.from_preset(name)
+    pipeline.settings["decoder"] = "greedy"
+    rng = np.random.default_rng(0)
+    for level in (0.0, 1e-4, 0.01):
+        noise = level * rng.normal(size=(2 * pipeline.rate_hz,))
+        log_probs = pipeline.forward({"waveform": noise[None].astype(np.float32)})
+        (prediction,) = pipeline.calibrated(log_probs)["prediction"]
+        assert pipeline.task.answer(prediction)["text"] == ""
+
+
+@pytest.mark.parametrize("chunk_s", [0.1, 0.4])
+def test_digits_come_while_they_are_said(chunk_s):
+    pipeline = SpeechPipeline.from_preset("digits")
+    (sample,) = pipeline.read(CLIP)
+    stream = Stream(pipeline, chunk_s)
+    came = {}
+    for at, block in enumerate(_tenths(blocks_of(sample.data, pipeline.rate_hz))):
+        for word in stream.feed(block).split():
+            came.setdefault(word, at)
+    assert stream.finish()["text"] == SAID
+    assert stream.latency_s <= chunk_s + 0.3
+    assert came["five"] < 12 < came["one"]  # tenths of a second
+
+
+def _tenths(blocks):
+    x = np.concatenate(list(blocks))
+    return (x[i : i + 800] for i in range(0, len(x), 800))
