@@ -11,7 +11,6 @@ from deepfield.toolkit.data import (
     Encoded,
     batches_that_fit,
     collate,
-    in_chunks,
     numbers_only,
 )
 from deepfield.toolkit.errors import BadInput, UnusableModel
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Chunks that share the cores: neither waits while the other is in Python.
 AT_ONCE = 2
+#: Bytes of arrays that may wait for the network at one time.
+_CHUNK_BYTES = 64 << 20
 
 #: Items, each with its answer: empty for a rejected one.
 Answered = tuple[Encoded, dict[str, Any]]
@@ -83,3 +84,20 @@ def _not_a_number(pipeline: Pipeline) -> str:
     if pipeline.bundle is not None and not pipeline.check()["ok"]:
         raise UnusableModel(f"{pipeline.name!r} answers with no numbers", "train the model again")
     return "the network's answer is no number"
+
+
+def in_chunks(items: Iterable[Encoded], count: int) -> Iterator[list[Encoded]]:
+    """Items in lists of up to `count`, fewer where they are large.
+
+    The first one is small, so that the first answers come at once.
+    """
+    chunk: list[Encoded] = []
+    held, limit = 0, max(1, min(64, count // 8))
+    for item in items:
+        chunk.append(item)
+        held += sum(a.nbytes for a in (item.arrays or {}).values())
+        if len(chunk) >= limit or held > _CHUNK_BYTES:
+            yield chunk
+            chunk, held, limit = [], 0, count
+    if chunk:
+        yield chunk

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
 from deepfield.toolkit.data import Arrays, collate, sizes_of
 
@@ -180,6 +181,22 @@ class Batches(keras.utils.PyDataset):
                 for name, array in together.items()
             }
         return {name: array[own] for name, array in together.items()}
+
+
+class Feed(PyDatasetAdapter):
+    """Batches as Keras takes them, without the autotuning of tf.data.
+
+    There is nothing to tune, and the thread that does it sleeps for up to a minute at a time: at
+    the end of every epoch that took longer than seconds, TensorFlow waits until it wakes up.
+    """
+
+    def get_tf_dataset(self) -> Any:
+        """The batches as a `tf.data.Dataset`."""
+        import tensorflow as tf
+
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return super().get_tf_dataset().with_options(options)
 
 
 def _axes(items: Sequence[Arrays]) -> dict[str, list[tuple[int, int]]]:

@@ -35,8 +35,6 @@ BATCH = 256
 _BATCH_BYTES = 8 << 20
 _WIDENED = 16
 
-#: Bytes of arrays that may wait for the network at one time.
-_CHUNK_BYTES = 64 << 20
 
 #: What stands in a cell that holds nothing.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
@@ -489,20 +487,3 @@ def numbers_only(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind != "f" or not values.size:
         return np.ones(len(values), bool)
     return ~np.isnan(values.reshape(len(values), -1)).any(axis=1)
-
-
-def in_chunks(items: Iterable[Encoded], count: int) -> Iterator[list[Encoded]]:
-    """Items in lists of up to `count`, fewer where they are large.
-
-    The first one is small, so that the first answers come at once.
-    """
-    chunk: list[Encoded] = []
-    held, limit = 0, max(1, min(64, count // 8))
-    for item in items:
-        chunk.append(item)
-        held += sum(a.nbytes for a in (item.arrays or {}).values())
-        if len(chunk) >= limit or held > _CHUNK_BYTES:
-            yield chunk
-            chunk, held, limit = [], 0, count
-    if chunk:
-        yield chunk

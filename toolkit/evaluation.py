@@ -85,7 +85,7 @@ def evaluate_fully(
             "the data needs labels, and they must be the model's own",
         )
     truth, said = stacked(targets), stacked(predictions)
-    figures = task.figures(truth, said) | pipeline.speed(contexts, answered_s)
+    figures = task.figures(truth, said) | task.speed(contexts, answered_s)
     grouped = bool(task.column) and any(kinds)
     divided = _divided(task, kinds, truth, said) if grouped else task.groups(truth, said)
     folded: dict[str, float] = {}

@@ -273,12 +273,6 @@ class Pipeline:
 
         return golden_items([item.arrays or {} for item in items])
 
-    def speed(self, contexts: Sequence[Any], seconds: float) -> dict[str, float]:
-        """Figures of how quickly items with these contexts were read and answered, for `evaluate`:
-        none, unless a field has its own way to say it.
-        """
-        return {}
-
     def card_text(self, config: Mapping[str, Any]) -> str:
         """The domain's own paragraphs of a model card: data and licence, intended use, limits."""
         return ""

@@ -103,6 +103,12 @@ class Task:
         values = {m: self.score(m, targets, predictions) for m in metrics or self.metrics}
         return {m: float(v) if np.isfinite(v) else None for m, v in values.items()}
 
+    def speed(self, contexts: Sequence[Any], seconds: float) -> dict[str, float]:
+        """Figures of how quickly items with these contexts were read and answered, for `evaluate`:
+        none, unless a field has its own way to say it.
+        """
+        return {}
+
     def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
         """Figures by class, task or whatever divides the data, for `evaluate`."""
         return {}

@@ -22,9 +22,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
-from deepfield.toolkit.batches import Batches
+from deepfield.toolkit.batches import Batches, Feed
 from deepfield.toolkit.bundle import pack, replace_file
 from deepfield.toolkit.errors import DeepfieldError, UsageError
 from deepfield.toolkit.normalisation import recalibrate
@@ -172,8 +171,8 @@ def fit(
             # Keras warns that the first epoch after a resume has fewer batches: it is meant to.
             warnings.filterwarnings("ignore", message="Your input ran out of data")
             model.fit(
-                _Feed(train),
-                validation_data=None if valid is None else _Feed(valid),
+                Feed(train),
+                validation_data=None if valid is None else Feed(valid),
                 epochs=recipe.epochs,
                 initial_epoch=start,
                 callbacks=[*extra, keeper, *callbacks],
@@ -194,22 +193,6 @@ def _where_built(model: Any) -> Any:
     if keras.backend.backend() != "tensorflow":
         return contextlib.nullcontext()
     return model.distribute_strategy.scope()
-
-
-class _Feed(PyDatasetAdapter):
-    """Batches as Keras takes them, without the autotuning of tf.data.
-
-    There is nothing to tune, and the thread that does it sleeps for up to a minute at a time: at
-    the end of every epoch that took longer than seconds, TensorFlow waits until it wakes up.
-    """
-
-    def get_tf_dataset(self) -> Any:
-        """The batches as a `tf.data.Dataset`."""
-        import tensorflow as tf
-
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return super().get_tf_dataset().with_options(options)
 
 
 class _Keeper(keras.callbacks.Callback):

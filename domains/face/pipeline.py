@@ -31,7 +31,8 @@ from deepfield.domains.face.learning import OBJECTIVES, paired, partners
 from deepfield.domains.face.task import Verification
 from deepfield.domains.face.usage import EXAMPLES, OPTIONS, VERBS
 from deepfield.domains.face.views import USUAL_VIEWS, VIEWS, face_vectors
-from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample, collate, in_chunks
+from deepfield.toolkit.answering import in_chunks
+from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample, collate
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.pictures import perceptual_hash
 from deepfield.toolkit.pipeline import Pipeline

@@ -11,9 +11,10 @@ import numpy as np
 
 from deepfield.domains.face.data import Pair
 from deepfield.domains.face.gallery import Gallery, gathered
+from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.commands import emit, options_of
 from deepfield.toolkit.console import Console
-from deepfield.toolkit.data import BATCH, Encoded, Sample, in_chunks, own_columns
+from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns
 from deepfield.toolkit.errors import REJECTED, BadInput, NotFound, UsageError
 from deepfield.toolkit.writers import RowWriter, format_of
 

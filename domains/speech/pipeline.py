@@ -280,11 +280,6 @@ class SpeechPipeline(Pipeline):
         """Recordings are the same if their samples are; silence is like any other."""
         return {"waveform": np.trim_zeros(arrays["waveform"])}
 
-    def speed(self, contexts: Sequence[Heard], seconds: float) -> dict[str, float]:
-        """Seconds that a second of sound took."""
-        heard_s = sum(context.seconds for context in contexts)
-        return {"real_time_factor": round(seconds / heard_s, 5)} if heard_s else {}
-
     def card_text(self, config: Mapping[str, Any]) -> str:
         """Letters, language and what was measured of the confidence."""
         from deepfield.domains.speech.usage import card_text

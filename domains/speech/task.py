@@ -222,6 +222,11 @@ class Transcription(Task):
             right += right_words(text, " ".join(w["word"] for w in words))
         return ece(np.array(chances), np.array(right, float)) if right else np.nan
 
+    def speed(self, contexts: Sequence[Any], seconds: float) -> dict[str, float]:
+        """Seconds that a second of sound took."""
+        heard_s = sum(context.seconds for context in contexts)
+        return {"real_time_factor": round(seconds / heard_s, 5)} if heard_s else {}
+
     def groups(self, targets: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
         """Of every word that was said how often it was heard, and as what else."""
         rows: dict[str, Counter[str]] = {}

@@ -39,7 +39,7 @@ def test_strangers_words_are_heard_with_times(trained):
 def test_an_evaluation_tells_how_long_a_second_of_sound_took(trained):
     metrics = trained.evaluate(NEW)["metrics"]
     assert list(metrics)[-1] == "real_time_factor" and 0 < metrics["real_time_factor"] < 1
-    assert trained.speed([], 1.0) == {}
+    assert trained.task.speed([], 1.0) == {}
 
 
 def test_words_lie_where_they_were_said(trained):
