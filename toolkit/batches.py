@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
 from deepfield.toolkit.data import Arrays, collate, sizes_of
@@ -43,7 +44,8 @@ class Batches(keras.utils.PyDataset):
             further outputs wants them.
         vary: changes a training batch, where that is no layer's work: called with a random
             generator, the places of its items, its inputs and its targets, it returns the last
-            two. What it draws depends on seed, epoch and batch alone.
+            two. What it draws depends on seed, epoch and batch alone. Its attribute `widens`, if
+            it has one, names inputs and targets of which it changes the length, their first axis.
         few_shapes: pad to few different shapes, as a compiled step wants: axes that are never
             longer than 16 to the longest of all items, others to the next power of two or three
             quarters of one (axes that never vary stay as they are); and fill up the last batch of
@@ -138,21 +140,31 @@ class Batches(keras.utils.PyDataset):
         if self.few_shapes and self.seed is not None:
             chosen = np.resize(chosen, self.batch_size)
         own = self._own(len(chosen))
-        # Ragged items are padded before they are dealt out, so that all parts have one shape.
-        inputs = self._take(self.items, chosen, own)
-        targets = {} if self.targets is None else self._take(self.targets, chosen, own)
-        # Before it starts, TensorFlow looks at the first two batches to learn which axes vary: the
-        # second is wider than any, the first left as it is, so that they cannot be alike by chance.
-        looked_at = not self.running and self.ragged
-        if looked_at and index == 1:
-            inputs, targets = self._wider(inputs), self._wider(targets)
-        if self.vary is not None and not (looked_at and index == 0):
+        inputs, targets = self._taken(chosen, own)
+        if self.vary is not None:
             rng = np.random.default_rng((self.seed or 0, self.epoch + 1, index))
             inputs, targets = self.vary(rng, chosen[own], inputs, targets)
+        return self._handed(inputs, targets, chosen[own])
+
+    def examples(self) -> list[tuple[Any, ...]]:
+        """Two batches that differ along every axis along which batches may differ."""
+        chosen = self.order(self.epoch)[0]
+        own = self._own(len(chosen))
+        inputs, targets = self._taken(chosen, own)
+        wide = self._wider(inputs), self._wider(targets)
+        return [self._handed(*pair, chosen[own]) for pair in ((inputs, targets), wide)]
+
+    def _taken(self, chosen: np.ndarray, own: Any) -> tuple[Arrays, Arrays]:
+        # Ragged items are padded before they are dealt out, so that all parts have one shape.
+        inputs = self._take(self.items, chosen, own)
+        return inputs, {} if self.targets is None else self._take(self.targets, chosen, own)
+
+    def _handed(self, inputs: Arrays, targets: Arrays, places: np.ndarray) -> tuple[Any, ...]:
+        """Inputs, targets and weights as Keras takes them."""
         if self.targets is None:
             return (_single(inputs),)
         batch = (_single(inputs), targets if self.named else _single(targets))
-        return batch if self.weights is None else (*batch, self.weights[chosen[own]])
+        return batch if self.weights is None else (*batch, self.weights[places])
 
     def _own(self, count: int) -> Any:
         """Places in a batch of `count` items that are this machine's."""
@@ -163,12 +175,14 @@ class Batches(keras.utils.PyDataset):
         return np.split(filled, machines)[place]
 
     def _wider(self, arrays: Arrays) -> Arrays:
-        """Padded to more than any batch has, along every axis in which items differ."""
+        """One longer along every axis in which items differ, or that `vary` changes."""
         wide: Arrays = {}
         for name, array in arrays.items():
-            sizes = zip(array.shape[1:], self.axes[name], strict=True)
-            missing = [2 * b + 1 - n if a < b else 0 for n, (a, b) in sizes]
-            wide[name] = np.pad(array, [(0, 0), *((0, n) for n in missing)])
+            axes = self.axes.get(name) or [(n, n) for n in array.shape[1:]]
+            differ = [self.ragged and least < most for least, most in axes]
+            if name in getattr(self.vary, "widens", ()):
+                differ[0] = True
+            wide[name] = np.pad(array, [(0, 0), *((0, int(d)) for d in differ)])
         return wide
 
     def _take(self, items: Any, chosen: np.ndarray, own: Any) -> Arrays:
@@ -191,9 +205,11 @@ class Feed(PyDatasetAdapter):
     """
 
     def get_tf_dataset(self) -> Any:
-        """The batches as a `tf.data.Dataset`."""
+        """The batches as a `tf.data.Dataset`, which is told what axes they may differ in."""
         import tensorflow as tf
 
+        examples = [self._standardize_batch(batch) for batch in self.py_dataset.examples()]
+        self._output_signature = data_adapter_utils.get_tensor_spec(examples)
         options = tf.data.Options()
         options.autotune.enabled = False
         return super().get_tf_dataset().with_options(options)

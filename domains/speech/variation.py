@@ -62,14 +62,9 @@ def varied(
                 x = in_room(x, rate_hz, rng)
             made.append({"waveform": x.astype(np.float32)})
             said.append({k: text[k] for k in targets})
-        longest = max(len(waveforms[i]) for i in chosen)
-        heard, written = collate(made, {}), collate(said, {})
-        return (
-            {"waveform": _as_wide(heard["waveform"], inputs["waveform"], longest)},
-            {k: _as_wide(v, targets[k], max(len(texts[i][k]) for i in chosen))
-             for k, v in written.items()},
-        )  # fmt: skip
+        return collate(made, {}), collate(said, {})
 
+    vary.widens = ("waveform", LETTERS, SOUNDS)  # type: ignore[attr-defined]
     return vary
 
 
@@ -80,14 +75,6 @@ def _is_word(letters: np.ndarray, space: int) -> bool:
 def _followed(text: np.ndarray, other: np.ndarray, between: int | None) -> np.ndarray:
     gap = [] if between is None else [between]
     return np.concatenate([text, np.array(gap, text.dtype), other])
-
-
-def _as_wide(made: np.ndarray, given: np.ndarray, longest: int) -> np.ndarray:
-    """Padded to the width of what was given, if that was wider than its items: so `Batches` shows
-    TensorFlow which axes vary.
-    """
-    missing = given.shape[1] - made.shape[1] if given.shape[1] > longest else 0
-    return np.pad(made, ((0, 0), (0, max(0, missing))))
 
 
 def at_speed(x: np.ndarray, factor: float) -> np.ndarray:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from deepfield.toolkit.batches import Batches
+from deepfield.toolkit.batches import Batches, Feed
 from deepfield.toolkit.training import class_weights
 
 
@@ -156,17 +156,25 @@ def test_what_varies_depends_on_seed_epoch_and_batch_alone():
     assert not np.array_equal(offsets[0], np.mod(first[1][0], 1))
 
 
-def test_what_is_looked_at_first_tells_that_an_axis_varies_whatever_becomes_of_it():
-    items = [{"x": np.ones(n, "float32")} for n in (3, 4, 5, 3, 4, 5)]
+@pytest.mark.parametrize("lengths", [(3, 4, 5, 3), (4, 4, 4, 4), (4, 4)])
+def test_a_network_is_trained_on_batches_of_which_the_length_varies(lengths):
+    items = [{"x": np.ones((n, 1), "float32")} for n in lengths]
+    targets = [{"y": np.ones(1, "float32")} for _ in lengths]
+    seen = []
 
-    def vary(rng, chosen, inputs, targets):  # as wide as what stands for "wider than any"
-        wide = 11 - inputs["x"].shape[1]
-        return {"x": np.pad(inputs["x"], ((0, 0), (0, max(0, wide))))}, targets
+    def vary(rng, chosen, inputs, targets):
+        more = int(rng.integers(0, 9))
+        x = np.pad(inputs["x"], ((0, 0), (0, more), (0, 0)))
+        seen.append(x.shape[1])
+        return {"x": x}, targets
 
-    batches = Batches(items, items, 2, 0, vary=vary)
-    assert batches[0][0].shape[1] <= 5 and batches[1][0].shape[1] == 11
-    batches.on_epoch_begin()
-    assert batches[0][0].shape[1] == 11
+    vary.widens = ("x",)
+    x = keras.Input((None, 1), name="x")
+    y = keras.layers.Dense(1)(keras.layers.GlobalAveragePooling1D()(x))
+    model = keras.Model(x, y)
+    model.compile("sgd", "mse")
+    model.fit(Feed(Batches(items, targets, 2, 0, vary=vary)), epochs=4, verbose=0, shuffle=False)
+    assert len(set(seen)) > 1
 
 
 def test_what_varies_is_repeated_by_a_resumed_epoch():

@@ -16,7 +16,7 @@ def model(tmp_path_factory, worker_id):
     base = base if worker_id == "master" else base.parent
 
     def make(folder):
-        SpeechPipeline().fit(
+        SpeechPipeline(variation=0.5).fit(
             VOICES, out=folder / "voices", settings=SMALL_SPEECH, split="clip:75/25/0"
         )
 

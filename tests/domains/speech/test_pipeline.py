@@ -117,7 +117,7 @@ def test_texts_that_cannot_be_spelled_are_rejected_row_by_row(trained):
 
 def test_figures_are_told_by_speaker_with_an_interval(trained):
     result = trained.evaluate(NEW)
-    assert set(result["metrics"]) == {"wer", "cer", "accuracy", "ece"}
+    assert {"wer", "cer", "accuracy", "ece"} < set(result["metrics"])
     assert set(result["groups"]) == {f"voice{i}" for i in range(1, 13)}
     low, high = result["intervals"]["wer"]
     assert 0 <= low <= result["metrics"]["wer"] <= high < 0.5

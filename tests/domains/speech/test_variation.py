@@ -74,13 +74,3 @@ def test_noise_says_nothing():
     vary = varied(WAVEFORMS, TEXTS, 8000, 1, silence=1.0)
     inputs, targets = vary(np.random.default_rng(0), np.array([0, 2]), *batch(WAVEFORMS, TEXTS))
     assert not targets["log_probs"].any() and inputs["waveform"].std() > 0
-
-
-def test_a_wider_batch_stays_wider():
-    vary = varied(WAVEFORMS, TEXTS, 8000, 1)
-    inputs, targets = batch(WAVEFORMS, TEXTS)
-    wide = {"waveform": np.pad(inputs["waveform"], ((0, 0), (0, 9000)))}
-    named = {"log_probs": np.pad(targets["log_probs"], ((0, 0), (0, 4)))}
-    made, said = vary(np.random.default_rng(0), np.array([0, 1, 2]), wide, named)
-    assert made["waveform"].shape == wide["waveform"].shape
-    assert said["log_probs"].shape == named["log_probs"].shape
