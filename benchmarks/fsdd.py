@@ -1,8 +1,8 @@
 """FSDD: digits of speakers that the network knows, and of one that it never heard, six times over.
 
 Known speakers: the preset, on recordings that its own split kept from training (`--test FOLDER`: on
-others). Strangers: the network `--base`, which knows none of these six, fine-tuned without
-each of them in turn; with `--base none` a network like the preset, trained from nothing.
+others). Strangers: a network like the preset, trained from nothing without each of them in turn;
+with `--base PRESET` that network, fine-tuned (`an4` knows none of these six).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--data", default="../shared/data/speech/fsdd", type=Path)
     parser.add_argument("--model", default="digits", help="a preset, or a bundle's folder")
     parser.add_argument("--test", help="a folder of other recordings")
-    parser.add_argument("--base", default="an4", help="a preset to fine-tune, or none")
+    parser.add_argument("--base", default="none", help="a preset to fine-tune, or none")
     parser.add_argument("--epochs", type=int, help="of each network")
     parser.add_argument("--speakers", help="some of the six, by commas")
     parser.add_argument("--known-only", action="store_true", help="do not train")

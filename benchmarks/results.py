@@ -296,7 +296,7 @@ BARS: Sequence[tuple[str, str, str, float, Any, str, str]] = (
      "recordings set aside from training at random", "python benchmarks/fsdd.py"),
     ("FSDD, digits of a stranger, mean of six", "≥ 95 %", ">=", 0.95,
      row_of("fsdd", "digits right, a stranger", percent),
-     "for each speaker `an4`, fine-tuned on the other five", "python benchmarks/fsdd.py"),
+     "a network for each speaker, trained on the other five", "python benchmarks/fsdd.py"),
     ("ten minutes of AN4, real-time factor, greedy", "≤ 0.02", "<=", 0.02,
      row_of("speech_speed", "real-time factor, greedy", factor), "whole process, median of 3",
      "python benchmarks/speech_speed.py"),

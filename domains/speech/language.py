@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from deepfield.toolkit.bundle import to_half
+
 #: Number of the word that ends a sentence, and of the one that stands before its first.
 END, START = 0, 1
 FIRST = 2
@@ -153,7 +155,7 @@ class Language:
         text = "\n".join(self.words).encode()
         return {
             "language/words": np.frombuffer(text, np.uint8).copy(),
-            "language/ngrams": self.ngrams,
+            "language/ngrams": to_half(self.ngrams),  # -1 stands for nothing: a signed type
             "language/log_probs": self.log_probs,
             "language/backoffs": self.backoffs,
         }
