@@ -57,7 +57,7 @@ def test_arrays_make_the_same_model(language):
 
 def test_damaged_arrays_are_refused():
     arrays = Language.of(SENTENCES, 2).arrays()
-    for name, value in (("ngrams", np.full_like(arrays["language/ngrams"], 999)),
+    for name, value in (("ngrams", np.full(arrays["language/ngrams"].shape, 999)),
                         ("log_probs", arrays["language/log_probs"][:-1]),
                         ("backoffs", arrays["language/backoffs"] * np.nan)):  # fmt: skip
         with pytest.raises(ValueError, match="n-gram model"):
