@@ -37,6 +37,7 @@ def restore(cls: type[P], bundle: Bundle, device: str = "cpu") -> P:
         pipeline = cls(config["architecture"], **config["settings"])
         pipeline.hyper, pipeline.state = config["hyper"], config["state"]
         pipeline.task.state = config["task"]
+        pipeline.task.restored()
         if config.get("calibration"):
             pipeline.calibrator = calibrator_from_config(config["calibration"])
             _check_calibrator(pipeline.calibrator)

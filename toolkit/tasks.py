@@ -55,6 +55,13 @@ class Task:
     def learn(self, targets: Sequence[Any]) -> None:
         """Take from the training targets what encoding and answering need."""
 
+    def restored(self) -> None:
+        """Try the state of a bundle.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+
     def contents(self, targets: Sequence[Any]) -> dict[str, Any]:
         """What `inspect` tells of targets: their range, how many of several are there, or how
         often each comes.
@@ -161,6 +168,16 @@ class Classification(Task):
     logits = True
     monitor = "val_loss"
     fields = ("label", "probability", "alternatives")
+
+    def restored(self) -> None:
+        """Labels must be texts.
+
+        Raises:
+            ValueError: one is not.
+        """
+        strange = [label for label in self.labels if not isinstance(label, str)]
+        if strange:
+            raise ValueError(f"{strange[0]!r} as a label")
 
     @property
     def labels(self) -> list[str]:
