@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 
 from deepfield.toolkit.bundle import open_bundle
 from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError
+from deepfield.toolkit.paths import is_folder, is_there
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_bundle
 
@@ -48,13 +48,13 @@ def load(model: str, domain_name: str | None = None, device: str = "cpu") -> Pip
     """
     name, _, preset = model.rpartition("/")
     name = name or domain_name or ""
-    if name in DOMAINS and preset in domain(name).presets and not Path(model).exists():
+    if name in DOMAINS and preset in domain(name).presets and not is_there(model):
         if domain_name not in (None, name):
             raise UnusableModel(
                 f"{model!r} is not a {domain_name} model", f"use `deepfield {name}`"
             )
         return domain(name).from_bundle(preset_bundle(domain(name), preset), device)
-    if not Path(model).is_dir():
+    if not is_folder(model):
         presets = [f"{d}/{p}" for d in DOMAINS for p in domain(d).presets]
         raise NotFound(
             f"no model {model!r}: neither a bundle's folder nor a preset",

@@ -31,6 +31,7 @@ from deepfield.toolkit.errors import (
     NotFound,
     UsageError,
 )
+from deepfield.toolkit.paths import is_there
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.writers import RowWriter, format_of, in_samples, write_whole
 
@@ -446,7 +447,7 @@ def describe(cls: type[Pipeline], load: Load, name: str | None, flags: Flags) ->
     try:
         model = cls.described(cls.default_architecture if name is None else name, load)
     except NotFound as error:
-        if name is None or (name and Path(name).exists()):
+        if name is None or (name and is_there(name)):
             raise
         raise _undescribed(cls, name) from error
     table = layer_table(model, all=bool(flags.all))

@@ -22,7 +22,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import NotFound, UsageError, shortened
+from deepfield.toolkit.paths import is_file, is_there
 
 #: The arrays of one item (or, with a leading axis, of a batch) by input name of the network.
 Arrays = dict[str, np.ndarray]
@@ -189,8 +190,8 @@ def read_source(
                     f"options of this form of data: {takes}",
                 )
             return _whole(reader, source, given)
-    if looks_like_path(source) and not Path(source).exists():
-        raise NotFound(f"no such file or folder: {source!r}", _near_path(source))
+    if looks_like_path(source) and not is_there(source):
+        raise NotFound(f"no such file or folder: {shortened(source, 300)!r}", _near_path(source))
     forms = "; ".join(r.summary for r in readers)
     raise UsageError(f"cannot tell what {source!r} holds", f"known forms: {forms}")
 
@@ -234,7 +235,7 @@ def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
         NotFound: no such file.
         UsageError: an empty file, a header with a repeated name, a file that is no table.
     """
-    if source != "-" and not Path(source).is_file():
+    if source != "-" and not is_file(source):
         raise NotFound(f"no such table: {source!r}", _near_path(source))
     suffixes = [] if source == "-" else [s.lower() for s in Path(source).suffixes]
     if suffixes[-1:] == [".parquet"]:

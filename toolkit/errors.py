@@ -68,3 +68,13 @@ class BadInput(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """A text of at most `most` characters: a value that an error or a picture shows.
+
+    Example:
+        >>> shortened("CCCCCCCCCC", 6)
+        'CCCCC…'
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -17,6 +17,7 @@ from typing import Any
 
 from deepfield.toolkit.data import find_column, is_missing, open_text, read_rows
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.paths import is_file, is_there
 from deepfield.toolkit.pictures import SUFFIXES, looks_like_picture
 
 #: Members of an archive that unpack to more are not read.
@@ -48,7 +49,7 @@ def natural(name: str) -> list[Any]:
 def accepts_picture(source: str) -> bool:
     """Whether a source is a picture, by its name or by how it starts."""
     path = Path(source)
-    if not path.is_file():
+    if not is_file(path):
         return False
     if is_picture_name(path.name):
         return True
@@ -115,7 +116,7 @@ def walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 def accepts_zip(source: str) -> bool:
     """Whether a source is a zip archive, by its name or by its content."""
     path = Path(source)
-    return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
+    return is_file(path) and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
 
 
 @contextlib.contextmanager
@@ -165,7 +166,7 @@ def unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes | N
 
 def accepts_table(source: str) -> bool:
     """Whether a source is a file with the suffix of a table, or lines of paths (.txt)."""
-    return source.lower().removesuffix(".gz").endswith(_TABLES) and Path(source).is_file()
+    return source.lower().removesuffix(".gz").endswith(_TABLES) and is_file(source)
 
 
 def base_folder(source: str, root: str | None) -> Path:
@@ -182,7 +183,7 @@ def base_folder(source: str, root: str | None) -> Path:
 
 def missing(path: str) -> str | None:
     """The fault of a picture that is not there; None if it is."""
-    return None if os.path.exists(path) else f"no such file: {path}"  # noqa: PTH110
+    return None if is_there(path) else f"no such file: {path}"
 
 
 def picture_in(cell: Any, base: Path, column: str | None) -> tuple[str | None, Any, str | None]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit.calibration import ece, reliability
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import NotFound, UsageError, shortened
 from deepfield.toolkit.plot_style import (
     COLOURS,
     INK,
@@ -266,7 +266,7 @@ def confusion_plot(matrix: np.ndarray, labels: Sequence[str]) -> bytes:
                 )
     step = max(1, math.ceil(count / 60))
     places = np.arange(0, count, step)
-    names = [_short(labels[int(place)], 18) for place in places]
+    names = [shortened(labels[int(place)], 18) for place in places]
     size = SMALL if count <= 30 else 6 if count <= 60 else 5
     upright = max((len(name) for name in names), default=0) > 2
     axes.set_xticks(places, names, rotation=90 if upright else 0, fontsize=size)
@@ -359,7 +359,12 @@ def layers_plot(
         axes.barh(places, [p for _, p in best], height=0.62, color=COLOURS[0])
         for y, (name, p) in zip(places, best, strict=True):
             axes.text(
-                p + 0.01, y, f"{_short(name, 40)}  {p:.3f}", va="center", fontsize=SMALL, color=INK
+                p + 0.01,
+                y,
+                f"{shortened(name, 40)}  {p:.3f}",
+                va="center",
+                fontsize=SMALL,
+                color=INK,
             )
         axes.set(xlim=(0, 1.45), ylim=(-0.6, len(best) - 0.4))
     return as_png(figure)
@@ -422,10 +427,10 @@ def attention_plot(
         axes.set(xlim=(0, 1), xticks=(0, 1), ylim=(len(labels) - 0.4, -0.6))
         axes.set_title(title, fontsize=SMALL, color=SOFT)
     columns[0].set_yticks(
-        places, [_short(label, 60) for label in labels], fontsize=SMALL, color=INK
+        places, [shortened(label, 60) for label in labels], fontsize=SMALL, color=INK
     )
     # plain text: a dollar sign in a sentence is no formula
-    figure.suptitle(_short(caption, 90), fontsize=NORMAL, color=INK, parse_math=False)
+    figure.suptitle(shortened(caption, 90), fontsize=NORMAL, color=INK, parse_math=False)
     for label in columns[0].get_yticklabels():
         label.set_parse_math(False)
     return as_png(figure)
@@ -439,7 +444,3 @@ def _float(cell: str | None) -> float:
         return float(cell or "nan")
     except ValueError:
         return math.nan
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

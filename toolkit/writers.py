@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from deepfield.toolkit.bundle import replace_file
 from deepfield.toolkit.errors import DeepfieldError, UsageError
+from deepfield.toolkit.paths import is_folder
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes it anew
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -33,7 +34,7 @@ def format_of(output: str, given: str | None) -> str:
         UsageError: an unknown format or suffix, or a format that the suffix contradicts.
     """
     suffix = "" if output == "-" else Path(output).suffix.lower()
-    if output != "-" and Path(output).is_dir():
+    if output != "-" and is_folder(output):
         raise UsageError(f"{output!r} is a folder", "name a file")
     if given is not None:
         if given not in FORMATS:

@@ -26,6 +26,7 @@ from deepfield.toolkit.data import (
     read_rows,
 )
 from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.paths import is_file, is_there
 from deepfield.toolkit.splits import PART_NAMES
 
 #: Columns that hold the structure, by their usual names.
@@ -379,7 +380,7 @@ def _read_literal(source: str) -> Iterator[Sample]:
 
 def _is_literal(source: str) -> bool:
     """A molecule, or what nobody calls a file: the row says what is wrong with it."""
-    if Path(source).exists():
+    if is_there(source):
         return False
     return _looks_like_smiles(source) or bool(
         re.fullmatch(r"[\w@+\-\[\]()=#%]*[(=#\[@][^/ ]*", source)
@@ -387,7 +388,7 @@ def _is_literal(source: str) -> bool:
 
 
 def _ends(source: str, suffixes: Sequence[str]) -> bool:
-    return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and Path(source).is_file()
+    return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and is_file(source)
 
 
 def _shipped(name: str) -> Callable[[], str]:

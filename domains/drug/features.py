@@ -262,12 +262,22 @@ def descriptor_names() -> tuple[str, ...]:
     return tuple(name for name, _ in Descriptors.descList)
 
 
+_OF_POLYNOMIAL, _MOST_OF_POLYNOMIAL = ("Ipc", "AvgIpc"), 150
+
+
 def descriptors(mol: Chem.Mol) -> Arrays:
-    """RDKit's 2D descriptors: `descriptors` float32, 0 where one is not defined."""
+    """RDKit's 2D descriptors: `descriptors` float32, 0 where one is not defined.
+
+    Those that want the characteristic polynomial are told of at most 150 atoms: their time grows
+    with the fourth power, to seconds at 300.
+    """
     from rdkit.Chem import Descriptors
 
     values = np.zeros(len(descriptor_names()))
-    for place, (_, function) in enumerate(Descriptors.descList):
+    large = mol.GetNumAtoms() > _MOST_OF_POLYNOMIAL
+    for place, (name, function) in enumerate(Descriptors.descList):
+        if large and name in _OF_POLYNOMIAL:
+            continue
         # what RDKit cannot compute: some raise, with no common parent
         with contextlib.suppress(Exception):
             values[place] = function(mol)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rdkit import Chem, rdBase
 
-from deepfield.toolkit.errors import BadInput
+from deepfield.toolkit.errors import BadInput, shortened
 
 #: Atoms, hydrogens left out, of the largest molecule that is answered.
 MOST_ATOMS = 4000
@@ -49,6 +49,8 @@ class _Said(logging.Handler):
 
 
 _SAID = _Said()
+#: How many atoms an error names.
+_SHOWN = 8
 
 
 def _listen() -> None:
@@ -144,13 +146,15 @@ def standardised(mol: Chem.Mol, how: str) -> Chem.Mol:
 
 def _why_not(text: str, said: list[str]) -> str:
     """RDKit's complaint in chemical words, with the value."""
-    shown = repr(_short(str(text))) if not isinstance(text, MolBlock) else "the mol block"
+    shown = repr(shortened(str(text))) if not isinstance(text, MolBlock) else "the mol block"
     heard = "\n".join(said)
     if match := re.search(r"Explicit valence for atom # (\d+) (\w+), (\d+)", heard):
         atom, element, bonds = int(match[1]) + 1, match[2], match[3]
         return f"atom {atom} ({element}) has {bonds} bonds, more than it can have, in {shown}"
     if match := re.search(r"Unkekulized atoms: ([\d ]+)", heard):
-        atoms = ", ".join(str(int(n) + 1) for n in match[1].split())
+        numbers = [str(int(n) + 1) for n in match[1].split()]
+        more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+        atoms = ", ".join(numbers[:_SHOWN]) + more
         return (
             f"the aromatic atoms {atoms} cannot be given double bonds in {shown} "
             "(an aromatic nitrogen with a hydrogen is [nH])"
@@ -169,7 +173,7 @@ def _why_not(text: str, said: list[str]) -> str:
         return f"no SMILES: see position {match[1]} of {shown}"
     lines = [line for line in said if line and not set(line) <= set("~^ ")]
     kind = "mol block" if isinstance(text, MolBlock) else "SMILES"
-    return f"no {kind}: {_short(lines[0], 120)}" if lines else f"no {kind}: {shown}"
+    return f"no {kind}: {shortened(lines[0], 120)}" if lines else f"no {kind}: {shown}"
 
 
 def _open_rings(smiles: str) -> list[str]:
@@ -178,7 +182,3 @@ def _open_rings(smiles: str) -> list[str]:
     for two, one in re.findall(r"%(\d\d)|(\d)", bare):
         counts[two or one] = counts.get(two or one, 0) + 1
     return [ring for ring, count in counts.items() if count % 2]
-
-
-def _short(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else f"{text[: most - 2]} …"

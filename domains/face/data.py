@@ -35,6 +35,7 @@ from deepfield.toolkit.data import (
 )
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
     PATH,
     accepts_picture,
@@ -469,7 +470,7 @@ READERS: tuple[Reader, ...] = (
     Reader(
         "folder",
         "a folder per person, or a folder of pictures without names",
-        lambda s: Path(s).is_dir(),
+        is_folder,
         _read_folder,
         ("people",),
     ),

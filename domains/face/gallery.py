@@ -12,6 +12,7 @@ import numpy as np
 
 from deepfield.toolkit.bundle import replace_file
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel, UsageError
+from deepfield.toolkit.paths import is_file
 
 _KIND = "deepfield face index 1"
 _MOST_BYTES = 8 << 30
@@ -123,7 +124,7 @@ class Gallery:
         """
         from safetensors import safe_open
 
-        if not Path(path).is_file():
+        if not is_file(path):
             raise NotFound(f"no index {str(path)!r}", "--gallery DIR makes one")
         try:
             if Path(path).stat().st_size > _MOST_BYTES:

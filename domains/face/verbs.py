@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from deepfield.toolkit.commands import emit, options_of
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns
 from deepfield.toolkit.errors import REJECTED, BadInput, NotFound, UsageError
+from deepfield.toolkit.paths import is_there
 from deepfield.toolkit.writers import RowWriter, format_of
 
 
@@ -238,7 +238,7 @@ def digest(pipeline: Any) -> str:
 
 def _opened(file: str, pipeline: Any) -> Gallery:
     network = digest(pipeline)
-    return Gallery.load(file, network) if Path(file).exists() else Gallery(network)
+    return Gallery.load(file, network) if is_there(file) else Gallery(network)
 
 
 def _gallery(pipeline: Any, flags: Any, console: Console) -> tuple[Gallery, int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from deepfield.domains.genomics.fasta import BROKEN, opened
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.paths import is_there
 
 #: Tables that the optional package `spliceai` brings: canonical transcripts of GENCODE V24.
 INSTALLED = ("grch37", "grch38")
@@ -94,7 +94,7 @@ class Annotation:
             UsageError: it holds no gene, or a line that makes no sense.
         """
         path = source
-        if source in INSTALLED and not Path(source).exists():
+        if source in INSTALLED and not is_there(source):
             path = installed("spliceai", "annotations", f"{source}.txt", extra="spliceai")
         lines = _lines(path)
         number, first = next(lines, (0, ""))

@@ -22,6 +22,7 @@ from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.genomics.tables import looks_like_dna, read_lines, read_table, read_uci
 from deepfield.toolkit.data import Reader, Sample, open_text, shipped
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.paths import is_file, is_there
 
 _FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas", ".fsa", ".frn")
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
@@ -38,7 +39,7 @@ _SIMULATION = "simulate:"
 
 
 def _read_fasta(source: str, negatives: str | None = None) -> Iterator[Sample]:
-    names = [source] if Path(source).is_file() else source.split(",")
+    names = [source] if is_file(source) else source.split(",")
     records = itertools.chain.from_iterable(map(read_fasta, names))
     return _and_negatives(source, _of_records(records), negatives)
 
@@ -125,7 +126,7 @@ def _and_negatives(
         seed = int(negatives.partition(":")[2] or 0)
         return _with_shuffled(_positive(source, samples), seed)
     other = shipped(negatives, SAMPLES)
-    if not Path(other).is_file():
+    if not is_file(other):
         raise NotFound(f"no such file of negatives: {negatives!r}", "a file, or 'shuffle'")
     return itertools.chain(
         _positive(source, samples),
@@ -219,11 +220,11 @@ def _read_simulation(source: str) -> Iterator[Sample]:
 
 def _is_literal(source: str) -> bool:
     # a path of this length would be refused by the system itself
-    return looks_like_dna(source) and (len(source) > 250 or not Path(source).exists())
+    return looks_like_dna(source) and (len(source) > 250 or not is_there(source))
 
 
 def _ends(source: str, suffixes: Sequence[str]) -> bool:
-    return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and Path(source).is_file()
+    return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and is_file(source)
 
 
 def _several(source: str, suffixes: Sequence[str]) -> bool:

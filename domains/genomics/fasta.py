@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.paths import is_file
 
 #: What a damaged archive raises, wherever it is noticed.
 BROKEN = (EOFError, OSError, zlib.error)
@@ -44,7 +45,7 @@ def opened(source: str) -> BinaryIO:
     Raises:
         NotFound: no such file.
     """
-    if source != "-" and not Path(source).is_file():
+    if source != "-" and not is_file(source):
         raise NotFound(f"no such file: {source!r}", "mind the folder that you are in")
     raw: Any = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
     packed = raw.peek(2)[:2] == b"\x1f\x8b"

@@ -13,6 +13,7 @@ from deepfield.domains.genomics.fasta import read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.toolkit.bundle import cache_folder
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
+from deepfield.toolkit.paths import is_file, is_there
 
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
 #: Bytes of a file up to which it is read whole; the same of a gzipped one, which cannot be indexed.
@@ -35,7 +36,7 @@ class Genome:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        if not Path(source).is_file():
+        if not is_file(source):
             raise NotFound(f"no such genome: {source!r}", "name a FASTA file with --genome")
         self._whole: dict[str, bytes] = {}
         self._indexed: Any = None
@@ -132,7 +133,7 @@ def _indexed(source: str) -> Any:
 def _index_of(source: str) -> str:
     """Where the index is: beside the file, or in the cache where nothing can be written there."""
     beside = source + ".fai"
-    if Path(beside).exists() or os.access(Path(source).resolve().parent, os.W_OK):
+    if is_there(beside) or os.access(Path(source).resolve().parent, os.W_OK):
         return beside
     name = hashlib.blake2b(str(Path(source).resolve()).encode(), digest_size=8).hexdigest()
     folder = cache_folder() / "genomes"

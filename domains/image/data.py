@@ -21,6 +21,7 @@ from deepfield.domains.image.idx import idx_pairs, is_idx, read_idx_pair
 from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, open_text
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
     accepts_picture,
     accepts_table,
@@ -280,7 +281,7 @@ READERS: tuple[Reader, ...] = (
         "folder",
         "a folder per class (train/valid/test above them are the parts), or of pictures alone"
         " (a name like n01496331_ray.jpg is a WordNet label)",
-        lambda s: Path(s).is_dir(),
+        is_folder,
         _read_folder,
         _COLUMNS,
     ),

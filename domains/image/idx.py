@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.paths import is_file, is_folder
 
 _IDX = re.compile(r"(.*)images(.*)idx[34](-ubyte)?(\.gz)?", re.IGNORECASE)
 
@@ -20,15 +21,15 @@ _IDX = re.compile(r"(.*)images(.*)idx[34](-ubyte)?(\.gz)?", re.IGNORECASE)
 def idx_pairs(source: str) -> list[Path]:
     """The files of pictures in a folder (training before test), or the file itself."""
     path = Path(source)
-    return _idx_images(path) if path.is_dir() else [path]
+    return _idx_images(path) if is_folder(path) else [path]
 
 
 def is_idx(source: str) -> bool:
     """Whether a file is in the idx format, or a folder holds pictures in it."""
     path = Path(source)
-    if path.is_dir():
+    if is_folder(path):
         return bool(_idx_images(path))
-    if not path.is_file():
+    if not is_file(path):
         return False
     try:
         with _open_packed(path) as file:

@@ -32,6 +32,7 @@ from deepfield.toolkit.data import (
     shipped,
 )
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.paths import is_file, is_folder, is_there
 from deepfield.toolkit.tasks import natural_key
 
 #: How the files of bAbI are called, and which part of the data they are.
@@ -213,7 +214,7 @@ def _first_line(source: str) -> str:
 
 
 def _is_numbered(source: str) -> bool:
-    return Path(source).is_file() and bool(_LINE.match(_first_line(source).lstrip("\ufeff")))
+    return is_file(source) and bool(_LINE.match(_first_line(source).lstrip("\ufeff")))
 
 
 # -------------------------------------------------------------------- folders and archives of it
@@ -365,7 +366,7 @@ def _supporting(row: Mapping[str, Any], count: int) -> tuple[int, ...]:
     numbers = re.split(r"[\s,]+", told.strip()) if isinstance(told, str) else told
     try:
         places = tuple(int(n) - 1 for n in numbers)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"supporting is {told!r}, expected numbers of sentences") from None
     if any(not 0 <= place < count for place in places):
         raise ValueError(f"supporting is {told!r}, the story has {count} sentences")
@@ -434,11 +435,11 @@ def _read_world(source: str) -> Iterator[Sample]:
 
 def _is_archive(source: str) -> bool:
     path = Path(source)
-    return path.is_file() and bool(re.search(r"\.(tar|tgz|tar\.\w+)$", path.name.lower()))
+    return is_file(path) and bool(re.search(r"\.(tar|tgz|tar\.\w+)$", path.name.lower()))
 
 
 def _is_table(source: str) -> bool:
-    return source.lower().removesuffix(".gz").endswith(_TABLES) and Path(source).is_file()
+    return source.lower().removesuffix(".gz").endswith(_TABLES) and is_file(source)
 
 
 #: In the order in which they are asked.
@@ -446,7 +447,7 @@ READERS: tuple[Reader, ...] = (
     Reader(
         "world",
         "world[:COUNT[:SEED[:NAMES]]] (a simulated world; names usual, invented, mixed or babi)",
-        lambda s: _is_world(s) and not Path(s).exists(),
+        lambda s: _is_world(s) and not is_there(s),
         _read_world,
     ),
     Reader(
@@ -459,7 +460,7 @@ READERS: tuple[Reader, ...] = (
     Reader(
         "folder",
         "a folder of bAbI task files",
-        lambda s: Path(s).is_dir(),
+        is_folder,
         _read_folder,
         ("edition",),
     ),
@@ -476,7 +477,7 @@ READERS: tuple[Reader, ...] = (
     Reader(
         "text",
         "a plain text, with --question",
-        lambda s: Path(s).is_file(),
+        is_file,
         _read_text,
         ("question",),
     ),

@@ -18,6 +18,7 @@ from deepfield.domains.speech.formants import conversations
 from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, read_rows
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
+from deepfield.toolkit.paths import is_file, is_folder, is_there
 from deepfield.toolkit.splits import PART_NAMES, Grouping
 from deepfield.toolkit.tasks import natural_key
 
@@ -58,7 +59,7 @@ def is_sound_name(name: str) -> bool:
 
 def _is_sound(source: str) -> bool:
     path = Path(source)
-    if not path.is_file():
+    if not is_file(path):
         return False
     if is_sound_name(path.name):
         return True
@@ -230,7 +231,7 @@ def _from_row(
 
 
 def _is_table(source: str) -> bool:
-    return source.lower().removesuffix(".gz").endswith(_TABLES) and Path(source).is_file()
+    return source.lower().removesuffix(".gz").endswith(_TABLES) and is_file(source)
 
 
 # ------------------------------------------------------------------------------ built-in, and TFDS
@@ -296,7 +297,7 @@ _COLUMNS = ("text", "speaker", "part")
 
 
 def _accepts(prefix: str) -> Callable[[str], bool]:
-    return lambda s: (s == prefix or s.startswith(f"{prefix}:")) and not Path(s).exists()
+    return lambda s: (s == prefix or s.startswith(f"{prefix}:")) and not is_there(s)
 
 
 #: In the order in which they are asked.
@@ -313,7 +314,7 @@ READERS: tuple[Reader, ...] = (
         "folder",
         "a folder with a transcripts.tsv, or of such folders; a folder per word (train/valid/test"
         " above them are the parts); FSDD's digit_speaker_take.wav; recordings alone",
-        lambda s: Path(s).is_dir(),
+        is_folder,
         _read_folder,
         (*_COLUMNS, "root"),
     ),

@@ -16,6 +16,7 @@ import numpy as np
 
 from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.errors import BadInput
+from deepfield.toolkit.paths import is_file
 
 #: Recordings up to this length are answered in one piece; longer ones are cut at pauses.
 LONGEST_S = 24.0
@@ -102,7 +103,7 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
         return
     import soundfile
 
-    if isinstance(source, str | Path) and not Path(source).is_file():
+    if isinstance(source, str | Path) and not is_file(source):
         raise BadInput(f"no such file: {str(source)!r}")
     handle = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.paths import is_file
 
 _VARIANT = re.compile(r"\(\d+\)$")
 _STRESS = re.compile(r"(?<=[A-Za-z])[0-2]$")
@@ -46,7 +46,7 @@ class Lexicon:
             NotFound: no such file.
             UsageError: it lacks words of the texts.
         """
-        if not Path(source).is_file():
+        if not is_file(source):
             raise NotFound(f"no such dictionary: {source!r}", "a word and its sounds a line")
         wanted = {word for text in texts for word in text.split()}
         found: dict[str, list[str]] = {}

@@ -1,5 +1,7 @@
 """Molecule to arrays."""
 
+import time
+
 import numpy as np
 import pytest
 from rdkit import Chem
@@ -104,6 +106,15 @@ def test_descriptors_are_rdkits_and_0_where_there_is_none():
     assert found[place] == pytest.approx(Descriptors.MolWt(Chem.MolFromSmiles("CCO")))
     metal = features.descriptors(molecule("[Pt](Cl)(Cl)(N)N"))["descriptors"]
     assert np.isfinite(metal).all() and (metal != 0).sum() > 20
+
+
+def test_descriptors_of_the_largest_molecules_take_no_seconds():
+    began = time.process_time()
+    found = features.descriptors(molecule("C" * 400))["descriptors"]
+    assert time.process_time() - began < 3
+    names = features.descriptor_names()
+    assert found[names.index("Ipc")] == 0 < found[names.index("MolWt")]
+    assert features.descriptors(molecule("C" * 100))["descriptors"][names.index("Ipc")] > 0
 
 
 def test_only_what_is_wanted_is_computed():

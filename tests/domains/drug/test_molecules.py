@@ -14,6 +14,7 @@ from deepfield.toolkit.errors import BadInput
         ("C%12CC", "ring 12 is opened and never closed"),
         ("CN(C)(C)(C)C", r"atom 2 \(N\) has 5 bonds, more than it can have"),
         ("c1cccc1N", r"aromatic atoms 1, 2, 3, 4, 5 cannot be given double bonds .*\[nH\]"),
+        ("c1" + "c" * 18 + "1", "atoms 1, 2, 3, 4, 5, 6, 7, 8 and 11 more cannot be given"),
         ("cC", "atom 1 is aromatic, but in no ring"),
         ("xyz", "no SMILES: see position 1 of 'xyz'"),
         ("C(C", r"a branch '\(' is never closed"),
@@ -24,7 +25,7 @@ from deepfield.toolkit.errors import BadInput
         (7, "no structure"),
         ("C" * (MOST_ATOMS + 1), "4,001 atoms, the limit is 4,000"),
         (MolBlock("what\never\n\n  nothing\n"), "no mol block"),
-        ("C" * 100 + "(", "CCC …"),
+        ("C" * 100 + "(", "CCC…"),
     ],
 )
 def test_what_is_no_molecule_says_why(text, reason):

@@ -245,6 +245,7 @@ def test_a_table_holds_stories_too(file):
         ('{"story": "A b.", "question": ["Who?"]}', "question is list, expected a text"),
         ('{"story": "A b.", "question": "Who?", "supporting": [2]}', "the story has 1 sentences"),
         ('{"story": "A b.", "question": "Who?", "supporting": "x"}', "expected numbers"),
+        ('{"story": "A b.", "question": "Who?", "supporting": [1e999]}', "expected numbers"),
         ('{"story": "A b.", "ques', "line 2: not JSON"),
         ("[1]", "line 2: "),
     ],

@@ -31,14 +31,15 @@ def test_a_table_names_paths_texts_and_speakers(tmp_path):
     table.write_text(
         "path\ttext\tspeaker\tsplit\naudio/a.wav\tGo left\tann\ttrain\n"
         "audio/nosuch.wav\tnone\tbob\tdev\n\t-\tbob\ttest\naudio/a.wav\t\t\ttest\n"
+        f"{'no' * 200}\tnone\tbob\tdev\n"
     )
-    one, two, three, four = read(table)
+    one, two, three, four, long = read(table)
     assert one.data == str(tmp_path / "audio/a.wav")
     assert (one.target, one.group, one.part) == ("Go left", "ann", "train")
     assert (two.target, two.part) == ("none", "valid")  # a word may be called so
     assert three.fault == "line 4: no path" and four.target is None and four.group is None
-    rows = list(SpeechPipeline().encoded([one, two]))
-    assert rows[0].fault is None and "no such file" in rows[1].fault
+    rows = list(SpeechPipeline().encoded([one, two, long]))
+    assert rows[0].fault is None and all("no such file" in row.fault for row in rows[1:])
     lines = tmp_path / "mine.jsonl"
     lines.write_text(json.dumps({"audio": "a.wav", "sentence": "go", "client_id": 7}) + "\n")
     (five,) = read(lines, root=str(tmp_path / "audio"))

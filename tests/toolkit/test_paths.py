@@ -1,0 +1,15 @@
+import pytest
+
+from deepfield.toolkit.paths import is_file, is_folder, is_there
+
+
+def test_what_is_there(tmp_path):
+    file = tmp_path / "a"
+    file.write_text("x")
+    assert is_there(file) and is_file(str(file)) and not is_folder(file)
+    assert is_there(tmp_path) and is_folder(str(tmp_path)) and not is_file(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["C" * 5000, "a\0b", "", "no such file"])
+def test_what_is_no_path_is_not_there(text):
+    assert not (is_there(text) or is_file(text) or is_folder(text))
