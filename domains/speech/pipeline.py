@@ -239,7 +239,8 @@ class SpeechPipeline(Pipeline):
         space = int(self.transcription.alphabet.symbols(" ")[0])
         return varied(
             waveforms, texts, self.rate_hz, space, speed=min(0.3, 0.15 * strength),
-            room=min(0.5, 0.2 * strength), joined=min(0.5, 0.25 * strength),
+            room=min(0.5, 0.2 * strength), band=min(0.5, 0.3 * strength),
+            trimmed=min(0.5, 0.3 * strength), joined=min(0.5, 0.25 * strength),
         )  # fmt: skip
 
     def choose(self, items: Sequence[Encoded], targets: np.ndarray, outputs: Arrays) -> None:

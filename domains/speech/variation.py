@@ -19,8 +19,8 @@ Vary = Callable[[np.random.Generator, np.ndarray, Arrays, Arrays], tuple[Arrays,
 
 def varied(
     waveforms: Sequence[np.ndarray], texts: Sequence[Arrays], rate_hz: int, space: int,
-    speed: float = 0.15, room: float = 0.2, joined: float = 0.0, silence: float = 0.02,
-    longest_s: float = 12.0,
+    speed: float = 0.15, room: float = 0.2, band: float = 0.3, trimmed: float = 0.3,
+    joined: float = 0.0, silence: float = 0.02, longest_s: float = 12.0,
 ) -> Vary:  # fmt: skip
     """A function that varies batches.
 
@@ -33,6 +33,9 @@ def varied(
         speed: greatest change of tempo and pitch together, up or down: 0.15 is 15 %. It changes the
             apparent length of the vocal tract too (Ko et al. 2015).
         room: share of items that sound as in a room: convolved with noise that dies away.
+        band: share of items without their high sounds, as telephones leave them out.
+        trimmed: share of single words without up to a quarter of their beginning and of their end,
+            as recorders that wait for something loud leave them.
         joined: share of batches in which another single word follows every single word, and of
             those two that a third one does, and so on: who learnt words one by one shall hear them
             in a row too. All of a batch at once, since one long item makes all of it long.
@@ -48,24 +51,31 @@ def varied(
         more = int(rng.geometric(1 - joined)) - 1 if len(single) else 0
         for index in chosen:
             x, text = waveforms[index], texts[index]
+            if _is_word(text[LETTERS], space) and rng.random() < trimmed:
+                x = _trimmed(x, rng)
             for _ in range(more if _is_word(text[LETTERS], space) else 0):
                 other = int(rng.choice(single))
                 if len(x) + len(waveforms[other]) > longest_s * rate_hz:
                     break
                 x = np.concatenate([x, waveforms[other]])
-                text = {k: _followed(v, texts[other][k], space if k == LETTERS else None)
-                        for k, v in text.items()}  # fmt: skip
+                text = _and(text, texts[other], space)
             if rng.random() < silence:
                 x, text = _noise(len(x), rng), {k: v[:0] for k, v in text.items()}
             x = at_speed(x, 1 + rng.uniform(-speed, speed))
             if rng.random() < room:
                 x = in_room(x, rate_hz, rng)
+            if rng.random() < band:
+                x = below(x, rng.uniform(2500, 7000), rate_hz)
             made.append({"waveform": x.astype(np.float32)})
             said.append({k: text[k] for k in targets})
         return collate(made, {}), collate(said, {})
 
     vary.widens = ("waveform", LETTERS, SOUNDS)  # type: ignore[attr-defined]
     return vary
+
+
+def _and(text: Arrays, other: Arrays, space: int) -> Arrays:
+    return {k: _followed(v, other[k], space if k == LETTERS else None) for k, v in text.items()}
 
 
 def _is_word(letters: np.ndarray, space: int) -> bool:
@@ -101,6 +111,19 @@ def in_room(x: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray
     size = 1 << (len(x) + count - 1).bit_length()
     wet = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(tail, size), size)[: len(x)]
     return wet * np.sqrt((x**2).sum() / max(1e-12, float((wet**2).sum())))
+
+
+def below(x: np.ndarray, cutoff_hz: float, rate_hz: int) -> np.ndarray:
+    """A waveform without the frequencies above one, which falls off over a twentieth of it."""
+    size = len(x)
+    hz = np.fft.rfftfreq(size, 1 / rate_hz) if size else np.zeros(0)
+    kept = np.clip((cutoff_hz * 1.05 - hz) / (0.05 * cutoff_hz), 0.0, 1.0)
+    return np.fft.irfft(np.fft.rfft(x) * kept, size) if size > 1 else x
+
+
+def _trimmed(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    first, last = (rng.uniform(0.0, 0.25, 2) * len(x)).astype(int)
+    return x[first : len(x) - last]
 
 
 def _noise(count: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,13 @@
 import numpy as np
 
-from deepfield.domains.speech.variation import LETTERS, SOUNDS, at_speed, in_room, varied
+from deepfield.domains.speech.variation import (
+    LETTERS,
+    SOUNDS,
+    at_speed,
+    below,
+    in_room,
+    varied,
+)
 from deepfield.toolkit.data import collate
 
 
@@ -26,6 +33,13 @@ def test_a_room_keeps_length_and_loudness_and_adds_a_tail():
     assert np.abs(y[1500:3000]).max() > 0.01 and not np.abs(y[:999]).max() > 1e-9
 
 
+def test_nothing_is_left_above_the_cutoff_and_all_of_it_below():
+    x = tone(400) + tone(3500)
+    left = np.abs(np.fft.rfft(below(x, 2500, 8000))) / 4000
+    assert np.isclose(left[400], 1, atol=1e-3) and left[3500] < 1e-6
+    assert all(len(below(x[:n], 2500, 8000)) == n for n in (0, 1, 2, 777))
+
+
 def batch(waveforms, texts):
     arrays = collate([{"waveform": w} for w in waveforms], {})
     return arrays, collate(list(texts), {})
@@ -33,7 +47,7 @@ def batch(waveforms, texts):
 
 WAVEFORMS = [tone(300, 4000), tone(500, 6000), tone(700, 5000)]
 TEXTS = [{LETTERS: np.array(t, np.int32)} for t in ([2, 3], [4], [5, 5, 5])]
-STILL = {"speed": 0.0, "room": 0.0, "silence": 0.0}
+STILL = {"speed": 0.0, "room": 0.0, "silence": 0.0, "band": 0.0, "trimmed": 0.0}
 
 
 def test_what_it_draws_depends_on_the_generator_alone():
@@ -74,3 +88,14 @@ def test_noise_says_nothing():
     vary = varied(WAVEFORMS, TEXTS, 8000, 1, silence=1.0)
     inputs, targets = vary(np.random.default_rng(0), np.array([0, 2]), *batch(WAVEFORMS, TEXTS))
     assert not targets["log_probs"].any() and inputs["waveform"].std() > 0
+
+
+def test_single_words_are_trimmed_and_sentences_are_not():
+    still = STILL | {"trimmed": 1.0}
+    lengths = {}
+    for text in ([4], [4, 1, 4]):
+        vary = varied(WAVEFORMS[1:2], [{LETTERS: np.array(text, np.int32)}], 8000, 1, **still)
+        given = batch(WAVEFORMS[1:2], [{LETTERS: np.array(text, np.int32)}])
+        inputs, _ = vary(np.random.default_rng(0), np.array([0]), *given)
+        lengths[len(text)] = inputs["waveform"].shape[1]
+    assert 3000 <= lengths[1] < 6000 == lengths[3]
