@@ -28,15 +28,16 @@ import numpy as np
 import tensorflow
 import keras
 from PIL import Image
-from safetensors.numpy import load_file
 from deepfield.domains.image.models import ARCHITECTURES
+from deepfield.toolkit.bundle import open_bundle
+from deepfield.toolkit.weights import weights_of
 bundle, folder, out = map(Path, sys.argv[1:])
 config = json.loads((bundle / "config.json").read_text())
 f = config["state"]["framing"]
 model = ARCHITECTURES[config["architecture"]](
     input_shape=(f["height"], f["width"], f["channels"]), classes=len(config["task"]["labels"]),
     **config["hyper"])
-weights = load_file(bundle / "model.safetensors")
+weights = weights_of(open_bundle(bundle), "model")
 for variable in model.weights:
     variable.assign(weights[variable.path])
 files = sorted(folder.iterdir())

@@ -20,6 +20,7 @@ from deepfield.domains.genomics.features import CHANCES
 from deepfield.domains.genomics.features import codes as codes_of
 from deepfield.domains.genomics.residual import Change, ResidualNetwork, softmax
 from deepfield.toolkit.console import silence_tensorflow
+from deepfield.toolkit.weights import weights_of
 
 PLACES = 21
 
@@ -69,7 +70,7 @@ def main() -> int:
     means = np.zeros((2, len(samples), PLACES, 3))
     for member, path in zip(pipeline.members, find_files(), strict=True):
         published = keras.models.load_model(path, compile=False)
-        network = ResidualNetwork(pipeline.bundle.arrays(f"{member}.safetensors"), CONTEXT)
+        network = ResidualNetwork(weights_of(pipeline.bundle, member), CONTEXT)
         for place, (codes, change) in enumerate(zip(samples, altered, strict=True)):
             theirs = np.asarray(published(CHANCES[codes][None]))[0]
             logits = pipeline.run(member, {"bases": codes[None].astype(np.int32)})["logits"][0]

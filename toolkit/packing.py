@@ -20,6 +20,7 @@ from deepfield.toolkit.data import Arrays, sizes_of
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.runtime import cores
+from deepfield.toolkit.weights import pack_weights, weights_of
 
 GOLDEN_ITEMS = 4
 
@@ -49,8 +50,10 @@ def save(
     files = {}
     for member, model in models.items():
         weights = {v.path: np.asarray(v) for v in model.weights}
-        files[f"{member}.safetensors"] = pack({k: exactly_half(v) for k, v in weights.items()})
-        files[f"{member}.onnx"] = export.to_onnx(model)
+        network = export.to_onnx(model)
+        halved = {k: exactly_half(v) for k, v in weights.items()}
+        files[f"{member}.safetensors"] = pack_weights(halved, network)
+        files[f"{member}.onnx"] = network
     if pipeline.tables:
         files[TABLES] = pack(pipeline.tables)
     record: dict[str, np.ndarray] = {}
@@ -123,7 +126,7 @@ def stored_weights(pipeline: Pipeline, member: str) -> Arrays:
     """The weights of a member by variable path, from the bundle or from the live model."""
     if pipeline.bundle is None:
         return {v.path: np.asarray(v) for v in pipeline.models[member].weights}
-    arrays = pipeline.bundle.arrays(f"{member}.safetensors")
+    arrays = weights_of(pipeline.bundle, member)
     return {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()}
 
 

@@ -24,6 +24,7 @@ from deepfield.toolkit.packing import rebuild
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_folder
 from deepfield.toolkit.verbs import flags_of
+from deepfield.toolkit.weights import weights_of
 
 #: Largest difference between an answer given in a batch and one given by itself.
 ALONE = 1e-5
@@ -114,7 +115,7 @@ def _check_same_bits(
     bundle = type(again).load(path).bundle
     assert bundle is not None
     for name, model in again.models.items():
-        stored = bundle.arrays(f"{name}.safetensors")
+        stored = weights_of(bundle, name)
         for variable in model.weights:
             ours, theirs = np.asarray(variable), stored[variable.path]
             same = np.array_equal(ours, theirs.astype(ours.dtype))

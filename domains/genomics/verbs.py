@@ -19,6 +19,7 @@ from deepfield.domains.genomics.windows import at_sites, middle
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import shipped
 from deepfield.toolkit.errors import REJECTED, UsageError
+from deepfield.toolkit.weights import weights_of
 
 #: Letters on each side of a variant whose scores are looked at, unless told otherwise.
 DISTANCE = 50
@@ -126,7 +127,7 @@ def judge_of(pipeline: Any) -> Judge:
 
     if pipeline.architecture == "splice_resnet" and pipeline.bundle is not None:
         context = pipeline.hyper.get("context", 400)
-        weights = [pipeline.bundle.arrays(f"{name}.safetensors") for name in pipeline.members]
+        weights = [weights_of(pipeline.bundle, name) for name in pipeline.members]
         return ResidualJudge(weights, context, told if pipeline.calibrator else None)
 
     def chances(bases: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import toys
 
-from deepfield.toolkit import packing
+from deepfield.toolkit import packing, weights
 from deepfield.toolkit.bundle import pack, write_bundle
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel
 
@@ -62,7 +62,7 @@ def test_weights_that_were_not_rounded_come_back_to_the_last_bit(tmp_path):
     wanted = weights_of(pipeline.model)
     golden = [e.arrays for e in pipeline.encoded(pipeline.read("toy:3"))]
     bundle = packing.save(pipeline, tmp_path / "m", {"command": "none"}, golden)
-    assert bundle.arrays("model.safetensors")["hidden/kernel"].dtype == np.float32
+    assert weights.weights_of(bundle, "model")["hidden/kernel"].dtype == np.float32
     twin = toys.Measured.load(tmp_path / "m")
     for path, value in weights_of(twin.model).items():
         np.testing.assert_array_equal(value, wanted[path])
@@ -70,7 +70,7 @@ def test_weights_that_were_not_rounded_come_back_to_the_last_bit(tmp_path):
     packing.round_weights(pipeline.model)
     pipeline.bundle = None
     bundle = packing.save(pipeline, tmp_path / "rounded", {"command": "none"}, golden)
-    assert bundle.arrays("model.safetensors")["hidden/kernel"].dtype == np.float16
+    assert weights.weights_of(bundle, "model")["hidden/kernel"].dtype == np.float16
 
 
 def test_golden_items_are_of_different_sizes():

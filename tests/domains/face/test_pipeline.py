@@ -18,6 +18,7 @@ from deepfield.domains.face.data import SAMPLES, Pair
 from deepfield.domains.face.learning import partners
 from deepfield.toolkit.data import Encoded, Sample
 from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.weights import weights_of
 
 TINY = {
     "filters": [4, 8], "units": 8, "side": 32, "augment": 0.0, "epochs": 1, "batch_size": 8,
@@ -231,7 +232,7 @@ def test_only_a_metric_is_adapted_on_request(pipeline, people):
     settings = {"epochs": 1, "learning_rate": 0.01}
     finer, fitted = pipeline.finetune(people, settings=settings, split="group:50/50/0")
     assert finer.hyper["metric"] is True and fitted.metrics["valid"]["n"] == 72
-    before = pipeline.bundle.arrays("model.safetensors")
+    before = weights_of(pipeline.bundle, "model")
     weights = {v.path: np.asarray(v) for v in finer.model.weights}
     assert set(weights) - set(before) == {"metric/kernel"}
     moved = {path for path, stored in before.items() if not np.array_equal(weights[path], stored)}
@@ -321,7 +322,7 @@ def test_fine_tuning_dlibs_network_starts_with_a_metric_that_changes_nothing(dli
     finer = FacePipeline("dlib_resnet")
     _, finer.hyper = sort_settings(finer, {}, finer.finetune_recipe, hyper)
     (model,) = build_models(finer).values()
-    stored = dlib.bundle.arrays("model.safetensors")
+    stored = weights_of(dlib.bundle, "model")
     for variable in model.weights:
         if variable.path in stored:
             variable.assign(stored[variable.path])

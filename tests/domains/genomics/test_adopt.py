@@ -20,6 +20,7 @@ from deepfield.domains.genomics.features import CHANCES
 from deepfield.domains.genomics.residual import ResidualNetwork
 from deepfield.domains.genomics.splice_models import splice_resnet
 from deepfield.toolkit.errors import NotFound, UnusableModel
+from deepfield.toolkit.weights import weights_of
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def test_the_networks_are_one_bundle_in_single_precision(converted):
     assert pipeline.members == ["model_1", "model_2"] and pipeline.check()["ok"]
     assert (pipeline.kind, pipeline.field) == ("site", 81)
     assert tuple(pipeline.task.state["labels"]) == LABELS
-    kernels = pipeline.bundle.arrays("model_1.safetensors")
+    kernels = weights_of(pipeline.bundle, "model_1")
     assert kernels["unit_1_conv_1/kernel"].dtype == np.float32
 
 
