@@ -163,13 +163,13 @@ def blstm_ctc(
     rate_hz: int = 16000,
     mels: int = 64,
     units: int = 128,
-    depth: int = 2,
+    depth: int = 3,
     subsampling: int = 2,
     dropout: float = 0.3,
     noise: float = 0.5,
     masks: int = 2,
 ):
-    """Bidirectional LSTMs behind one convolution: 0.7 million parameters.
+    """Bidirectional LSTMs behind one convolution: 1.2 million parameters.
 
     Graves et al. 2013, "Speech recognition with deep recurrent neural networks", with fewer units;
     a strided convolution stands before them, so that they have half as many steps.
