@@ -19,7 +19,7 @@ RATE_HZ = 16000
 
 def main() -> int:
     rng = np.random.default_rng(0)
-    speaker = Speaker(pitch_hz=120.0, tract=1.0, tempo=8.0, noise=3e-4)
+    speaker = Speaker(pitch_hz=120.0, tract=0.95, tempo=8.0, noise=3e-4)
     x = say(" ".join(DIGITS[word] for word in SAID), speaker, rng, RATE_HZ)
     folder = ROOT / "domains" / "speech" / "samples"
     folder.mkdir(exist_ok=True)
