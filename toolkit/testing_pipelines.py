@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.bundle import is_bundle
+from deepfield.toolkit.bundle import is_bundle, open_bundle
 from deepfield.toolkit.commands import RUN, Flags
 from deepfield.toolkit.data import Arrays, Sample
 from deepfield.toolkit.errors import EXIT_CODES, BadInput, DeepfieldError
@@ -257,9 +257,19 @@ def _run_verb(
 
 
 def digests(bundle: Path) -> dict[str, str]:
-    """SHA-256 of the weights and the golden outputs of a bundle, by file name."""
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(bundle.glob("*.safetensors"))}  # fmt: skip
+    """SHA-256 of the weights, the tables and the golden outputs of a bundle, by file name."""
+    opened = open_bundle(bundle)
+    found = {}
+    for part in sorted(name for name in opened.files if name.endswith(".safetensors")):
+        member = part.removesuffix(".safetensors")
+        # of the weights themselves: where they lie in the network is no part of the result
+        network = f"{member}.onnx" in opened.files
+        arrays = weights_of(opened, member) if network else opened.arrays(part)
+        digest = hashlib.sha256()
+        for name, array in sorted(arrays.items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+        found[part] = digest.hexdigest()
+    return found
 
 
 # ------------------------------------------------------------------------- saying what differed

@@ -2,7 +2,8 @@
 
 An exported network holds nearly all of them already, some with their axes in another order. A
 member's `.safetensors` part holds the rest, and its metadata say where the others are: for each
-path `{"in": initializer, "axes": order of its axes there, "shape": of the weight}`.
+path `{"in": place among the initializers, "axes": order of its axes there, "shape": of the
+weight}`. (Names of initializers may differ between two runs that are otherwise the same.)
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ def pack_weights(weights: Mapping[str, np.ndarray], network: bytes) -> bytes:
     """
     from safetensors.numpy import save
 
-    there = {_key(array): name for name, array in reversed(_initializers(network).items())}
+    there = {_key(array): place for place, array in enumerate(_initializers(network))}
     own: Arrays = {}
     elsewhere: dict[str, Any] = {}
     for path, weight in weights.items():
         orders = _orders(weight.ndim) if weight.size >= _LEAST else ()
         for axes in orders:
-            name = there.get(_key(weight.transpose(axes)))
-            if name is not None:
-                elsewhere[path] = {"in": name, "axes": axes, "shape": weight.shape}
+            place = there.get(_key(weight.transpose(axes)))
+            if place is not None:
+                elsewhere[path] = {"in": place, "axes": axes, "shape": weight.shape}
                 break
         else:
             own[path] = np.asarray(weight, order="C")
@@ -93,7 +94,7 @@ def _back(stored: np.ndarray, axes: list[int], shape: list[int]) -> np.ndarray:
     return np.ascontiguousarray(there.transpose(np.argsort(axes)))
 
 
-def _initializers(network: bytes) -> Arrays:
+def _initializers(network: bytes) -> list[np.ndarray]:
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -101,11 +102,9 @@ def _initializers(network: bytes) -> Arrays:
         graph = onnx.load_model_from_string(network).graph
     except DecodeError as error:
         raise ValueError(f"the network is no ONNX: {error}") from None
-    found = {}
-    for tensor in graph.initializer:
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            found[tensor.name] = onnx.numpy_helper.to_array(tensor)
-    return found
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
+        raise ValueError("the network names files outside the bundle")
+    return [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer]
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 from deepfield.domains.genomics import verbs
 from deepfield.domains.genomics.vcf import VCFWriter
 from deepfield.domains.genomics.verbs import judge_of, score, settings_of
+from deepfield.toolkit.bundle import pack
 from deepfield.toolkit.commands import Flags
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
 
@@ -201,7 +202,9 @@ def test_a_residual_network_is_compared_where_it_differs():
     model = splice_resnet("site", 3, 602, context=80, filters=2)
     network = Network()
     network.architecture = "splice_resnet"
-    network.bundle.arrays = lambda name: {v.path: np.asarray(v) for v in model.weights}
+    weights = {v.path: np.asarray(v) for v in model.weights}
+    network.bundle.arrays = lambda name: weights
+    network.bundle.read = lambda name: pack(weights)
     judge = judge_of(network)
     assert isinstance(judge, ResidualJudge) and judge.field == 81
     assert settings_of(network, 50, False).splicing
