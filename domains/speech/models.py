@@ -169,7 +169,7 @@ def blstm_ctc(
     noise: float = 0.5,
     masks: int = 2,
 ):
-    """Bidirectional LSTMs behind one convolution: 1.2 million parameters.
+    """Bidirectional LSTMs behind one convolution: 1.1 million parameters.
 
     Graves et al. 2013, "Speech recognition with deep recurrent neural networks", with fewer units;
     a strided convolution stands before them, so that they have half as many steps.
