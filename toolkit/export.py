@@ -37,7 +37,9 @@ def to_onnx(model: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         try:
-            with _unfused(), _recurrence.exporting(), warnings.catch_warnings():
+            with (
+                _unfused(), _lstms() as lstms, _recurrence.exporting(), warnings.catch_warnings()
+            ):  # fmt: skip
                 warnings.simplefilter("ignore")
                 signature = [keras.tree.map_structure(_spec, model._inputs_struct)]
                 model.export(str(path), format="onnx", verbose=False, input_signature=signature)
@@ -49,6 +51,7 @@ def to_onnx(model: Any) -> bytes:
         graph = onnx.load(path)
     onnx_graph.rename_outputs(graph, list(model.output_names))
     onnx_graph.recurrences(graph)
+    onnx_graph.lstms(graph, lstms)
     onnx_graph.layer_normalizations(graph)
     onnx_graph.without_last_axis_of_one(graph)
     onnx_graph.shrink(graph)
@@ -119,6 +122,50 @@ def _marked_layer_normalization(
     scaled = tf.pow(x, gamma, name=f"{onnx_graph.LAYER_NORMALIZATION}_scale")
     tiny = keras.config.epsilon() if epsilon is None else epsilon
     return tf.pow(scaled, beta, name=f"{onnx_graph.LAYER_NORMALIZATION}_{tiny!r}_")
+
+
+@contextlib.contextmanager
+def _lstms() -> Iterator[dict[str, Any]]:
+    """The LSTMs of a network, each by the name of the operation that stands for it meanwhile.
+
+    It is a matrix product, because that has the right shape, and a power of it where there is a mask.
+    LSTMs with states from elsewhere, with other functions than usual or with one output for all
+    steps stay Keras' own loops. A mask must hide steps at the end alone.
+    """
+    import tensorflow as tf
+
+    found: dict[str, Any] = {}
+    plain = keras.layers.LSTM.call
+
+    def call(
+        layer: Any, sequences: Any, initial_state: Any = None, mask: Any = None,
+        training: bool = False,
+    ) -> Any:  # fmt: skip
+        usual = (
+            initial_state is None and layer.use_bias and layer.return_sequences
+            and (mask is None or layer.zero_output_for_mask)
+            and not (layer.stateful or layer.return_state)
+            and layer.activation is keras.activations.tanh
+            and layer.recurrent_activation is keras.activations.sigmoid
+            and sequences.dtype == tf.float32
+        )  # fmt: skip
+        if not usual:
+            return plain(layer, sequences, initial_state, mask, training)
+        name = f"{onnx_graph.LSTM}_{len(found)}_"
+        # each another one, or the two directions of one sequence are taken for one operation
+        kernel = np.full((sequences.shape[-1], layer.units), len(found) + 1, np.float32)
+        found[name] = layer
+        heard = tf.matmul(sequences, kernel, name=name)
+        if mask is not None:
+            steps = tf.reduce_sum(tf.cast(mask, tf.float32), axis=1)
+            heard = tf.pow(heard, steps[:, None, None], name=name)
+        return tf.reverse(heard, [1]) if layer.go_backwards else heard
+
+    keras.layers.LSTM.call = call
+    try:
+        yield found
+    finally:
+        keras.layers.LSTM.call = plain
 
 
 def to_litert(model: Any, path: Path) -> None:

@@ -8,7 +8,7 @@ no TensorFlow operation of their own arrive as a `Pow` whose name is a mark; see
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from deepfield.toolkit.layers._recurrence import MARK, OPEN
 
 #: Name of the operations that stand for a layer normalisation: the first scales, the second shifts.
 LAYER_NORMALIZATION = "deepfield_layer_normalization"
+#: And of the products that stand for LSTMs.
+LSTM = "deepfield_lstm"
 
 
 def replace(graph: Any, rewrite: Callable[[Any], Sequence[Any] | None]) -> bool:
@@ -118,6 +120,102 @@ def _step(opened: bool, gates: int, units: int) -> Any:
     if not opened:  # the state and the output must be two
         nodes.append(helper.make_node("Identity", ["after"], ["h"]))
     return helper.make_graph(nodes, "step", inputs, [value("after", units), value(output, units)])
+
+
+def lstms(graph: Any, layers: Mapping[str, Any]) -> None:
+    """The operator `LSTM` in place of each product that stands for one, or of its power.
+
+    Weights are stored as Keras has them, and brought into ONNX's form when the file is loaded.
+
+    Args:
+        graph: the network.
+        layers: Keras' LSTMs by the names of the products.
+    """
+    from onnx import numpy_helper
+
+    def mark(node: Any) -> str | None:
+        found = re.search(rf"{LSTM}_\d+_", node.name) if node.op_type in ("MatMul", "Pow") else None
+        return found[0] if found else None
+
+    products = {mark(n): n for n in graph.graph.node if mark(n) and n.op_type == "MatMul"}
+    masked = {mark(n) for n in graph.graph.node if mark(n) and n.op_type == "Pow"}
+    stored: dict[str, np.ndarray] = {}
+
+    def rewrite(node: Any) -> list[Any] | None:
+        name = mark(node)
+        if name is None:
+            return None
+        if node.op_type == "MatMul" and name in masked:
+            return []
+        steps = node.input[1] if node.op_type == "Pow" else None
+        layer, x = layers[name], products[name].input[0]
+        stored.update(_lstm_weights(name, layer))
+        return _lstm(name, layer.units, layer.go_backwards, x, steps, node.output[0])
+
+    if replace(graph, rewrite):
+        used = {name for node in graph.graph.node for name in node.input}
+        kept = [t for t in graph.graph.initializer if t.name in used]
+        kept += [numpy_helper.from_array(array, name) for name, array in stored.items()]
+        kept = [type(t).FromString(t.SerializeToString()) for t in kept]
+        graph.graph.ClearField("initializer")
+        graph.graph.initializer.extend(kept)
+
+
+def _lstm_weights(name: str, layer: Any) -> dict[str, np.ndarray]:
+    """What `_lstm` refers to; all LSTMs of a width share the order of the gates."""
+    gates = np.arange(4 * layer.units, dtype=np.int32).reshape(4, layer.units)
+    return {
+        # Keras: input, forget, new, output; ONNX: input, output, forget, new
+        f"{LSTM}/{layer.units}/order": gates[[0, 3, 1, 2]].ravel(),
+        f"{LSTM}/first": np.array([0]),
+        f"{LSTM}/second": np.array([1]),
+        f"{LSTM}/flat": np.array([-1]),
+        f"{name}/kernel": np.asarray(layer.cell.kernel),
+        f"{name}/recurrent": np.asarray(layer.cell.recurrent_kernel),
+        f"{name}/bias": np.asarray(layer.cell.bias),
+        f"{LSTM}/{layer.units}/none": np.zeros(4 * layer.units, np.float32),
+    }
+
+
+def _lstm(
+    name: str, units: int, backwards: bool, x: str, steps: str | None, output: str
+) -> list[Any]:
+    """An LSTM's nodes: from (batch, steps, features) to the same; zeros behind a row's `steps`."""
+    from onnx import TensorProto, helper
+
+    order, nodes = f"{LSTM}/{units}/order", []
+    for kind in ("kernel", "recurrent"):  # (features, gates) to (1, gates, features)
+        given = f"{name}/{kind}"
+        nodes += [
+            helper.make_node("Gather", [given, order], [f"{given}/ordered"], axis=1),
+            helper.make_node("Transpose", [f"{given}/ordered"], [f"{given}/turned"]),
+            helper.make_node("Unsqueeze", [f"{given}/turned", f"{LSTM}/first"], [f"{given}/onnx"]),
+        ]
+    bias, lengths = f"{name}/bias", ""
+    both = [f"{bias}/ordered", f"{LSTM}/{units}/none"]
+    if steps:
+        lengths = f"{name}/lengths"
+        nodes += [
+            helper.make_node("Reshape", [steps, f"{LSTM}/flat"], [f"{name}/steps"]),
+            helper.make_node("Cast", [f"{name}/steps"], [lengths], to=TensorProto.INT32),
+        ]
+    weights = [f"{name}/{kind}/onnx" for kind in ("kernel", "recurrent", "bias")]
+    return [
+        *nodes,
+        helper.make_node("Gather", [bias, order], [both[0]]),
+        helper.make_node("Concat", both, [f"{bias}/both"], axis=0),
+        helper.make_node("Unsqueeze", [f"{bias}/both", f"{LSTM}/first"], [f"{bias}/onnx"]),
+        helper.make_node("Transpose", [x], [f"{name}/x"], perm=(1, 0, 2)),
+        helper.make_node(
+            "LSTM",
+            [f"{name}/x", *weights, lengths],
+            [f"{name}/y"],
+            hidden_size=units,
+            direction="reverse" if backwards else "forward",
+        ),
+        helper.make_node("Squeeze", [f"{name}/y", f"{LSTM}/second"], [f"{name}/h"]),
+        helper.make_node("Transpose", [f"{name}/h"], [output], perm=(1, 0, 2)),
+    ]
 
 
 def layer_normalizations(graph: Any) -> None:

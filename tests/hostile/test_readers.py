@@ -1,6 +1,6 @@
 """Whatever a file holds, a reader gives rows with reasons or an error with a remedy; never more.
 
-`make fuzz` asks 100,000 times a form, `.ci/run` 200 times; without DEEPFIELD_CASES a few.
+`make fuzz` asks 100,000 times a form, `.ci/run` 2,000 times; without DEEPFIELD_CASES a few.
 """
 
 import contextlib

@@ -7,12 +7,14 @@ import pytest
 import toy_models
 from keras import layers
 from onnx import TensorProto
+from safetensors.numpy import load
 
 from deepfield.domains.image.models import small_cnn
 from deepfield.toolkit import export
 from deepfield.toolkit.errors import DeepfieldError
 from deepfield.toolkit.packing import round_weights
 from deepfield.toolkit.runtime import Network
+from deepfield.toolkit.weights import pack_weights
 
 RNG = np.random.default_rng(0)
 
@@ -143,3 +145,52 @@ def test_outputs_are_compared_by_name_or_else_in_their_order():
     assert export.disagreement(one, two) == 0
     assert export.disagreement({"x": np.zeros(2), "y": np.ones((1, 3))}, one) == 0
     assert export.disagreement({"a": np.ones(2), "b": np.ones((1, 3))}, one) == 1
+
+
+def lstms(masked):
+    """Two layers in both directions, and one whose last state alone is asked for."""
+    x = keras.Input((None, 5), name="x")
+    y = layers.Masking()(x) if masked else x
+    for units in (7, 6):
+        reader = layers.LSTM(units, return_sequences=True)
+        y = layers.Bidirectional(reader)(y)
+    last = layers.LSTM(4, go_backwards=True, name="last")(y)
+    return ready(keras.Model(x, {"all": layers.Dense(3, name="all")(y), "last": last}))
+
+
+@pytest.mark.parametrize(("masked", "loops"), [(False, 0), (True, 1)])
+def test_lstms_are_one_operator_that_stops_where_the_mask_does(masked, loops):
+    model = lstms(masked)
+    data = export.to_onnx(model)
+    graph = onnx.load_from_string(data)
+    onnx.checker.check_model(graph, full_check=True)
+    operators = [n.op_type for n in graph.graph.node]
+    # the last one's steps would not end where the mask does
+    assert (operators.count("LSTM"), operators.count("Loop")) == (5 - loops, loops)
+    network = Network(data, "model", "cpu")
+    for batch, steps in ((1, 1), (3, 9), (2, 70)):
+        x = RNG.normal(size=(batch, steps, 5)).astype("float32")
+        counts = RNG.integers(1, steps + 1, batch) if masked else [steps] * batch
+        for row, count in zip(x, counts, strict=True):
+            row[count:] = 0
+        got, wanted = network({"x": x}), model(x)
+        for name in wanted:
+            np.testing.assert_allclose(got[name], np.asarray(wanted[name]), atol=2e-6)
+
+
+def test_the_weights_of_lstms_are_stored_once():
+    model = lstms(masked=True)
+    weights = {v.path: np.asarray(v, np.float16) for v in model.weights}
+    own = load(pack_weights(weights, export.to_onnx(model)))
+    assert not [path for path in own if "bidirectional" in path and "bias" not in path]
+
+
+def test_an_lstm_with_other_functions_stays_as_keras_has_it():
+    x = keras.Input((None, 5), name="x")
+    reader = layers.LSTM(4, return_sequences=True, recurrent_activation="hard_sigmoid")
+    model = ready(keras.Model(x, reader(x)))
+    data = export.to_onnx(model)
+    assert "LSTM" not in [n.op_type for n in onnx.load_from_string(data).graph.node]
+    given = RNG.normal(size=(2, 6, 5)).astype("float32")
+    (got,) = Network(data, "model", "cpu")({"x": given}).values()
+    np.testing.assert_allclose(got, np.asarray(model(given)), atol=2e-6)

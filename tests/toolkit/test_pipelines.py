@@ -9,7 +9,7 @@ import pytest
 import toys
 from drawn_faces import write_pairs, write_people
 from random_molecules import SMALL_FUSION, random_molecule
-from small_speech import SMALL_SPEECH
+from small_speech import SMALL_SPEECH, write_voices
 
 from deepfield.domains import DOMAINS, domain
 from deepfield.domains.face.data import Pair
@@ -90,7 +90,7 @@ DOMAIN_CHECKS = {
         },
     ),
     "speech": (
-        "synthetic:110:1",
+        lambda folder: (write_voices(folder / "voices", 110, 1), None),
         Sample("broken", b"RIFF, but no recording", row={"id": "broken"}),
         {
             "settings": SMALL_SPEECH,
