@@ -128,7 +128,7 @@ def _marked_layer_normalization(
 def _lstms() -> Iterator[dict[str, Any]]:
     """The LSTMs of a network, each by the name of the operation that stands for it meanwhile.
 
-    It is a matrix product, because that has the right shape, and a power of it where there is a mask.
+    It is a matrix product, because that has the right shape, and its power where there is a mask.
     LSTMs with states from elsewhere, with other functions than usual or with one output for all
     steps stay Keras' own loops. A mask must hide steps at the end alone.
     """

@@ -14,7 +14,7 @@ SMALL_SPEECH = {
 
 
 def write_voices(folder: Path, count: int, seed: int) -> str:
-    """`synthetic:COUNT:SEED` as a table and its recordings: making them takes longer than reading."""
+    """`synthetic:COUNT:SEED` as a table and recordings: making them takes longer than reading."""
     folder.mkdir()
     lines = ["path\ttext\tspeaker"]
     for index, (waveform, text, who) in enumerate(conversations(count, seed)):
