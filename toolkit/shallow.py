@@ -291,7 +291,7 @@ def _grown(
 
 def grow_boosted(
     features: np.ndarray, targets: np.ndarray, binary: Sequence[bool], *, trees: int, depth: int,
-    seed: int = 0,
+    start: np.ndarray | None = None, seed: int = 0,
 ) -> list[Trees]:  # fmt: skip
     """For every quantity small trees, each of which mends what those before it got wrong.
 
@@ -305,7 +305,12 @@ def grow_boosted(
         binary: which quantities are yes-or-no.
         trees: how many.
         depth: levels of a tree.
+        start: (samples, quantities), numbers or logits that another model says of samples which it
+            did not see: the trees mend it. Without one they start from the mean, or the log odds.
         seed: of all that is left to chance.
+
+    Returns:
+        Trees of every quantity; what they say is to be added to what `start` says of a sample.
 
     Source:
         Friedman, "Stochastic gradient boosting", Computational Statistics & Data Analysis 2002;
@@ -313,36 +318,60 @@ def grow_boosted(
     """
     from joblib import Parallel, delayed
 
-    every = zip(targets.T, binary, strict=True)
+    starts = [None] * len(binary) if start is None else list(start.T)
+    every = zip(targets.T, binary, starts, strict=True)
     alone = delayed(_boosted)
     return Parallel(n_jobs=-1, prefer="threads")(
-        alone(features, column, yes_or_no, trees, depth, seed) for column, yes_or_no in every
+        alone(features, *own, trees, depth, seed) for own in every
     )
 
 
 def _boosted(
-    features: np.ndarray, column: np.ndarray, yes_or_no: bool, trees: int, depth: int, seed: int
-) -> Trees:
+    features: np.ndarray, column: np.ndarray, yes_or_no: bool, start: np.ndarray | None,
+    trees: int, depth: int, seed: int,
+) -> Trees:  # fmt: skip
     from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
     known = np.isfinite(column)
     y = column[known]
     mean = float(y.mean()) if len(y) else 0.0
-    rows = max(1, round(trees / _ROW))
     if yes_or_no:
         share = float(np.clip(mean, 1e-3, 1 - 1e-3))
         mean = float(np.log(share / (1 - share)))
+    begin = np.full(len(y), mean) if start is None else start[known]
+    added = mean if start is None else 0.0
     if len(np.unique(y)) < 2:
-        return Trees([], mean)
+        return Trees([], added)
+    rows = max(1, round(trees / _ROW))
     kind = GradientBoostingClassifier if yes_or_no else GradientBoostingRegressor
     grown = []
     for row in range(rows):
-        model = kind(  # starts from the mean, or the log odds
-            n_estimators=trees // rows, learning_rate=_SLOWLY, max_depth=depth,
+        model = kind(
+            n_estimators=trees // rows, learning_rate=_SLOWLY, max_depth=depth, init=_Told(begin),
             max_features="sqrt", subsample=min(0.6, _PER_BOOST / len(y)), random_state=seed + row,
         ).fit(features[known], y)  # fmt: skip
         grown += [_adjacent(one.tree_, _SLOWLY / rows) for one in model.estimators_[:, 0]]
-    return Trees(grown, mean)
+    return Trees(grown, added)
+
+
+@dataclass
+class _Told:
+    """What scikit-learn's boosted trees start from: values, or logits, of its samples in order."""
+
+    values: np.ndarray
+
+    def fit(self, features: np.ndarray, targets: np.ndarray) -> _Told:
+        return self
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {"values": self.values}
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return self.values
+
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        yes = 0.5 * (1 + np.tanh(0.5 * self.values))
+        return np.stack([1 - yes, yes], axis=1)
 
 
 def _root_score(truth: np.ndarray, told: np.ndarray) -> float:

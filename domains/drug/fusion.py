@@ -27,7 +27,8 @@ _NARROW = 0.3  # where features count by relevance: share of the median squared 
 def settle(
     model: Any, items: Sequence[Encoded], binary: Sequence[bool], output: str, counts: bool
 ) -> None:
-    """Fit the scale of the descriptors, the trees and the kernel machine to training molecules.
+    """Fit the scale of the descriptors, the forest, the kernel machine, and boosted trees that mend
+    what it says, to training molecules.
 
     Counts keep the scale that they have: what is rare would drown the rest.
     """
@@ -42,12 +43,18 @@ def settle(
     described = np.asarray(scaled(scale(seen)))
     if "fingerprint" in arrays[0]:
         seen = np.concatenate([seen, np.stack([own["fingerprint"] for own in arrays])], axis=1)
-    relevance = _settle_trees(model, seen, targets, binary, counts)
     names = {layer.name for layer in model.layers}
-    if "relevance" in names and relevance is not None and relevance.max() > 0:
+    relevance = start = None
+    if "forest_0" in names:
+        relevance = _settle_forest(model, seen, targets, binary, counts)
+    if "relevance" in names and relevance is not None:
         _settle_relevance(model.get_layer("relevance"), described, relevance)
     if "kernel" in names:
-        _settle_kernel(model, described, arrays, targets, binary, relevance)
+        start = _settle_kernel(model, described, arrays, targets, binary, relevance)
+    if "boosted_0" in names:
+        own = model.get_layer("boosted_0")
+        grown = grow_boosted(seen, targets, binary, trees=own.trees, depth=own.depth, start=start)
+        _set_trees(model, "boosted", grown)
 
 
 def _settle_relevance(layer: Any, described: np.ndarray, relevance: np.ndarray) -> None:
@@ -60,37 +67,38 @@ def _settle_relevance(layer: Any, described: np.ndarray, relevance: np.ndarray) 
     layer.moving_variance.assign(shown / np.maximum(relevance, 1e-4 * relevance.max()))
 
 
-def _settle_trees(
+def _settle_forest(
     model: Any, seen: np.ndarray, targets: np.ndarray, binary: Sequence[bool], counts: bool
 ) -> np.ndarray | None:
-    """Grow the trees; how relevant the forest found what it saw, if there is one."""
-    names = {layer.name for layer in model.layers}
-    grown: dict[str, list[Trees]] = {}
-    if "forest_0" in names:
-        own = model.get_layer("forest_0")
-        grown["forest"] = grow_forests(
-            seen, targets, binary, trees=own.trees, leaves=(own.nodes + 1) // 2, depth=own.depth,
-            sparse=counts,
-        )  # fmt: skip
-    if "boosted_0" in names:
-        own = model.get_layer("boosted_0")
-        grown["boosted"] = grow_boosted(seen, targets, binary, trees=own.trees, depth=own.depth)
-    for kind, found in grown.items():
-        for place, one in enumerate(found):
-            model.get_layer(f"{kind}_{place}").set_trees(one.trees, one.start)
-    told = [one.relevance for one in grown.get("forest", ()) if one.relevance is not None]
-    return np.mean(told, axis=0) if told else None
+    """Grow the forest; how relevant it found what it saw, if anything."""
+    own = model.get_layer("forest_0")
+    grown = grow_forests(
+        seen, targets, binary, trees=own.trees, leaves=(own.nodes + 1) // 2, depth=own.depth,
+        sparse=counts,
+    )  # fmt: skip
+    _set_trees(model, "forest", grown)
+    relevance = np.mean([one.relevance for one in grown if one.relevance is not None], axis=0)
+    return relevance if relevance.max() > 0 else None
+
+
+def _set_trees(model: Any, kind: str, grown: Sequence[Trees]) -> None:
+    for place, one in enumerate(grown):
+        model.get_layer(f"{kind}_{place}").set_trees(one.trees, one.start)
 
 
 def _settle_kernel(
     model: Any, described: np.ndarray, arrays: Sequence[Arrays], targets: np.ndarray,
     binary: Sequence[bool], relevance: np.ndarray | None,
-) -> None:  # fmt: skip
-    """Fit the weights of the similarities: by descriptors alone, or mixed with those of sets."""
+) -> np.ndarray:  # fmt: skip
+    """Fit the weights of the similarities: by descriptors alone, or mixed with those of sets.
+
+    Returns:
+        What each molecule would be told were its own targets not known.
+    """
     near, weighed = model.get_layer("near"), model.get_layer("kernel")
     chosen = chosen_references(targets, binary, near.references)
     known = described[chosen]
-    if near.weighted and relevance is not None and relevance.max() > 0:
+    if near.weighted and relevance is not None:
         counted = np.sqrt(relevance / relevance.max())
         width = _NARROW * _width(known * counted)
         near.set_references(_filled(known, near.references), width, counted)
@@ -110,6 +118,7 @@ def _settle_kernel(
     weights = _filled(machine.weights, near.references)
     weighed.kernel.assign(np.concatenate([share * weights for share in shares]))
     weighed.bias.assign(machine.offsets)
+    return machine.left_out
 
 
 def _width(vectors: np.ndarray) -> float:

@@ -302,9 +302,10 @@ def fusion(
     """An ensemble of networks, trees and a kernel machine, as members of one network.
 
     The networks pass messages over the graph; each answers by the graph alone, and once more with
-    the fingerprint and the descriptors beside it. They alone learn by gradients (`networks`). The
-    kernel machine compares with training molecules, by sets of fragments and by descriptors; a
-    forest and boosted trees ask for descriptors and environments (see `toolkit.shallow`).
+    the fingerprint and the descriptors beside it, from which the graph learns nothing. They alone
+    learn by gradients (`networks`). The kernel machine compares with training molecules, by sets of
+    fragments and by descriptors; a forest and boosted trees ask for descriptors and environments
+    (see `toolkit.shallow`). The boosted trees mend what the kernel machine says.
 
     Args:
         quantities: how many are answered.
@@ -367,7 +368,7 @@ def fusion(
             pooled = _pooled(states, there, "both")
             of_graphs.append(answer([pooled], f"_graph_{k}"))
             circles = layers.Dense(circle_units, activation="relu", name=f"circles_{k}")
-            told += [pooled, circles(ops.log(1.0 + counts))]
+            told += [ops.stop_gradient(pooled), circles(ops.log(1.0 + counts))]
         of_all.append(answer(told, f"_{k}"))
     said = ops.stack([*of_graphs, *of_all], axis=-1)
     networks = layers.Identity(name="networks", dtype="float32")(said)
@@ -379,10 +380,7 @@ def fusion(
     if trees:
         each = max(1, min(_MOST_TREES, trees // quantities))
         found.append(_trees("forest", asked, quantities, each, nodes, TREE_DEPTH))
-    if boosted:
-        each = max(1, min(_MOST_BOOSTED, boosted // quantities))
-        nodes = 2 ** (_BOOST_DEPTH + 1) - 1
-        found.append(_trees("boosted", asked, quantities, each, nodes, _BOOST_DEPTH))
+    likened = []
     if references:
         count = min(references, samples)
         kernels = [
@@ -401,7 +399,13 @@ def fusion(
             alike = TanimotoKernel(count, families, (1, 2), name="alike", dtype="float32")(parts)
             kernels = [ops.concatenate([alike, *kernels], axis=-1)]
         weighed = PreciseDense(quantities, trainable=False, name="kernel", dtype="float32")
-        found.append(weighed(kernels[0]))
+        likened = [weighed(kernels[0])]
+    if boosted:
+        each = max(1, min(_MOST_BOOSTED, boosted // quantities))
+        nodes = 2 ** (_BOOST_DEPTH + 1) - 1
+        mended = _trees("boosted", asked, quantities, each, nodes, _BOOST_DEPTH)
+        found.append(mended + likened[0] if likened else mended)
+    found += likened
     outputs = layers.Identity(name="quantities", dtype="float32")(ops.stack(found, axis=-1))
     return keras.Model(inputs, {"quantities": outputs}, name="fusion")
 

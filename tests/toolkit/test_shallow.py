@@ -144,6 +144,30 @@ def test_boosted_trees_are_those_of_scikit_learn_as_layers():
         np.testing.assert_allclose(np.ravel(layer(asked)), expected, atol=1e-4)
 
 
+def test_boosted_trees_mend_what_another_model_says():
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    start = np.random.default_rng(1).normal(size=Y.shape)
+    boosted = grow_boosted(X, Y, BINARY, trees=30, depth=3, start=start)
+    asked = X.astype("float32")
+    for t, one in enumerate(boosted):
+        known = np.isfinite(Y[:, t])
+        y, given = Y[known, t], start[known, t]
+        layer = DecisionTrees(30, 15, 3)
+        layer.build((None, 3))
+        layer.set_trees(one.trees, one.start)
+        mended = np.ravel(layer(asked))[known]
+        if BINARY[t]:
+            before, after = (np.logaddexp(0, z) - y * z for z in (given, given + mended))
+            assert after.mean() < 0.8 * before.mean()
+            continue
+        same = GradientBoostingRegressor(
+            n_estimators=30, learning_rate=0.05, max_depth=3, max_features="sqrt", subsample=0.6,
+            init="zero", random_state=0,
+        ).fit(X[known], y - given)  # fmt: skip
+        np.testing.assert_allclose(mended, same.predict(asked[known]), atol=1e-4)
+
+
 def test_many_boosted_trees_are_rows_whose_mean_counts(monkeypatch):
     monkeypatch.setattr("deepfield.toolkit.shallow._ROW", 10)
     (both,) = grow_boosted(X, Y[:, :1], [False], trees=20, depth=2)
@@ -161,6 +185,10 @@ def test_many_boosted_trees_are_rows_whose_mean_counts(monkeypatch):
 def test_of_one_answer_alone_there_is_nothing_to_boost():
     (one,) = grow_boosted(X, np.zeros((60, 1)), [True], trees=5, depth=2)
     assert one.trees == [] and one.start < -5
+    (mended,) = grow_boosted(
+        X, np.zeros((60, 1)), [True], trees=5, depth=2, start=np.full((60, 1), -3.0)
+    )
+    assert mended.trees == [] and mended.start == 0
     layer = DecisionTrees(5, 7, 2)
     layer.build((None, 3))
     layer.set_trees(one.trees, one.start)

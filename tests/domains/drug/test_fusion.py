@@ -1,0 +1,51 @@
+import keras
+import numpy as np
+import pytest
+from random_molecules import SMALL_FUSION, random_molecule
+
+from deepfield.domains.drug import DrugPipeline
+from deepfield.domains.drug.models import fusion, networks
+from deepfield.toolkit.data import collate
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fusion(**DrugPipeline.example_arguments("fusion") | {"quantities": 2}, **SMALL_FUSION)
+
+
+@pytest.fixture(scope="module")
+def molecules():
+    random = np.random.default_rng(0)
+    return collate([random_molecule(random) for _ in range(3)], DrugPipeline.padding)
+
+
+def test_boosted_trees_add_to_what_the_kernel_machine_says(model, molecules):
+    random = np.random.default_rng(1)
+    for weight in model.get_layer("kernel").weights:
+        weight.assign(random.normal(size=weight.shape))
+    for q, start in enumerate((0.5, -2.0)):
+        model.get_layer(f"boosted_{q}").set_trees([], start)
+    given = {tensor.name: molecules[tensor.name] for tensor in model.inputs}
+    *_, boosted, kernel = np.moveaxis(np.asarray(model(given)["quantities"]), -1, 0)
+    assert np.ptp(kernel) > 0
+    np.testing.assert_allclose(boosted - kernel, [[0.5, -2.0]] * 3, atol=1e-5)
+
+
+def test_what_stands_beside_a_graph_teaches_it_nothing(model, molecules):
+    import tensorflow as tf
+
+    learner = networks(model, "quantities")
+    own = {tensor.name: molecules[tensor.name] for tensor in learner.inputs}
+    moved = []
+    for which in (0, 1):  # by the graph, by everything
+        with tf.GradientTape() as tape:
+            loss = keras.ops.sum(learner(own)["quantities"][..., which] ** 2)
+        found = tape.gradient(loss, [v.value for v in learner.trainable_variables])
+        moved.append({
+            variable.path.split("/")[0]
+            for variable, gradient in zip(learner.trainable_variables, found, strict=True)
+            if gradient is not None and np.any(np.asarray(tf.convert_to_tensor(gradient)))
+        })  # fmt: skip
+    graph, everything = moved
+    assert {"atom_1", "bond_1", "messages_1", "answer_graph_1"} <= graph
+    assert everything == {"described_1", "circles_1", "hidden_1", "answer_1"}
