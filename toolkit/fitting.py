@@ -170,7 +170,7 @@ class _Fit:
         weights: Mapping[str, Arrays] | None = None, base_name: str = "",
     ) -> None:  # fmt: skip
         self.pipeline, self.recipe, self.seed = pipeline, recipe, seed
-        pipeline.hyper = hyper
+        pipeline.hyper, pipeline.say = hyper, say
         self.out = Path(out) if out else None
         self.folder = self.out.with_name(self.out.name + ".part") if self.out else None
         self.resume, self.device, self.say, self.progress = resume, device, say, progress

@@ -112,8 +112,8 @@ class Pipeline:
         self.calibrator: Any = None
         self.novelty: Novelty | None = None
         self.bundle: Bundle | None = None
-        self.device = "cpu"
-        self.name = ""
+        self.device, self.name = "cpu", ""
+        self.say: Callable[[str], None] = lambda line: None  # what happens while it learns
         self._models: dict[str, Any] = {}
         self._networks: dict[str, Callable[[Arrays], Arrays]] = {}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from deepfield.domains.speech.usage import EXAMPLES, OPTIONS, VERBS
 from deepfield.toolkit.data import Arrays, Encoded, Sample, open_text
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.novelty import Novelty
+from deepfield.toolkit.paths import is_file, is_folder
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
 
@@ -78,6 +78,8 @@ class SpeechPipeline(Pipeline):
     options = OPTIONS
     verbs: ClassVar = VERBS
     examples: ClassVar = EXAMPLES
+    #: Share of training recordings that are put together from words of others.
+    _recombined: float = 0.0
 
     # ------------------------------------------------------------------ from recording to arrays
 
@@ -205,6 +207,13 @@ class SpeechPipeline(Pipeline):
         task.state["frame_s"] = self.hyper.get("subsampling", 2) / _FRAMES_A_SECOND
         told = self.settings.pop("lexicon", None)
         task.lexicon = Lexicon.read(told, texts) if told else None
+        self._recombined = float(self.settings.pop("recombined", None) or 0.0)
+        if not 0 <= self._recombined <= 1 or (self._recombined and task.lexicon is None):
+            raise UsageError(
+                f"--recombined {self._recombined:g} "
+                + ("needs to know how words sound" if task.lexicon is None else "is no share"),
+                "--lexicon FILE, a dictionary of pronunciations, and a share from 0 to 1",
+            )
         extra = self.settings.pop("sentences", None)
         sentences = [t.split() for t in texts]
         if extra:
@@ -241,7 +250,17 @@ class SpeechPipeline(Pipeline):
             waveforms, texts, self.rate_hz, space, speed=min(0.3, 0.15 * strength),
             room=min(0.5, 0.2 * strength), band=min(0.5, 0.3 * strength),
             trimmed=min(0.5, 0.3 * strength), joined=min(0.5, 0.25 * strength),
+            recombination=self._recombination(items), recombined=self._recombined,
         )  # fmt: skip
+
+    def _recombination(self, items: Sequence[Encoded]) -> Any:
+        """The words of a speaker in any order, if that is asked for."""
+        from deepfield.domains.speech.recombination import Recombination
+
+        if not self._recombined:
+            return None
+        self.say("learning when each word was said")
+        return Recombination.of(items, self.transcription, self.rate_hz)
 
     def choose(self, items: Sequence[Encoded], targets: np.ndarray, outputs: Arrays) -> None:
         """The weights of the search and the confidence of words, on the validation part."""
@@ -312,7 +331,7 @@ def sentences_of(source: str, alphabet: Alphabet) -> list[list[str]]:
         NotFound: no such file.
         UsageError: no line can be spelled.
     """
-    if not Path(source).is_file():
+    if not is_file(source):
         raise NotFound(f"no such text: {source!r}", "--sentences names a file, a sentence a line")
     found = []
     with open_text(source) as lines:

@@ -25,6 +25,8 @@ OPTIONS: tuple[Option, ...] = (
            " these too)", (*_LEARNING, *_ANSWERING)),
     Option("lexicon", "pronunciations, in the form of CMU's dictionary: sounds are learnt too",
            ("train", "finetune")),
+    Option("recombined", "share of training recordings made of words of one speaker in any order"
+           " (with --lexicon)", ("train", "finetune"), float),
     Option("variation", "how much recordings vary in training: 1 is usual, 0 not at all",
            ("train", "finetune"), float),
     Option("form", "may be given several times; txt without it", ("transcribe",),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from deepfield.domains.speech.recombination import Recombination, Word
 from deepfield.toolkit.data import Arrays, collate
 
 #: The output of the network that spells, and the one beside it that only learns.
@@ -20,7 +21,8 @@ Vary = Callable[[np.random.Generator, np.ndarray, Arrays, Arrays], tuple[Arrays,
 def varied(
     waveforms: Sequence[np.ndarray], texts: Sequence[Arrays], rate_hz: int, space: int,
     speed: float = 0.15, room: float = 0.2, band: float = 0.3, trimmed: float = 0.3,
-    joined: float = 0.0, silence: float = 0.02, longest_s: float = 12.0,
+    joined: float = 0.0, silence: float = 0.02,
+    recombination: Recombination | None = None, recombined: float = 0.0, longest_s: float = 12.0,
 ) -> Vary:  # fmt: skip
     """A function that varies batches.
 
@@ -40,6 +42,8 @@ def varied(
             those two that a third one does, and so on: who learnt words one by one shall hear them
             in a row too. All of a batch at once, since one long item makes all of it long.
         silence: share of items that become noise with an empty text, so that noise says nothing.
+        recombination: when each word was said.
+        recombined: share of items that are made of words of other items.
         longest_s: words are joined up to this length.
     """
     single = np.array([i for i, t in enumerate(texts) if _is_word(t[LETTERS], space)], int)
@@ -51,6 +55,10 @@ def varied(
         more = int(rng.geometric(1 - joined)) - 1 if len(single) else 0
         for index in chosen:
             x, text = waveforms[index], texts[index]
+            if recombination is not None and rng.random() < recombined:
+                words = recombination.draw(int(index), rng, len(x))
+                if words:
+                    x, text = _said(words, waveforms, space)
             if _is_word(text[LETTERS], space) and rng.random() < trimmed:
                 x = _trimmed(x, rng)
             for _ in range(more if _is_word(text[LETTERS], space) else 0):
@@ -72,6 +80,16 @@ def varied(
 
     vary.widens = ("waveform", LETTERS, SOUNDS)  # type: ignore[attr-defined]
     return vary
+
+
+def _said(
+    words: Sequence[Word], waveforms: Sequence[np.ndarray], space: int
+) -> tuple[np.ndarray, Arrays]:
+    """Words in a row."""
+    text = words[0].text
+    for word in words[1:]:
+        text = _and(text, word.text, space)
+    return np.concatenate([waveforms[w.item][w.start : w.end] for w in words]), text
 
 
 def _and(text: Arrays, other: Arrays, space: int) -> Arrays:

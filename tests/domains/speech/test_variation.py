@@ -1,5 +1,6 @@
 import numpy as np
 
+from deepfield.domains.speech.recombination import Recombination, Word
 from deepfield.domains.speech.variation import (
     LETTERS,
     SOUNDS,
@@ -99,3 +100,27 @@ def test_single_words_are_trimmed_and_sentences_are_not():
         inputs, _ = vary(np.random.default_rng(0), np.array([0]), *given)
         lengths[len(text)] = inputs["waveform"].shape[1]
     assert 3000 <= lengths[1] < 6000 == lengths[3]
+
+
+def test_words_of_a_speaker_come_in_any_order_and_those_of_others_do_not():
+    rng = np.random.default_rng(0)
+    waveforms = [np.repeat(np.float32([1, 2, 3]), 100), np.repeat(np.float32([7, 8]), 100)]
+    texts = [{LETTERS: np.array(t, np.int32)} for t in ([2, 1, 3, 1, 4], [5, 1, 6])]
+    words = [
+        [Word(i, 100 * k, 100 * (k + 1), {LETTERS: texts[i][LETTERS][2 * k : 2 * k + 1]})
+         for k in range(len(x) // 100)]
+        for i, x in enumerate(waveforms)
+    ]  # fmt: skip
+    drawn = Recombination(words, ["abc", "de"], ["x", "y"])
+    vary = varied(waveforms, texts, 8000, 1, recombination=drawn, recombined=1.0, **STILL)
+    said = set()
+    for _ in range(30):
+        inputs, targets = vary(rng, np.array([0, 1]), *batch(waveforms, texts))
+        for x, text, sounds in zip(
+            inputs["waveform"], targets[LETTERS], ({2: 1, 3: 2, 4: 3}, {5: 7, 6: 8}), strict=True
+        ):
+            heard = [sounds[letter] for letter in text[text > 1]]
+            assert np.array_equal(x[50::100][: len(heard)], heard)
+            assert (text[1 : 2 * len(heard) - 1 : 2] == 1).all()
+            said.add(tuple(text))
+    assert len(said) > 20
