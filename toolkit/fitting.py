@@ -107,24 +107,27 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
         pipeline, arguments.pop("settings", None) or {}, base.finetune_recipe, hyper
     )
     weights = {m: stored_weights(base, m) for m in base.members}
-    command = _after(base, arguments.pop("command", ""))
+    command, before_s = _after(base, arguments.pop("command", ""))
     run = _Fit(
         pipeline, recipe, hyper, arguments.pop("out", None), arguments.pop("seed", 0),
         arguments.pop("resume", False), arguments.pop("device", None),
         arguments.pop("say", lambda line: None), arguments.pop("progress", None),
         command, arguments.pop("name", ""),
-        arguments.pop("checkpoint_minutes", 5.0), weights, base.name,
+        arguments.pop("checkpoint_minutes", 5.0), weights, base.name, before_s,
     )  # fmt: skip
     fitted = run.on(data, arguments.pop("split", None), arguments.pop("reader_options", None) or {})
     return pipeline, fitted
 
 
-def _after(base: Pipeline, command: str) -> str:
-    """The commands that make a network again: those of its base first, unless that is a preset."""
+def _after(base: Pipeline, command: str) -> tuple[str, float]:
+    """What made a network, and how many seconds were learnt before: with the commands and the
+    seconds of its base, unless that is a preset.
+    """
     if base.bundle is None or base.bundle.path == preset_folder(type(base), base.name):
-        return command
+        return command, 0.0
     before = str(base.bundle.config.get("command") or "")
-    return f"{before} && {command}" if before and command else command
+    seconds = float(base.bundle.config.get("training_seconds") or 0)
+    return f"{before} && {command}" if before and command else command, seconds
 
 
 def sort_settings(
@@ -167,7 +170,7 @@ class _Fit:
         self, pipeline: Pipeline, recipe: Recipe, hyper: dict[str, Any],
         out: str | Path | None, seed: int, resume: bool, device: str | None, say: Say,
         progress: Any, command: str, name: str, checkpoint_minutes: float,
-        weights: Mapping[str, Arrays] | None = None, base_name: str = "",
+        weights: Mapping[str, Arrays] | None = None, base_name: str = "", before_s: float = 0.0,
     ) -> None:  # fmt: skip
         self.pipeline, self.recipe, self.seed = pipeline, recipe, seed
         pipeline.hyper, pipeline.say = hyper, say
@@ -176,7 +179,7 @@ class _Fit:
         self.resume, self.device, self.say, self.progress = resume, device, say, progress
         self.command, self.name = command, name
         self.minutes = checkpoint_minutes
-        self.weights, self.base_name = weights, base_name
+        self.weights, self.base_name, self.before_s = weights, base_name, before_s
         self.stages: list[str] = []
 
     def on(self, data: Any, split: str | Split | None, reader_options: Mapping[str, Any]) -> Fitted:
@@ -210,7 +213,7 @@ class _Fit:
                 "finetuned_from": self.base_name, "data": parts.facts(dealt),
                 "metrics": fitted.metrics, "alone": fitted.alone, "baseline": fitted.baseline,
                 "verdict": fitted.verdict, **known_data(self.pipeline, parts.source),
-                "training_seconds": fitted.seconds,
+                "training_seconds": round(fitted.seconds + self.before_s, 1),
                 "training_machine": machine(),
             }  # fmt: skip
             golden = self.pipeline.golden(parts.items)

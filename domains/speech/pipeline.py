@@ -20,7 +20,7 @@ from deepfield.domains.speech.usage import EXAMPLES, OPTIONS, VERBS
 from deepfield.toolkit.data import Arrays, Encoded, Sample, open_text
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.novelty import Novelty
-from deepfield.toolkit.paths import is_file, is_folder
+from deepfield.toolkit.paths import is_file
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
 

@@ -176,7 +176,6 @@ def _aligner(
         for i, (x, text) in enumerate(zip(waveforms, texts, strict=True))
     ]
     pipeline = SpeechPipeline("quartznet_small", variation=0.3)
-    pipeline.baseline = ""
     settings = {**_ALIGNER, "rate_hz": rate_hz}
     pipeline.fit(samples, split=Split("random", (1.0, 0.0, 0.0)), settings=settings)
     return pipeline

@@ -175,7 +175,7 @@ def test_a_network_of_unnamed_layers_comes_back_from_its_bundle(tmp_path):
     assert set(weights_of(tuned.model)) == set(weights_of(pipeline.model))
 
 
-def test_a_fine_tuned_network_knows_the_commands_of_its_base_too(tmp_path):
+def test_a_fine_tuned_network_knows_the_commands_and_seconds_of_its_base_too(tmp_path):
     toys.Pictures().fit(
         "toy", out=tmp_path / "m", settings={"epochs": 1}, seed=1, command="train -o m"
     )
@@ -184,11 +184,14 @@ def test_a_fine_tuned_network_knows_the_commands_of_its_base_too(tmp_path):
     _, fitted = base.finetune("toy", out=tmp_path / "n", settings=settings, command="tune --from m")
     assert fitted.bundle.config["command"] == "train -o m && tune --from m"
     assert fitted.bundle.config["finetuned_from"] == "m"
+    seconds = base.bundle.config["training_seconds"] + fitted.seconds
+    assert fitted.bundle.config["training_seconds"] == pytest.approx(seconds, abs=0.1)
 
 
-def test_a_network_tuned_from_a_preset_does_without_the_commands_of_the_preset():
+def test_a_network_tuned_from_a_preset_does_without_those_of_the_preset():
     from deepfield.domains.image import ImagePipeline
 
     base = ImagePipeline.from_preset("small_cnn_digits")
     assert base.bundle.config["command"]
-    assert fitting._after(base, "tune --from small_cnn_digits") == "tune --from small_cnn_digits"
+    command = "tune --from small_cnn_digits"
+    assert fitting._after(base, command) == (command, 0.0)

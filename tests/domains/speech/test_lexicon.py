@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from deepfield.domains.speech import SpeechPipeline
+from deepfield.domains.speech import SpeechPipeline, recombination
 from deepfield.domains.speech.formants import WORDS
 from deepfield.domains.speech.lexicon import Lexicon
 from deepfield.domains.speech.models import ARCHITECTURES, with_sounds
@@ -49,14 +49,29 @@ def test_sounds_are_told_by_layers_of_the_network_itself(name):
     assert isinstance(learner, keras.Model)
 
 
-def test_a_network_learns_from_a_lexicon_and_ships_without_it(tmp_path):
+@pytest.fixture
+def spelled(tmp_path):
     path = tmp_path / "words.dic"
     path.write_text("\n".join(f"{word} {' '.join(word)}" for word in WORDS))
-    pipeline = SpeechPipeline(lexicon=str(path))
+    return str(path)
+
+
+def test_a_network_learns_from_a_lexicon_and_ships_without_it(spelled, tmp_path, monkeypatch):
+    small = {"filters": 8, "blocks": 1, "epochs": 1}
+    monkeypatch.setattr(recombination, "_ALIGNER", {**recombination._ALIGNER, **small})
+    pipeline = SpeechPipeline(lexicon=spelled, recombined=0.3)
     fitted = pipeline.fit(
         "synthetic:24:1", out=tmp_path / "m", split="clip:75/25/0",
         settings={"filters": 8, "blocks": 1, "repeats": 1, "epochs": 2},
     )  # fmt: skip
     assert fitted.history[-1]["sounds_loss"] < fitted.history[0]["sounds_loss"]
     loaded = SpeechPipeline.load(tmp_path / "m")
-    assert "lexicon" not in loaded.settings and loaded.check()["ok"]
+    assert not {"lexicon", "recombined"} & set(loaded.settings) and loaded.check()["ok"]
+
+
+@pytest.mark.parametrize("share", [0.4, 1.5, float("nan")])
+def test_words_are_recombined_by_their_sounds_in_a_share_of_recordings(spelled, share):
+    told = {} if share == 0.4 else {"lexicon": spelled}
+    with pytest.raises(UsageError, match="--recombined") as error:
+        SpeechPipeline(recombined=share, **told).fit("synthetic:24:1")
+    assert "--lexicon FILE" in error.value.hint

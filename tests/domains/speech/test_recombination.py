@@ -3,7 +3,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from deepfield.domains.speech.formants import WORDS, Speaker, say
+from deepfield.domains.speech.lexicon import Lexicon
 from deepfield.domains.speech.recombination import Recombination, Word, spans
+from deepfield.domains.speech.task import Transcription
+from deepfield.toolkit.data import Encoded, Sample
 
 
 def heard(symbols, frames, kinds=6):
@@ -60,3 +64,24 @@ def test_it_lasts_about_as_long_as_the_recording(drawn):
 
 def test_who_said_no_word_that_is_known_has_none(drawn):
     assert drawn.draw(1, np.random.default_rng(0), 100) == []
+
+
+@pytest.mark.slow
+def test_words_are_cut_in_the_pauses_between_them():
+    rng = np.random.default_rng(0)
+    task = Transcription({"letters": " abcdefghijklmnopqrstuvwxyz", "frame_s": 0.02})
+    task.lexicon = Lexicon({word: list(word) for word in WORDS})
+    items, between = [], []
+    for number in range(160):
+        speaker, words = Speaker.drawn(rng), rng.choice(WORDS, rng.integers(1, 4))
+        said = [say(word, speaker, rng, 16000) for word in words]
+        between.append(np.cumsum([len(x) for x in said])[:-1])
+        sample = Sample(str(number), None, " ".join(words), number % 8)
+        arrays = {"waveform": np.concatenate(said)}
+        items.append(Encoded(sample, arrays, target=task.encode(sample.target)))
+    found = Recombination.of(items, task, 16000)
+    words = [word for kinds in found._kinds.values() for kind in kinds for word in kind]
+    cuts = [sorted(w.start for w in words if w.item == n and w.start) for n in range(160)]
+    off = np.concatenate([np.subtract(a, b) for a, b in zip(cuts, between, strict=True)]) / 16000
+    # `say` is silent for 0.11 to 0.2 s behind a word, and for 0.08 to 0.14 s before it
+    assert np.mean((off > -0.2) & (off < 0.14)) > 0.97
