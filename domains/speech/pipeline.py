@@ -80,6 +80,7 @@ class SpeechPipeline(Pipeline):
     examples: ClassVar = EXAMPLES
     #: Share of training recordings that are put together from words of others.
     _recombined: float = 0.0
+    _words: Any = None  # of these recordings, once they are found
 
     # ------------------------------------------------------------------ from recording to arrays
 
@@ -208,6 +209,7 @@ class SpeechPipeline(Pipeline):
         told = self.settings.pop("lexicon", None)
         task.lexicon = Lexicon.read(told, texts) if told else None
         self._recombined = float(self.settings.pop("recombined", None) or 0.0)
+        self._words = None
         if not 0 <= self._recombined <= 1 or (self._recombined and task.lexicon is None):
             raise UsageError(
                 f"--recombined {self._recombined:g} "
@@ -257,10 +259,10 @@ class SpeechPipeline(Pipeline):
         """The words of a speaker in any order, if that is asked for."""
         from deepfield.domains.speech.recombination import Recombination
 
-        if not self._recombined:
-            return None
-        self.say("learning when each word was said")
-        return Recombination.of(items, self.transcription, self.rate_hz)
+        if self._recombined and self._words is None:  # fine-tuning asks for each of its stages
+            self.say("learning when each word was said")
+            self._words = Recombination.of(items, self.transcription, self.rate_hz)
+        return self._words
 
     def choose(self, items: Sequence[Encoded], targets: np.ndarray, outputs: Arrays) -> None:
         """The weights of the search and the confidence of words, on the validation part."""
