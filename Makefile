@@ -86,7 +86,7 @@ bench: $(FOR_TEST)
 	$(PY) benchmarks/lfw.py --data "$(DATA)/face" >$(BENCH)/lfw.json
 	$(PY) benchmarks/genome_speed.py --data "$(DATA)/genomics" >$(BENCH)/genome_speed.json
 	$(PY) benchmarks/genome_folds.py --data "$(DATA)/genomics" >$(BENCH)/genome_folds.json
-	@echo "spliceai_parity, spliceai_equal, spliceai_speed need deepfield[spliceai]: non-commercial use" >&2
+	@echo "spliceai_parity, spliceai_equal, spliceai_speed, splice_zero_shot need deepfield[spliceai]: non-commercial use" >&2
 	$(PY) benchmarks/an4.py --data "$(DATA)/speech/an4" >$(BENCH)/an4.json
 	$(PY) benchmarks/fsdd.py --data "$(DATA)/speech/fsdd" >$(BENCH)/fsdd.json
 	$(PY) benchmarks/speech_speed.py --data "$(DATA)/speech/an4" >$(BENCH)/speech_speed.json

@@ -263,6 +263,13 @@ BARS: Sequence[tuple[str, str, str, float, Any, str, str]] = (
              small),
         )
     ),
+    *(
+        (f"human {kind}s, accuracy above SpliceAI's on the same sequences", "> 0", ">=", 0.001,
+         row_of("splice_zero_shot", f"{kind}s, above SpliceAI", small),
+         "500 of the validation part; SpliceAI at the threshold that is best on them",
+         "python benchmarks/splice_zero_shot.py")
+        for kind in ("donor", "acceptor")
+    ),
     ("factors whose network beats k-mer regression, of those measured", "≥ 8 of 10", ">=", 8,
      row_of("genome_folds", "factors above the k-mers", count),
      "the same five folds; peaks against their own letters shuffled",
