@@ -33,7 +33,7 @@ _BROKEN = (EOFError, OSError, zlib.error)
 
 #: Items that a network is given at once, and the most bytes of their arrays.
 BATCH = 256
-_BATCH_BYTES = 8 << 20
+_BATCH_BYTES = 4 << 20
 _WIDENED = 16
 
 
