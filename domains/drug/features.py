@@ -262,21 +262,22 @@ def descriptor_names() -> tuple[str, ...]:
     return tuple(name for name, _ in Descriptors.descList)
 
 
-_OF_POLYNOMIAL, _MOST_OF_POLYNOMIAL = ("Ipc", "AvgIpc"), 150
+#: Parts of descriptors' names, and the most atoms of which these are told: their time grows with
+#: the fourth power of the atoms (the characteristic polynomial), or with the third (all pairs).
+_MOST_ATOMS = {"Ipc": 150, "BCUT2D": 500, "BalabanJ": 500, "BertzCT": 500, "EState": 500}
 
 
 def descriptors(mol: Chem.Mol) -> Arrays:
     """RDKit's 2D descriptors: `descriptors` float32, 0 where one is not defined.
 
-    Those that want the characteristic polynomial are told of at most 150 atoms: their time grows
-    with the fourth power, to seconds at 300.
+    Some are told of smaller molecules alone (`_MOST_ATOMS`): of larger ones they take seconds.
     """
     from rdkit.Chem import Descriptors
 
     values = np.zeros(len(descriptor_names()))
-    large = mol.GetNumAtoms() > _MOST_OF_POLYNOMIAL
+    atoms = mol.GetNumAtoms()
     for place, (name, function) in enumerate(Descriptors.descList):
-        if large and name in _OF_POLYNOMIAL:
+        if any(atoms > most for part, most in _MOST_ATOMS.items() if part in name):
             continue
         # what RDKit cannot compute: some raise, with no common parent
         with contextlib.suppress(Exception):

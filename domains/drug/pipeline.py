@@ -19,7 +19,7 @@ from deepfield.domains.drug.neighbours import (
 )
 from deepfield.domains.drug.splits import SPLITS
 from deepfield.toolkit.data import Arrays, Encoded, Option, Sample
-from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.errors import BadInput, UsageError, shortened
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.quantities import Quantities
@@ -188,7 +188,11 @@ class DrugPipeline(Pipeline):
         return self._neighbours
 
     def restored(self) -> None:
-        """What a stranger's bundle compares with must be as many fingerprints as names."""
+        """A stranger's bundle must be of a network that is known, and compare with as many
+        fingerprints as names.
+        """
+        if self.architecture not in INPUTS:
+            raise ValueError(f"no architecture {shortened(self.architecture)!r}")
         if self.neighbours is not None and not all(
             isinstance(n, str) for n in self.neighbours.names
         ):

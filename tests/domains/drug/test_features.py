@@ -108,13 +108,21 @@ def test_descriptors_are_rdkits_and_0_where_there_is_none():
     assert np.isfinite(metal).all() and (metal != 0).sum() > 20
 
 
-def test_descriptors_of_the_largest_molecules_take_no_seconds():
+@pytest.mark.parametrize("atoms", [400, 1200])
+def test_descriptors_of_the_largest_molecules_take_no_seconds(atoms):
     began = time.process_time()
-    found = features.descriptors(molecule("C" * 400))["descriptors"]
+    found = features.descriptors(molecule("C" * atoms))["descriptors"]
     assert time.process_time() - began < 3
     names = features.descriptor_names()
     assert found[names.index("Ipc")] == 0 < found[names.index("MolWt")]
-    assert features.descriptors(molecule("C" * 100))["descriptors"][names.index("Ipc")] > 0
+    assert (found[names.index("BertzCT")] > 0) == (atoms <= 500)
+
+
+def test_descriptors_of_usual_molecules_are_all_told():
+    found = features.descriptors(molecule("C" * 100))["descriptors"]
+    names = features.descriptor_names()
+    told = [names.index(name) for name in ("Ipc", "BertzCT", "BCUT2D_MWHI", "MaxEStateIndex")]
+    assert (found[told] > 0).all()
 
 
 def test_only_what_is_wanted_is_computed():

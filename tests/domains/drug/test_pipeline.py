@@ -10,8 +10,9 @@ from rdkit.Chem import rdMolDescriptors
 
 from deepfield.domains.drug import DrugPipeline
 from deepfield.domains.drug.molecules import Descriptors
+from deepfield.toolkit.bundle import open_bundle, write_bundle
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.errors import UnusableModel, UsageError
 from deepfield.toolkit.testing_pipelines import check_pipeline
 
 BAD = Sample("broken", "CC(C)(C)(C)C", row={"id": "broken"})
@@ -192,3 +193,13 @@ def test_it_is_fine_tuned_to_another_quantity(trained, tmp_path):
     np.testing.assert_array_equal(*scale)  # its networks know no other
     (row,) = DrugPipeline.load(tmp_path / "tuned").predict(["CCCCCCCO"])
     assert 50 < row["value"] < 350
+
+
+def test_a_stranger_s_bundle_of_a_network_that_is_unknown_is_refused(trained, tmp_path):
+    base, _ = trained
+    base.save(tmp_path / "m")
+    told = open_bundle(tmp_path / "m")
+    files = {part: told.read(part) for part in told.files}
+    write_bundle(tmp_path / "m", {**told.config, "architecture": "x" * 400}, files)
+    with pytest.raises(UnusableModel, match="no architecture 'xxx"):
+        DrugPipeline.load(tmp_path / "m")
