@@ -67,7 +67,8 @@ class Recombination:
         found: dict[Hashable, dict[str, list[Word]]] = defaultdict(lambda: defaultdict(list))
         for own, named, speaker in zip(words, names, speakers, strict=True):
             for word, name in zip(own, named, strict=True):
-                found[speaker][name].append(word)
+                if word.end > word.start:  # else it was cut away
+                    found[speaker][name].append(word)
         self._kinds = {speaker: list(kinds.values()) for speaker, kinds in found.items()}
         self._speakers = list(speakers)
 
