@@ -20,8 +20,10 @@ from sklearn.metrics import roc_auc_score
 from deepfield.domains.genomics import GenomicsPipeline
 from deepfield.domains.genomics.adopt import CONTEXT, LABELS
 from deepfield.domains.genomics.features import codes
+from deepfield.domains.genomics.residual import softmax
 from deepfield.domains.genomics.splits import SPLITS
 from deepfield.toolkit.data import Sample
+from deepfield.toolkit.matching import best_threshold
 from deepfield.toolkit.splits import Split
 
 #: Place of the exon's end in the 602 letters, from 0: the intron's GT or AG are at 300 and 301.
@@ -54,18 +56,14 @@ def spliceai(pipeline: GenomicsPipeline, samples: list[Sample], kind: str) -> np
     for at in range(0, len(samples), AT_ONCE):
         batch = {"bases": windows[at : at + AT_ONCE]}
         for member in pipeline.members:
-            logits = pipeline.run(member, batch)["logits"][:, 0].astype(np.float64)
-            shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-            shares /= shares.sum(axis=1, keepdims=True)
+            shares = softmax(pipeline.run(member, batch)["logits"][:, 0])
             chances[at : at + AT_ONCE] += shares[:, LABELS.index(kind)] / len(pipeline.members)
     return chances
 
 
 def best_accuracy(scores: np.ndarray, true: np.ndarray) -> float:
     """At whatever threshold is best."""
-    order = np.argsort(-scores)
-    hits = np.cumsum(true[order]) + (~true).sum() - np.cumsum(~true[order])
-    return float(max((~true).sum(), hits.max()) / len(true))
+    return float(((scores >= best_threshold(true, scores)) == true).mean())
 
 
 def main() -> int:

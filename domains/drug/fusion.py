@@ -77,7 +77,8 @@ def _settle_forest(
         sparse=counts,
     )  # fmt: skip
     _set_trees(model, "forest", grown)
-    relevance = np.mean([one.relevance for one in grown if one.relevance is not None], axis=0)
+    told = [one.relevance for one in grown if one.relevance is not None]
+    relevance = np.mean(told, axis=0) if told else np.zeros(1)
     return relevance if relevance.max() > 0 else None
 
 

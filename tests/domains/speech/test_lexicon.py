@@ -59,12 +59,17 @@ def spelled(tmp_path):
 def test_a_network_learns_from_a_lexicon_and_ships_without_it(spelled, tmp_path, monkeypatch):
     small = {"filters": 8, "blocks": 1, "epochs": 1}
     monkeypatch.setattr(recombination, "_ALIGNER", {**recombination._ALIGNER, **small})
+    drawn, draw = [], recombination.Recombination.draw
+    monkeypatch.setattr(
+        recombination.Recombination, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1]
+    )
     pipeline = SpeechPipeline(lexicon=spelled, recombined=0.3)
     fitted = pipeline.fit(
         "synthetic:24:1", out=tmp_path / "m", split="clip:75/25/0",
         settings={"filters": 8, "blocks": 1, "repeats": 1, "epochs": 2},
     )  # fmt: skip
     assert fitted.history[-1]["sounds_loss"] < fitted.history[0]["sounds_loss"]
+    assert 3 <= len(drawn) <= 25 and all(drawn)  # of two epochs of 18 recordings
     loaded = SpeechPipeline.load(tmp_path / "m")
     assert not {"lexicon", "recombined"} & set(loaded.settings) and loaded.check()["ok"]
 
