@@ -264,10 +264,16 @@ def open_text(source: str) -> TextIO:
     raw: Any = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
     buffered = io.BufferedReader(raw) if not hasattr(raw, "peek") else raw
     if buffered.peek(2)[:2] == b"\x1f\x8b":
-        buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))  # type: ignore[arg-type]
+        buffered = io.BufferedReader(_Unzipped(fileobj=buffered))  # type: ignore[arg-type]
     utf_16 = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
     encoding = "utf-16" if utf_16 else "utf-8-sig"
     return io.TextIOWrapper(buffered, encoding, errors=_LATIN_1, newline="")
+
+
+class _Unzipped(gzip.GzipFile):
+    """Hands on all that can be unpacked before it tells that the archive breaks off."""
+
+    readinto = gzip.GzipFile.readinto1  # the other fills its buffer first, and loses it
 
 
 def _as_latin_1(error: UnicodeError) -> tuple[str, int]:

@@ -105,6 +105,10 @@ def test_rows_before_the_end_of_a_cut_gzip_are_read(tmp_path):
     *rows, (_, last) = read_rows(str(path))
     assert len(rows) > 1000 and {fault for _, fault in rows[:-1]} == {None}
     assert "breaks off" in last
+    short = gzip.compress(b"".join(b"%d,2\n" % i for i in range(500)), mtime=0)
+    path.write_bytes(gzip.compress(b"a,b\n", mtime=0) + short[: len(short) // 2])
+    *rows, (_, last) = read_rows(str(path))
+    assert len(rows) > 100 and "breaks off" in last
     path.write_bytes(whole[:20])
     with pytest.raises(UsageError):
         list(read_rows(str(path)))
