@@ -67,10 +67,11 @@ def read_bed(
             if line.startswith(_HEADS):
                 continue
             cells = _cells(line)
+            columns = [*COLUMNS, *(f"column {n}" for n in range(7, len(cells) + 1))]
             if not names:
-                names = [*COLUMNS[: len(cells)], *(f"column {n}" for n in range(7, len(cells) + 1))]
+                names = columns[: len(cells)]
                 label = _label_column(label, names)
-            row: dict[str, Any] = dict(zip(names, cells, strict=False))
+            row: dict[str, Any] = dict(zip(columns, cells, strict=False))
             sample = Sample(f"line {number}", None, row=row, fault=fault)
             try:
                 sample.data = None if fault else _cut(letters, cells, width)

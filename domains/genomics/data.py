@@ -12,6 +12,7 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def _with_shuffled(samples: Iterable[Sample], seed: int) -> Iterator[Sample]:
         same = letters == sample.data.letters.upper()
         fault = "its letters have no other order with the same neighbours" if same else None
         row = {**sample.row, "label": NEGATIVE}
-        other = DNA(letters, shuffled=True)
+        other = replace(sample.data, letters=letters, shuffled=True)
         yield Sample(
             f"{sample.id} shuffled", other, NEGATIVE, sample.group, sample.part, row=row,
             fault=fault,

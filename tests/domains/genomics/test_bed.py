@@ -8,6 +8,7 @@ from deepfield.domains.genomics import genome as genome_module
 from deepfield.domains.genomics.bed import opposite_strand
 from deepfield.domains.genomics.data import READERS, SAMPLES
 from deepfield.domains.genomics.genome import Genome
+from deepfield.domains.genomics.splits import chromosome
 from deepfield.toolkit.data import read_source
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 
@@ -90,6 +91,18 @@ def test_labels_are_a_column_by_name_or_number(read):
     assert [s.target for s in read(text, label="5")] == ["1", "0"]
     with pytest.raises(UsageError, match="no column 'class'"):
         read(text, label="class")
+
+
+def test_rows_may_have_more_columns_than_the_first(read):
+    short, long = read("chr1\t0\t4\nchr1\t4\t8\tname\t0\t-\tmore\n")
+    assert list(short.row.values()) == ["chr1", "0", "4"]
+    assert long.row | {"name": "name", "strand": "-", "column 7": "more"} == long.row
+
+
+def test_shuffled_negatives_lie_where_their_peak_does(read):
+    yes, no = read("chr1\t0\t10\n", negatives="shuffle")
+    assert (yes.data.contig, no.data.contig) == ("chr1", "chr1")
+    assert chromosome([yes, no]).keys == ["chr1", "chr1"]
 
 
 def test_negatives_of_a_bed_are_intervals_or_its_letters_shuffled(read, tmp_path):

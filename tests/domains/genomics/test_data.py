@@ -166,6 +166,7 @@ def test_negatives_are_another_file_of_any_form(file, tmp_path):
 def test_shuffled_negatives_keep_neighbours_and_follow_their_sequence(file):
     path = file(f">one\n{A}\n>flat\nAAAAAAAA\n>two\n{B}\n>none\n", "a.fa")
     samples = read(path, negatives="shuffle")
+    assert samples[1].data.shuffled and not samples[0].data.shuffled
     assert [s.id for s in samples] == [
         "one", "one shuffled", "flat", "flat shuffled", "two", "two shuffled", "none"
     ]  # fmt: skip
