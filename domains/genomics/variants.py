@@ -81,7 +81,8 @@ class Settings:
                 "The largest change of a network's probability, by deepfield. "
                 "Format: ALLELE|SYMBOL|STRAND|CLASS|REF_SCORE|ALT_SCORE|DELTA|POSITION"
             )
-        why = "; ".join(f"{reason}: {meaning}" for reason, meaning in REASONS.items())
+        known = {r: meaning for r, meaning in REASONS.items() if r != "malformed"}  # left alone
+        why = "; ".join(f"{reason}: {meaning}" for reason, meaning in known.items())
         return {
             self.key: f'Number=.,Type=String,Description="{told}"',
             UNSCORED: "Number=.,Type=String,Description="

@@ -6,6 +6,7 @@ way. Nothing of a line is touched but its INFO column, and of the header only IN
 
 from __future__ import annotations
 
+import codecs
 import re
 import struct
 import sys
@@ -134,6 +135,17 @@ def with_header(header: Sequence[bytes], described: Mapping[str, str]) -> list[b
     return [*lines[:at], *new.values(), *lines[at:]]
 
 
+def contig_lengths(header: Sequence[bytes]) -> dict[str, int]:
+    r"""How many letters a header says that contigs have, by name.
+
+    Example:
+        >>> contig_lengths([b"##contig=<ID=chr1,length=248956422>\n", b"##contig=<ID=chr2>\n"])
+        {'chr1': 248956422}
+    """
+    found = (re.match(rb"##contig=<(?=.*\bID=([^,>]+)).*\blength=(\d+)", line) for line in header)
+    return {_text(one[1]): int(one[2]) for one in found if one}
+
+
 class VCFReader:
     """The header and the rows of a VCF file, read as they are asked for.
 
@@ -154,6 +166,8 @@ class VCFReader:
         self._lines = self._numbered()
         self.header: list[bytes] = []
         for number, line in self._lines:
+            if number == 1:  # no program of the field reads a byte-order mark
+                line = line.removeprefix(codecs.BOM_UTF8)
             if not line.startswith(b"#"):
                 raise self._no_header(f"line {number} is {_shown(line.rstrip())}")
             self.header.append(line)

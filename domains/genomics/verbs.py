@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -14,11 +15,11 @@ from deepfield.domains.genomics.annotation import Annotation
 from deepfield.domains.genomics.comparing import Judge, PlainJudge, ResidualJudge
 from deepfield.domains.genomics.genome import Genome
 from deepfield.domains.genomics.variants import REASONS, Scorer, Settings, Tally
-from deepfield.domains.genomics.vcf import VCFReader, VCFWriter, with_header
+from deepfield.domains.genomics.vcf import VCFReader, VCFWriter, contig_lengths, with_header
 from deepfield.domains.genomics.windows import at_sites, middle
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import shipped
-from deepfield.toolkit.errors import REJECTED, UsageError
+from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
 from deepfield.toolkit.weights import weights_of
 
 #: Letters on each side of a variant whose scores are looked at, unless told otherwise.
@@ -40,6 +41,8 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
     console = Console(bool(flags.quiet), verbose=bool(flags.verbose))
     reader = VCFReader(source)
     genome = Genome(shipped(flags.genome, cls.samples))
+    if apart := _another_build(reader, genome):
+        console.say(apart)
     genes = flags.annotation and shipped(flags.annotation, cls.samples)
     annotation = Annotation.read(genes) if genes else None
     pipeline = load(flags.model or next(iter(cls.presets)), cls.domain)
@@ -77,6 +80,19 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
     return REJECTED if scorer.tally.faulty_rows else 0
 
 
+def _another_build(reader: VCFReader, genome: Genome) -> str:
+    """Where header and genome disagree about the length of a contig; "" where nowhere."""
+    for contig, told in contig_lengths(reader.header).items():
+        with suppress(BadInput):  # the genome has it not; its rows will tell
+            length = genome.lengths[genome.name_of(contig)]
+            if length != told:
+                return (
+                    f"{contig} has {told:,} letters in the header of {reader.source!r}, and"
+                    f" {length:,} in {genome.source!r}: a genome of another build?"
+                )
+    return ""
+
+
 def _written(pieces: Iterator[tuple[list[bytes], int]], writer: VCFWriter) -> Iterator[bytes]:
     """Every line, once it is written."""
     for lines, count in pieces:
@@ -99,6 +115,8 @@ def _summary(tally: Tally, seconds: float, output: str) -> Iterator[str]:
         yield f"{what} without a score: {reason} ({REASONS[reason]})"
     if tally.first_fault:
         yield f"the first of the rows with a fault, {tally.first_fault}"
+    if tally.unscored["ref_mismatch"] > tally.scored:
+        yield "most REF are not what the genome has there: a genome of another build?"
     if tally.replaced:
         yield f"older scores of {_count(tally.replaced, 'row')} were replaced"
 

@@ -1,5 +1,6 @@
 """VCF files go through unharmed: every byte that is not ours, whatever the file is like."""
 
+import codecs
 import doctest
 import gzip
 import io
@@ -66,6 +67,13 @@ def test_standard_input_is_read(monkeypatch):
     packed = io.BytesIO(gzip.compress(b"".join(HEADER + ROWS)))
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=packed))
     assert lines_of("-") == (HEADER, ROWS, [])
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
+    content = b"".join(HEADER + ROWS)
+    for pack in (bytes, gzip.compress):
+        source = written(tmp_path / "in.vcf", pack(codecs.BOM_UTF8 + content))
+        assert lines_of(source) == (HEADER, ROWS, [])
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bgzf])

@@ -114,6 +114,22 @@ def test_rows_with_faults_are_kept_counted_and_told_by_the_exit_code(files, caps
     assert "1 allele without a score: ref_mismatch" in err and "line 4: POS" in err
 
 
+@pytest.mark.parametrize("length", [901, 900])
+def test_a_genome_of_another_build_is_suspected(length, files, capsys):
+    text = (files / "in.vcf").read_text()
+    (files / "in.vcf").write_text(text.replace("ID=chr1>", f"length={length},ID=1>"))
+    assert ran(files) == 0
+    told = "1 has 901 letters in the header of" in capsys.readouterr().err
+    assert told == (length == 901)
+    (files / "g.fa").write_text(f">chr1\n{LETTERS[7:]}\n")
+    assert ran(files) == 3 and "most REF are not what" in capsys.readouterr().err
+
+
+def test_the_header_explains_the_reasons_that_stand_in_rows():
+    described = settings_of(Network(), 50, False).described["deepfield_unscored"]
+    assert "ref_mismatch: REF is not" in described and "malformed" not in described
+
+
 def test_an_interrupted_run_goes_on_and_ends_in_the_same_file(files, monkeypatch):
     ran(files)
     expected = (files / "out.vcf").read_bytes()
