@@ -139,9 +139,9 @@ def _option(flag: Any) -> click.Option:
         settings |= {"is_flag": True, "default": False}
     else:
         kind: Any = click.Choice(flag.choices) if flag.choices else flag.type
-        least = getattr(flag, "least", None)
-        if least is not None:
-            kind = click.IntRange(int(least)) if flag.type is int else click.FloatRange(least)
+        if flag.least is not None:
+            whole = flag.type is int
+            kind = click.IntRange(int(flag.least)) if whole else click.FloatRange(flag.least)
         settings |= {"type": kind, "default": flag.default, "multiple": flag.repeat}
         if flag.repeat:
             settings.pop("default")

@@ -99,6 +99,7 @@ class Option:
         repeat: may be given several times; the value is then a tuple.
         reader: handed to the reader rather than to the pipeline.
         short: one letter.
+        least: of a number.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Option:
     repeat: bool = False
     reader: bool = False
     short: str = ""
+    least: float | None = None
 
 
 @dataclass(slots=True)

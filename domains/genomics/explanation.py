@@ -229,7 +229,8 @@ def explain(pipeline: GenomicsPipeline, sample: Sample) -> Explanation:
     longer than the network reads (by default where it is surest of that class), and `method`.
 
     Raises:
-        BadInput: the sequence cannot be encoded, or the position is not in it.
+        BadInput: the sequence cannot be encoded.
+        UsageError: the position is not in it.
         UsageError: no such class or method.
     """
     method = method_of(pipeline)
@@ -278,7 +279,8 @@ def window_of(pipeline: GenomicsPipeline, sample: Sample) -> Window:
     """What the network reads of a sample, its answer, and the class that is asked about.
 
     Raises:
-        BadInput: the sequence cannot be encoded, or the position is not in it.
+        BadInput: the sequence cannot be encoded.
+        UsageError: the position is not in it.
         UsageError: no such class.
     """
     item = sample.data if isinstance(sample.data, DNA) else DNA(bytes(sample.data))
@@ -331,7 +333,10 @@ def _cut(pipeline: GenomicsPipeline, item: DNA, label: int | None) -> DNA:
             place = item.start + len(item) - position
         if not 0 <= place < len(item):
             last = item.start + len(item)
-            raise BadInput(f"position {position:,} is not in {item.start + 1:,} to {last:,}")
+            raise UsageError(
+                f"--position {position} is not in {item.start + 1:,} to {last:,}",
+                "a base of the sequence that is explained, as `predict` tells it",
+            )
         strand = "-" if strand == "-" else "+"
     left = middle(pipeline.length)
     right = pipeline.length - 1 - left

@@ -21,6 +21,7 @@ from deepfield.domains.genomics.windows import (
     KINDS,
     around,
     middle,
+    missing,
     site_letters,
     usual_length,
     window,
@@ -124,7 +125,8 @@ class GenomicsPipeline(Pipeline):
         try:
             found, lack = window(codes(item.letters), self.length, self.state.get("least_bp"))
         except BadInput as error:
-            hint = "" if self.kind == "site" or len(item) <= self.length else "; --step N slides"
+            slides = self.kind != "site" and len(item) > self.length
+            hint = "; `predict --step N` slides over it" if slides else ""
             raise BadInput(error.reason + hint) from None
         return {"bases": found.astype(np.int32)}, (item, found, lack)
 
@@ -338,6 +340,10 @@ class GenomicsPipeline(Pipeline):
         if targets:
             yield from super().answers(samples, batch_size, targets)
             return
+        if not 0 <= self.threshold <= 1:
+            raise UsageError(f"--threshold {self.threshold:g}", "a probability, 0 to 1")
+        if (step := self.settings.get("step")) is not None and step < 1:
+            raise UsageError(f"--step {step}", "1 or more bases")
         for long, group in itertools.groupby(samples, self._is_long):
             if not long:
                 yield from super().answers(group, batch_size)
@@ -355,6 +361,12 @@ class GenomicsPipeline(Pipeline):
         )
 
     @property
+    def threshold(self) -> float:
+        """The probability from which a place in a contig is told of."""
+        told = self.settings.get("threshold")
+        return 0.5 if told is None else float(told)
+
+    @property
     def nothing(self) -> int:
         """The class that means that there is nothing."""
         labels = self.task.state["labels"]
@@ -368,21 +380,22 @@ class GenomicsPipeline(Pipeline):
         except BadInput as error:
             yield Encoded(sample, fault=error.reason), {}
             return
-        threshold = float(self.settings.get("threshold") or 0.5)
         strands = {"both": "+-", None: "+-"}.get(self.settings.get("strand")) or str(
             self.settings["strand"]
         )
-        found = 0
+        found, letters = 0, np.ones(len(contig), np.uint8)
         judged = scan(
             self.logits, contig, self.field, self.kind == "site", strands,
             int(self.settings.get("step") or 1), self.site,
         )  # fmt: skip
         for part in judged:
             said = self.calibrated({self.task.output: part.logits})["prediction"]
-            above = np.flatnonzero(1 - said[:, self.nothing] >= threshold)
+            above = np.flatnonzero(1 - said[:, self.nothing] >= self.threshold)
             windows = around(contig, part.positions[above], part.strand, self.length)
             known, scores = self._known(self._unusual(windows))
             shown = around(contig, part.positions[above], part.strand, _SHOWN + 1)
+            there = around(letters, part.positions[above], part.strand, self.length) > 0
+            lacks = self.length - there.sum(axis=1)
             for at, place in enumerate(above.tolist()):
                 found += 1
                 answer = self.task.answer(said[place])
@@ -391,11 +404,14 @@ class GenomicsPipeline(Pipeline):
                     answer["in_domain"] = bool(known[at])
                     reason = "" if known[at] else self.novelty.reason(scores[at])
                     answer["in_domain_reason"] = reason
+                if lacks[at]:
+                    reason = missing(int(lacks[at]), self.length)
+                    answer |= {"in_domain": False, "in_domain_reason": reason}
                 yield Encoded(sample, prediction=said[place]), answer
         if not found:
             empty = dict.fromkeys(self.fields)
-            told = {"in_domain_reason": f"nothing in {len(contig):,} letters reaches {threshold:g}"}
-            yield Encoded(sample), empty | told
+            reason = f"nothing in {len(contig):,} letters reaches {self.threshold:g}"
+            yield Encoded(sample), empty | {"in_domain_reason": reason}
 
     # ------------------------------------------------------------------ beside the network
 

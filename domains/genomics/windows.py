@@ -57,7 +57,12 @@ def window(sequence: np.ndarray, length: int, least: int | None = None) -> tuple
     found = np.zeros(length, sequence.dtype)
     start = middle(length) - middle(have)
     found[start : start + have] = sequence
-    return found, f"{length - have} of {length} letters are missing at its ends"
+    return found, missing(length - have, length)
+
+
+def missing(count: int, length: int) -> str:
+    """How many letters of a window are beyond the ends of what it was cut out of, in words."""
+    return f"{count} of {length} letters are missing at its ends"
 
 
 def site_letters(sequences: Sequence[np.ndarray]) -> dict[int, str]:

@@ -193,7 +193,7 @@ def test_a_site_is_explained_as_what_it_may_be():
 
 @pytest.mark.parametrize("position", [0, -3, 5000, 5401])
 def test_a_position_outside_is_told(position):
-    with pytest.raises(BadInput, match="is not in 5,001 to 5,400"):
+    with pytest.raises(UsageError, match="is not in 5,001 to 5,400"):
         asked(Pipeline("site", 40, 21, position=position), site_contig(), "chr1", 5000)
 
 

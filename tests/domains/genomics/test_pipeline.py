@@ -69,6 +69,14 @@ def test_a_base_of_a_contig_has_the_answer_of_the_window_around_it(site):
         assert alone["score"] == pytest.approx(row["score"], abs=2e-6)
         assert alone["letters"] == row["letters"] and row["letters"][10:12] == "GT"
         assert alone["in_domain"] == row["in_domain"]
+    for row in rows:  # where the window reaches beyond the contig, that is said
+        place = row["position"] - 1_001
+        left, right = (half, site.length - 1 - half)[:: 1 if row["strand"] == "+" else -1]
+        lack = max(0, left - place) + max(0, place + right + 1 - len(contig))
+        assert (f"{lack} of {site.length} letters are missing" in row["in_domain_reason"]) == bool(
+            lack
+        )
+        assert not lack or row["in_domain"] is False
 
 
 def test_only_places_above_the_threshold_are_told_of_and_none_leaves_a_row(site):
@@ -86,7 +94,7 @@ def test_only_places_above_the_threshold_are_told_of_and_none_leaves_a_row(site)
         (b"ACGTZ", "'Z' at position 5 is no nucleotide"),
         (b"", "0 letters are too few"),
         (b"ACGTACGTAC", "10 letters are too few"),
-        (b"ACGT" * 200, "800 letters, and the network reads 80; --step N slides"),
+        (b"ACGT" * 200, "800 letters, and the network reads 80; `predict --step N` slides"),
     ],
 )
 def test_what_cannot_be_judged_costs_its_own_row(peak, letters, reason):
@@ -94,6 +102,19 @@ def test_what_cannot_be_judged_costs_its_own_row(peak, letters, reason):
     rows = list(peak.predict([good[0], Sample("bad", DNA(letters)), good[1]]))
     assert [row["status"] for row in rows] == ["ok", "rejected", "ok"]
     assert reason in rows[1]["reason"]
+
+
+def test_no_threshold_at_all_tells_of_every_place_and_none_but_a_probability_is_taken(site):
+    contig = [Sample("c", DNA(b"ACGT" * 100))]
+    site.settings = {"threshold": 0.0}
+    rows = list(site.predict(contig))
+    assert [row["position"] for row in rows if row["strand"] == "+"] == list(range(3, 400, 4))
+    for wrong in ({"threshold": 1.5}, {"threshold": -0.1}, {"threshold": float("nan")},
+                  {"step": 0}, {"step": -5}):  # fmt: skip
+        site.settings = wrong
+        with pytest.raises(UsageError, match=f"--{next(iter(wrong))}"):
+            list(site.predict(contig))
+    site.settings = {}
 
 
 def test_long_sequences_are_slid_over_where_a_step_is_given(peak):
