@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 import numpy as np
 
-from deepfield.domains.genomics.fasta import BROKEN, opened
+from deepfield.domains.genomics.fasta import BROKEN, decoded, opened
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.paths import is_there
@@ -147,7 +149,7 @@ def _lines(source: str) -> Iterator[tuple[int, str]]:
     with opened(source) as stream:
         try:
             for number, raw in enumerate(stream, start=1):
-                line = raw.decode("utf-8", "replace").rstrip("\r\n")
+                line = decoded(raw.removeprefix(codecs.BOM_UTF8)).rstrip("\r\n")
                 if line.strip() and (not line.startswith("#") or line.startswith("#NAME\t")):
                     yield number, line
         except BROKEN as error:
@@ -280,6 +282,8 @@ def _gtf(told: str) -> tuple[dict[str, str], set[str]]:
 def _gff3(told: str) -> tuple[dict[str, str], set[str]]:
     pairs = (part.partition("=") for part in told.strip().strip(";").split(";"))
     found = {key.strip(): value.strip() for key, _, value in pairs}
+    for key in set(found) - {"ID", "Parent"}:  # these two are compared, and are lists
+        found[key] = unquote(found[key])
     return found, {tag.replace(" ", "_") for tag in found.get("tag", "").split(",") if tag}
 
 

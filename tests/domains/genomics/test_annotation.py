@@ -1,5 +1,6 @@
 """Genes are found by place, whatever form their file has."""
 
+import codecs
 import doctest
 import gzip
 
@@ -82,6 +83,16 @@ def test_a_gff3_goes_up_to_the_gene(tmp_path):
     genes = read(tmp_path, GFF).genes
     assert facts(genes[0]) == ("ABC", "1", "-", 100, 900, [100, 199, 800, 899])
     assert facts(genes[1]) == ("thrL", "1", "+", 2000, 2300, [2000, 2299])
+
+
+def test_names_are_read_whatever_they_are_written_in(tmp_path):
+    """A byte-order mark, Latin-1, and GFF3's percent signs."""
+    (tmp_path / "genes").write_bytes(codecs.BOM_UTF8 + TABLE.replace("TUBB8", "β8").encode())
+    assert Annotation.read(str(tmp_path / "genes")).genes[0].name == "β8"
+    (tmp_path / "genes").write_bytes(codecs.BOM_UTF8 + GTF.replace("ABC", "ä").encode("latin-1"))
+    assert Annotation.read(str(tmp_path / "genes")).genes[0].name == "ä"
+    told = GFF.replace("Name=ABC", "Name=A%2CC%3Bä").replace("gene:E1", "gene%3AE1")
+    assert [gene.name for gene in read(tmp_path, told).genes] == ["A,C;ä", "thrL"]
 
 
 def test_a_gzipped_file_is_read_and_a_cut_one_is_told(tmp_path):
