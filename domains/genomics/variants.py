@@ -206,9 +206,9 @@ class Scorer:
         if self.annotation is not None:
             own = self.annotation.at(row.contig, row.position)
             genes = [(gene, gene.strand) for gene in own]
-            if not genes:
-                return _Answered(row, [], [], no_gene=True)
         reason = self._why_not(row)
+        if not genes and reason not in FAULTS:  # what is wrong with a row is told wherever it lies
+            return _Answered(row, [], [], no_gene=True)
         if reason:
             return _Answered(row, [], [(allele, reason) for allele in row.alternatives])
         jobs, unscored = [], []
@@ -346,7 +346,8 @@ class Scorer:
             if self.settings.splicing:
                 if (allele, "several_for_several") in answered.unscored:
                     genes = self._genes(answered.row)
-                    yield from (f"{allele}|{gene.name}|.|.|.|.|.|.|.|." for gene in genes)
+                    names = (_escaped(gene.name) for gene in genes)
+                    yield from (f"{allele}|{name}|.|.|.|.|.|.|.|." for name in names)
                 yield from map(self._splicing, own)
             elif self.annotation is None:
                 if own:  # of the two strands the one that is changed more

@@ -194,6 +194,27 @@ def test_several_letters_for_several_are_told_without_scores(world):
     assert values(text, UNSCORED) == [["GGG", "several_for_several"]]
 
 
+def test_names_of_genes_are_escaped_with_scores_and_without(world, tmp_path):
+    (tmp_path / "g.tsv").write_text(TABLE.replace("PLUS", "P,L|US"))
+    genes = Annotation.read(str(tmp_path / "g.tsv"))
+    rows = [line(450, LETTERS[450:452], "GGG"), line(450, LETTERS[450], "GGG")]
+    texts, _ = scored(world, rows, genes=genes)
+    assert [values(text)[0][1] for text in texts] == ["P%2CL%7CUS"] * 2
+
+
+def test_a_row_in_no_gene_is_told_too_where_the_genome_has_other_letters(world):
+    wrong = "A" if LETTERS[1400] != "A" else "C"
+    rows = [
+        line(1400, wrong, "G"),
+        line(1400, "A", "C", contig="chr9"),
+        line(1400, LETTERS[1400], "G"),
+    ]
+    texts, tally = scored(world, rows)
+    told = [values(text, UNSCORED) for text in texts]
+    assert told == [[["G", "ref_mismatch"]], [["C", "no_such_contig"]], []]
+    assert (tally.faulty_rows, tally.no_gene) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("row", "reason", "faulty"),
     [

@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+from program import here
 
 from deepfield.domains.genomics import verbs
 from deepfield.domains.genomics.vcf import VCFWriter
@@ -224,6 +225,16 @@ def test_a_residual_network_is_compared_where_it_differs():
     judge = judge_of(network)
     assert isinstance(judge, ResidualJudge) and judge.field == 81
     assert settings_of(network, 50, False).splicing
+
+
+@pytest.mark.parametrize(
+    ("verb", "flag"),
+    [("predict", "step"), ("predict", "width"), ("explain", "position"), ("explain", "motifs"),
+     ("inspect", "length"), ("inspect", "members")],
+)  # fmt: skip
+def test_numbers_below_one_are_refused(verb, flag):
+    run = here("genomics", verb, "sample:sites", f"--{flag}", "0")
+    assert run.code == 2 and run.two_lines and f"'--{flag}': 0 is not in the range" in run.err
 
 
 def test_the_summary_counts_in_words():
