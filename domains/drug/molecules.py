@@ -170,10 +170,39 @@ def _why_not(text: str, said: list[str]) -> str:
     if "extra close parentheses" in heard:
         return f"a branch ')' is closed that was never opened in {shown}"
     if match := re.search(r"check for mistakes around position (\d+)", heard):
-        return f"no SMILES: see position {match[1]} of {shown}"
+        return f"{_misspelt(text.strip(), int(match[1]))} in {shown}"
     lines = [line for line in said if line and not set(line) <= set("~^ ")]
     kind = "mol block" if isinstance(text, MolBlock) else "SMILES"
     return f"no {kind}: {shortened(lines[0], 120)}" if lines else f"no {kind}: {shown}"
+
+
+#: What people take for SMILES, and what it is.
+_NO_SMILES = {
+    r"InChI=.*": "an InChI",
+    r"[A-Z]{14}-[A-Z]{10}-[A-Z]": "an InChIKey",
+    r"\d{2,7}-\d\d-\d": "a CAS number",
+    r"[^ ]*>[^ ]*>[^ ]*( .*)?": "a reaction",
+}
+_BONDS = "-=#$:~/\\"
+
+
+def _misspelt(smiles: str, place: int) -> str:
+    """What is wrong at a position, counted from 1, at which RDKit could not go on."""
+    for form, what in _NO_SMILES.items():
+        if re.fullmatch(form, smiles):
+            return f"{what}, no SMILES,"
+    before, mark = smiles[: place - 1], smiles[place - 1 : place]
+    opened = smiles.rfind("[", 0, place)
+    if opened >= 0 and "]" not in smiles[opened : place - 1]:
+        atom, closed, _ = smiles[opened:].partition("]")
+        return f"no atom is written {atom + closed!r}" if closed else "a bracket '[' is never closed"
+    if mark and mark in _BONDS and place == len(smiles) and before:
+        return f"the bond {mark!r} at the end leads to no atom"
+    if mark.isalpha():
+        return f"{mark!r} at position {place} is no atom outside brackets"
+    if mark and mark in _BONDS + "().[]%0123456789":
+        return f"{mark!r} cannot stand at position {place}"
+    return f"{mark!r} at position {place} is no part of a SMILES"
 
 
 def _open_rings(smiles: str) -> list[str]:
