@@ -7,7 +7,6 @@ yields a `Sample` whose `fault` says what is wrong, and the row keeps its place 
 from __future__ import annotations
 
 import codecs
-import csv
 import difflib
 import gzip
 import io
@@ -24,12 +23,10 @@ import numpy as np
 
 from deepfield.toolkit.errors import NotFound, UsageError, shortened
 from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.separated import BROKEN, breaks_off, read_separated
 
 #: The arrays of one item (or, with a leading axis, of a batch) by input name of the network.
 Arrays = dict[str, np.ndarray]
-
-#: What a damaged compressed file raises, wherever it is noticed.
-_BROKEN = (EOFError, OSError, zlib.error)
 
 #: Items that a network is given at once, and the most bytes of their arrays.
 BATCH = 256
@@ -244,21 +241,27 @@ def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
         yield from _read_parquet(source)
         return
     try:
-        opened = open_text(source)
-    except _BROKEN as error:
+        with open_text(source) as lines:
+            yield from rows_of(source, lines)
+    except BROKEN as error:
         raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
-    with opened as stream:
-        try:
-            first = stream.readline()
-        except _BROKEN as error:
-            raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
-        if not first.strip():
-            raise UsageError(f"{source!r} is empty", "a table starts with a header line")
-        lines = itertools.chain([first], stream)
-        if first.lstrip().startswith("{"):
-            yield from read_json_lines(lines)
-        else:
-            yield from _read_separated(source, first, lines)
+
+
+def rows_of(source: str, lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Rows of a table whose text was opened already: as `read_rows`."""
+    lines = iter(lines)
+    first, blank = "", 0
+    for first in lines:
+        if first.strip():
+            break
+        blank += 1
+    if not first.strip():
+        raise UsageError(f"{source!r} is empty", "a table starts with a header line")
+    lines = itertools.chain(["\n"] * blank, [first], lines)
+    if first.lstrip().startswith("{"):
+        yield from read_json_lines(lines)
+    else:
+        yield from read_separated(source, first, lines)
 
 
 def open_text(source: str) -> TextIO:
@@ -289,40 +292,6 @@ _LATIN_1 = "deepfield-latin-1"
 codecs.register_error(_LATIN_1, _as_latin_1)
 
 
-def _read_separated(
-    source: str, first: str, lines: Iterable[str]
-) -> Iterator[tuple[dict[str, Any], str | None]]:
-    if "\0" in first:
-        raise UsageError(f"{source!r} is not a text table", "expected CSV, TSV, JSONL or Parquet")
-    delimiter = max("\t,;", key=first.count)
-    table = csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter)
-    header = [name.strip() for name in next(table)]
-    twice = {name for name in header if header.count(name) > 1}
-    if twice:
-        raise UsageError(f"{source!r} has two columns named {min(twice)!r}", "rename one of them")
-    while True:
-        try:
-            cells = next(table)
-        except StopIteration:
-            return
-        except csv.Error as error:  # a cell over the field limit, a stray quote
-            yield dict.fromkeys(header, ""), f"line {table.line_num}: {error}"
-            continue
-        except _BROKEN as error:
-            yield dict.fromkeys(header, ""), _breaks_off(table.line_num, error)
-            return
-        if not cells:
-            continue
-        fault = None
-        if len(cells) != len(header):
-            fault = f"line {table.line_num}: {len(cells)} cells, the header has {len(header)}"
-        yield dict(itertools.zip_longest(header, cells[: len(header)], fillvalue="")), fault
-
-
-def _breaks_off(line: int, error: Exception) -> str:
-    return f"the file breaks off after line {line}: {error}"
-
-
 def read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:
     """Rows of JSON lines; a line that is no object gives an empty row and the reason."""
     lines, number = iter(lines), 0
@@ -331,8 +300,8 @@ def read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str 
             line = next(lines)
         except StopIteration:
             return
-        except _BROKEN as error:
-            yield {}, _breaks_off(number, error)
+        except BROKEN as error:
+            yield {}, breaks_off(number, error)
             return
         number += 1
         if not line.strip():

@@ -73,10 +73,44 @@ def test_a_bad_row_keeps_its_place(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n3\n4,5,6\n\n7,8\n")
     found = list(read_rows(str(tmp_path / "t.csv")))
     assert [fault is None for _, fault in found] == [True, False, False, True]
-    assert "line 3: 1 cells, the header has 2" in found[1][1] and found[2][0] == {
+    assert "line 3: 1 cell between commas, the header has 2" in found[1][1] and found[2][0] == {
         "a": "4",
         "b": "5",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "faulty"),
+    [
+        ('name,y\na,1\n"b,2\nc,3\nd,4\n', ["a", '"b', "c", "d"], {3}),
+        ('y,name\n1,a\n2,"b\n3,c\n4,d\n', ["a", '"b', "c", "d"], {3}),
+        ('name,y\n"a,1\n"b,2\nc,3\n', ['"a', '"b', "c"], {2, 3}),
+        ('name,y\n"a,1\n' + "b,2\n" * 50_000, ['"a', *["b"] * 50_000], {2}),
+        ('name,y\n"a\n, b",1\nc,2\n', ["a\n, b", "c"], set()),
+    ],
+)
+def test_a_quote_that_is_never_closed_costs_its_own_row(tmp_path, text, names, faulty):
+    (tmp_path / "t.csv").write_text(text)
+    found = list(read_rows(str(tmp_path / "t.csv")))
+    assert [row["name"] for row, _ in found] == names
+    assert [fault for _, fault in found if fault] == [
+        f"line {line}: a quote is opened and never closed" for line in sorted(faulty)
+    ]
+
+
+def test_an_empty_line_is_an_empty_cell_where_there_is_one_column(tmp_path):
+    (tmp_path / "t.csv").write_text("\n\na\n1\n\n\n2\n\n")
+    assert [row["a"] for row, _ in read_rows(str(tmp_path / "t.csv"))] == ["1", "", "", "2"]
+    (tmp_path / "t.csv").write_text("\na,b\n1,2\n\n3\n")
+    (_, fine), (_, fault) = read_rows(str(tmp_path / "t.csv"))
+    assert fine is None and fault.startswith("line 5: 1 cell between commas")
+
+
+def test_columns_without_a_name_are_told_apart(tmp_path):
+    (tmp_path / "t.csv").write_text("a,,\n1,2,3\n")
+    assert list(read_rows(str(tmp_path / "t.csv"))) == [
+        ({"a": "1", "column 2": "2", "column 3": "3"}, None)
+    ]
 
 
 def test_bad_lines_of_json_are_faults(tmp_path):

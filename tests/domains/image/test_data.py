@@ -193,7 +193,7 @@ def test_bad_rows_of_a_manifest_are_faults(tmp_path):
     assert "part 'tarin'" in samples[0].fault
     assert samples[1].fault == f"no such file: {tmp_path / 'b.png'}"
     assert samples[2].fault == "no path in column 'file'"
-    assert "1 cells" in samples[3].fault
+    assert "1 cell between tabs" in samples[3].fault
 
 
 def test_columns_of_a_manifest_can_be_named(tmp_path):
