@@ -10,7 +10,6 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from deepfield.toolkit.data import (
     is_missing,
     open_text,
     read_rows,
+    rows_of,
 )
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.paths import is_file, is_there
@@ -86,6 +86,10 @@ class Columns:
             data = None if is_missing(cell) else str(cell).strip()
             if data is None:
                 fault = fault or f"no SMILES in column {self.smiles!r}"
+        return self.labelled(identity, data, row, fault)
+
+    def labelled(self, identity: str, data: Any, row: dict[str, Any], fault: str | None) -> Sample:
+        """A molecule with what the columns say of it."""
         kind = dict if self.chosen else Candidates
         cells = kind((n, row.get(n)) for n in self.targets)
         known = any(not is_missing(cell) for cell in cells.values())
@@ -94,7 +98,10 @@ class Columns:
             sample.group = str(row[self.group])
         if self.time and not is_missing(row.get(self.time)):
             told = str(row[self.time]).strip()
-            sample.time = float(told) if _is_number(told) else told
+            try:
+                sample.time = float(told)
+            except ValueError:
+                sample.time = told
         if self.part and not is_missing(row.get(self.part)):
             part = str(row[self.part])
             sample.part = PART_NAMES.get(part.strip().lower())
@@ -117,18 +124,16 @@ class Columns:
         return Descriptors(found)
 
 
-def _read_table(
-    source: str,
-    smiles: str | None = None,
-    targets: Sequence[str] | None = None,
-    part: str | None = None,
-    group: str | None = None,
-    time: str | None = None,
-    descriptors: str | None = None,
+def _read_table(source: str, **options: Any) -> Iterator[Sample]:
+    return _table(source, read_rows(source), **options)
+
+
+def _table(
+    source: str, rows: Iterable[tuple[dict[str, Any], str | None]], **options: Any
 ) -> Iterator[Sample]:
-    rows = iter(read_rows(source))
+    rows = iter(rows)
     head = list(itertools.islice(rows, _LOOKED_AT))
-    columns = _told_apart(source, head, smiles, targets, part, group, time, descriptors)
+    columns = _told_apart(source, head, **options)
     for number, (row, fault) in enumerate(itertools.chain(head, rows), start=1):
         yield columns.sample(number, row, fault)
 
@@ -136,12 +141,12 @@ def _read_table(
 def _told_apart(
     source: str,
     head: Sequence[tuple[dict[str, Any], str | None]],
-    smiles: str | None,
-    targets: Sequence[str] | None,
-    part: str | None,
-    group: str | None,
-    time: str | None,
-    descriptors: str | None,
+    smiles: str | None = None,
+    targets: Sequence[str] | None = None,
+    part: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    descriptors: str | None = None,
 ) -> Columns:
     """Find the columns by their names, and by what stands in the first rows.
 
@@ -162,8 +167,9 @@ def _told_apart(
     structure = find_column(first, smiles, (), "the SMILES")
     if structure is None and not (descriptors or len(described) > 1):
         structure = _smiles_column(names, good)
-        if structure is None or _is_molecule(structure):
-            raise UsageError(*_no_structures(source, names))
+        if structure is None or _is_molecule(structure) or _is_spelt_so(structure):
+            headless = any(map(_is_molecule, names)) or structure is not None
+            raise UsageError(*_no_structures(source, names, headless))
     if structure is not None:
         described = ()
     taken = {structure, *described}
@@ -240,6 +246,15 @@ def _looks_like_smiles(cell: str) -> bool:
         return False
 
 
+def _is_spelt_so(text: str) -> bool:
+    """Whether a word has the signs of SMILES alone, and one that no name has: no header, but a
+    molecule, if a broken one.
+    """
+    return bool(re.fullmatch(r"(\[\S+?\]|Cl|Br|[BCNOPSFIbcnops*%@\d()=#:$/\\.-])+", text)) and bool(
+        re.search(r"[\d()=#\[]", text)
+    )
+
+
 def _is_numeric(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     cells = [row.get(name) for row in rows if not is_missing(row.get(name))]
     # one cell that says ">10" makes no column of words
@@ -261,8 +276,8 @@ def _is_molecule(name: str) -> bool:
     return name.lower().strip() not in SMILES and len(name) > 2 and _looks_like_smiles(name)
 
 
-def _no_structures(source: str, names: Sequence[str]) -> tuple[str, str]:
-    if any(map(_is_molecule, names)):
+def _no_structures(source: str, names: Sequence[str], headless: bool) -> tuple[str, str]:
+    if headless:
         return (
             f"{source!r} has no header: its first line holds a molecule",
             "put a line with the names of the columns on top (smiles,…), or call the file .smi",
@@ -299,22 +314,35 @@ def _smiles_lines(lines: Iterable[str]) -> Iterator[Sample]:
         yield Sample(name or f"line {number}", smiles, row=row)
 
 
-def _read_sdf(source: str, targets: Sequence[str] | None = None) -> Iterator[Sample]:
+def _read_sdf(source: str, **options: Any) -> Iterator[Sample]:
     with open_text(source) as lines:
-        records = _records(lines)
-        head = list(itertools.islice(records, _LOOKED_AT))
-        names = list(dict.fromkeys(name for _, row, _ in head for name in row))
-        rows = [row for _, row, _ in head]
-        if targets:
-            wanted = _chosen(targets, names, names, source)
-        else:
-            wanted = tuple(n for n in names if n not in ("name",) and _is_numeric(n, rows))
-        kind = dict if targets else Candidates
-        for number, (block, row, fault) in enumerate(itertools.chain(head, records), start=1):
-            cells = kind((n, row.get(n)) for n in wanted)
-            known = any(not is_missing(cell) for cell in cells.values())
-            name = row.get("name") or f"record {number}"
-            yield Sample(name, block, cells if known else None, row=row, fault=fault)
+        yield from _sd_records(source, lines, **options)
+
+
+def _sd_records(
+    source: str,
+    lines: Iterable[str],
+    targets: Sequence[str] | None = None,
+    part: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+) -> Iterator[Sample]:
+    records = _records(lines)
+    head = list(itertools.islice(records, _LOOKED_AT))
+    rows = [row for _, row, _ in head]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    first = dict.fromkeys(names)
+    part = find_column(first, part, _PART, "the part")
+    group = find_column(first, group, _GROUP, "the group")
+    time = find_column(first, time, (), "the time")
+    open_ = [n for n in names if n not in ("name", part, group, time)]
+    if targets:
+        wanted = _chosen(targets, open_, names, source)
+    else:
+        wanted = tuple(n for n in open_ if _is_numeric(n, rows))
+    columns = Columns(None, "name", wanted, bool(targets), part, group, time, ())
+    for number, (block, row, fault) in enumerate(itertools.chain(head, records), start=1):
+        yield columns.labelled(row.get("name") or f"record {number}", block, row, fault)
 
 
 def _records(lines: Iterable[str]) -> Iterator[tuple[MolBlock | None, dict[str, Any], str | None]]:
@@ -328,9 +356,8 @@ def _records(lines: Iterable[str]) -> Iterator[tuple[MolBlock | None, dict[str, 
         elif len(own) < 200_000:
             own.append(bare)
     if any(line.strip() for line in own):
-        ended = any(line.startswith("M  END") for line in own)
         block, row, fault = _record(own)
-        yield block, row, fault if ended else fault or "the file breaks off inside this record"
+        yield block, row, fault and f"the file ends inside this record: {fault}"
 
 
 def _record(lines: list[str]) -> tuple[MolBlock | None, dict[str, Any], str | None]:
@@ -355,16 +382,36 @@ def _record(lines: list[str]) -> tuple[MolBlock | None, dict[str, Any], str | No
 
 
 def _read_stdin(source: str, **options: Any) -> Iterator[Sample]:
-    stdin: Any = sys.stdin.buffer
-    head = stdin.peek(65536)[:65536]
-    text = head.decode("utf-8-sig", "replace")
-    if "M  END" in text or "V2000" in text or "V3000" in text:
-        only = {k: v for k, v in options.items() if k == "targets"}
-        return _read_sdf(source, **only)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    cells = {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
-    is_list = not cells & set(SMILES) and _looks_like_smiles(first)
-    return _read_smiles_file(source) if is_list else _read_table(source, **options)
+    with open_text(source) as stream:
+        head = list(itertools.islice(stream, _TOLD_BY))
+        lines = itertools.chain(head, stream)
+        if any(mark in line for line in head for mark in ("V2000", "V3000")):
+            known = {k: v for k, v in options.items() if k in _OF_RECORDS}
+            yield from _sd_records(source, lines, **known)
+        elif _is_list(head):
+            yield from _smiles_lines(lines)
+        else:
+            yield from _table(source, rows_of(source, lines), **options)
+
+
+#: Lines that tell an SD file, a list of SMILES and a table apart; an SD file's fourth says V2000.
+_TOLD_BY = 8
+
+
+def _is_list(head: Sequence[str]) -> bool:
+    """Whether lines are SMILES, each with a name behind it, rather than a table with a header."""
+    first, *others = [line for line in head if line.strip() and line[0] != "#"] or [""]
+    words = first.split()
+    if not words or {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)} & set(
+        SMILES
+    ):
+        return False
+    if words[0].lower() in SMILES:  # a header, but of a list
+        return not re.search("[\t,;]", first)
+    if _looks_like_smiles(first):
+        return True
+    # the first molecule may be a broken one
+    return _is_spelt_so(words[0]) and (not others or any(map(_looks_like_smiles, others)))
 
 
 def _read_structures(source: str) -> Iterator[Sample]:
@@ -404,7 +451,8 @@ SAMPLES: dict[str, Callable[[], str]] = {
     "drugs-sdf": _shipped("drugs.sdf"),
 }
 
-_OPTIONS = ("smiles", "targets", "part", "group", "time", "descriptors")
+_OF_RECORDS = ("targets", "part", "group", "time")
+_OPTIONS = ("smiles", *_OF_RECORDS, "descriptors")
 
 #: In the order in which they are asked.
 READERS: tuple[Reader, ...] = (
@@ -414,7 +462,7 @@ READERS: tuple[Reader, ...] = (
     Reader("standard input", "- (a table, an SD file, or lines of SMILES)", lambda s: s == "-",
            _read_stdin, _OPTIONS),
     Reader("SD file", "an SD or mol file (.sdf, .sdf.gz, .mol)", lambda s: _ends(s, _SDF),
-           _read_sdf, ("targets",)),
+           _read_sdf, _OF_RECORDS),
     Reader("SMILES file", "lines of SMILES, each with a name behind it if it has one (.smi)",
            lambda s: _ends(s, _SMILES_FILES), _read_smiles_file),
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of SMILES and any number of "

@@ -1,9 +1,11 @@
 """Tables, SD files and lists of SMILES as chemists have them: every row is there, in order."""
 
 import gzip
+import io
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from deepfield.domains.drug.data import READERS, SAMPLES, Candidates, Descriptors
 from deepfield.domains.drug.molecules import MolBlock
@@ -91,7 +93,7 @@ def test_no_row_is_lost_and_none_out_of_order(file):
     samples = read(path, targets=["y"])
     assert [s.id for s in samples] == [f"row {n}" for n in range(1, 8)]
     assert samples[1].fault == "no SMILES in column 'smiles'"
-    assert samples[4].fault == "line 6: 4 cells, the header has 2"
+    assert samples[4].fault == "line 6: 4 cells between commas, the header has 2"
     assert [s.id for s in samples if s.fault is None] == ["row 1", "row 3", "row 4", "row 6"]
 
 
@@ -103,6 +105,7 @@ def test_no_row_is_lost_and_none_out_of_order(file):
         ("smiles,y,y\nC,1,2\n", "y"),
         ("x,y\n1,2\n", "no column of .* holds SMILES"),
         ("c1ccccc1O,3\nCCO,4\n", "has no header: its first line holds a molecule"),
+        ("C1CC,3\nCCO,4\nCC,5\n", "has no header: its first line holds a molecule"),
     ],
 )
 def test_a_table_that_makes_no_sense_says_so(file, text, problem):
@@ -129,8 +132,6 @@ def test_lines_of_smiles_carry_names(file):
 
 
 def test_sd_files_are_read_record_by_record(file):
-    from rdkit import Chem
-
     blocks = []
     for name, smiles in (("ethanol", "CCO"), ("methane", "C")):
         mol = Chem.MolFromSmiles(smiles)
@@ -141,9 +142,59 @@ def test_sd_files_are_read_record_by_record(file):
     assert isinstance(first.data, MolBlock) and (first.id, second.id) == ("ethanol", "methane")
     assert (first.target, second.target) == ({"logS": "3"}, {"logS": "1"})
     cut = file("".join(blocks)[: len(blocks[0]) + 60], "b.sdf")
-    assert [s.fault for s in read(cut)] == [None, "a record without `M  END`"]
+    assert [s.fault for s in read(cut)] == [
+        None,
+        "the file ends inside this record: a record without `M  END`",
+    ]
     cut = file("".join(blocks).removesuffix("$$$$\n"), "c.sdf")
     assert [s.fault for s in read(cut)] == [None, None]
+
+
+def sd_file():
+    blocks = []
+    for year, smiles in ((1999, "CCO"), (2005, "C")):
+        block = Chem.MolToMolBlock(Chem.MolFromSmiles(smiles))
+        fields = {"logS": -1, "measured": year, "split": "train", "series": "a"}
+        told = "".join(f"> <{name}>\n{value}\n\n" for name, value in fields.items())
+        blocks.append(f"{block}{told}$$$$\n")
+    return "".join(blocks)
+
+
+def test_parts_groups_and_times_stand_in_sd_files_too(file):
+    (options,) = (r.options for r in READERS if r.name == "SD file")
+    assert {"part", "group", "time"} <= set(options)
+    first, second = read(file(sd_file(), "a.sdf"), time="measured", group="series")
+    assert (first.time, second.time) == (1999.0, 2005.0)
+    assert (first.part, first.group) == ("train", "a") and first.target == {"logS": "-1"}
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (b"CCO ethanol\nCC ethane\n", ["CCO", "CC"]),
+        (b"C1CC broken\nCCO ethanol\n", ["C1CC", "CCO"]),
+        (b"C1CC\n", ["C1CC"]),
+        (b"# mine\nCCO ethanol\n", ["CCO"]),
+        (b"SMILES Name\nCCO ethanol\n", ["CCO"]),
+        (gzip.compress(b"CCO ethanol\nCC ethane\n"), ["CCO", "CC"]),
+        (gzip.compress(TABLE.encode()), ["CC(=O)Oc1ccccc1C(=O)O", "CCO"]),
+        ("smiles,y\nCCO,1\n".encode("utf-16"), ["CCO"]),
+        (b"IC50\tfound\n3\tCCO\n4\tCC\n", ["CCO", "CC"]),
+        (b'{"smiles": "CCO"}\n', ["CCO"]),
+        (sd_file().encode(), [MolBlock] * 2),
+        (gzip.compress(sd_file().encode()), [MolBlock] * 2),
+    ],
+)
+@pytest.mark.parametrize("slowly", [False, True])
+def test_anything_comes_through_a_pipe(monkeypatch, content, wanted, slowly):
+    class Pipe(io.BytesIO):  # a pipe gives what is there: here, a few bytes at a time
+        def readinto(self, buffer):
+            return super().readinto(memoryview(buffer)[: 7 if slowly else None])
+
+    raw = io.BufferedReader(Pipe(content))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(raw))
+    found = [sample.data for sample in read("-")]
+    assert [type(d) if isinstance(d, MolBlock) else d for d in found] == wanted
 
 
 def test_one_molecule_is_its_own_source():
