@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from deepfield.domains.drug.features import (
 )
 from deepfield.domains.drug.molecules import molecule
 from deepfield.toolkit.data import Arrays, Sample, batches_that_fit, collate
-from deepfield.toolkit.errors import BadInput
+from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.quantities import mean_and_spread
 from deepfield.toolkit.report import Report
 from deepfield.toolkit.tables import aligned
@@ -147,6 +148,7 @@ def explain(pipeline: DrugPipeline, sample: Sample, quantity: str | None = None)
 
     Raises:
         BadInput: no molecule, or one too large to be asked about atom by atom.
+        UsageError: the network has no such quantity.
     """
     mol = molecule(sample.data, pipeline.state.get("standardise", "none"))
     if mol.GetNumAtoms() > _MOST_ATOMS:
@@ -155,6 +157,11 @@ def explain(pipeline: DrugPipeline, sample: Sample, quantity: str | None = None)
     variants = [arrays, *without_each_atom(mol, arrays)]
     outputs = _asked(pipeline, variants)
     task: Any = pipeline.task
+    if quantity and quantity not in task.names:
+        near = difflib.get_close_matches(quantity, task.names) or task.names[:_LISTED]
+        raise UsageError(
+            f"{pipeline.name!r} says nothing of {quantity!r}", f"--quantity {', '.join(near)}"
+        )
     place = task.names.index(quantity) if quantity else 0
     weights = getattr(pipeline.calibrator, "weights", ())
     values = mean_and_spread(outputs[task.output], weights)[0][:, place]

@@ -8,6 +8,7 @@ from deepfield.domains.drug import DrugPipeline
 from deepfield.domains.drug.explanation import explain, without_each_atom
 from deepfield.domains.drug.features import FAMILY_SIZE, at_least, features, set_members
 from deepfield.toolkit.data import Sample, collate
+from deepfield.toolkit.errors import UsageError
 
 WANTED = ("graph", "fingerprint", "sets", "compared")
 
@@ -59,6 +60,11 @@ def test_contributions_are_what_the_answer_falls_by(architecture, trained):
     assert found.contributions[8] == pytest.approx(fall, abs=1e-3 * abs(fall) + 1e-3)
     assert found.contributions[8] > 0  # alcohols boil late
     assert found.answer["value"] > 100
+
+
+def test_a_quantity_that_the_network_does_not_know_is_said(trained):
+    with pytest.raises(UsageError, match=r"says nothing of 'boiling'.*--quantity boiling_c"):
+        explain(trained["dmpnn"], Sample("octanol", "CCCCCCCCO"), "boiling")
 
 
 def test_it_is_drawn_listed_and_told(trained):
