@@ -193,6 +193,8 @@ class DrugPipeline(Pipeline):
         """
         if self.architecture not in INPUTS:
             raise ValueError(f"no architecture {shortened(self.architecture)!r}")
+        # said of the training that made it: who fine-tunes `encoder` wants to know the nearest
+        self.settings.pop("neighbours", None)
         if self.neighbours is not None and not all(
             isinstance(n, str) for n in self.neighbours.names
         ):

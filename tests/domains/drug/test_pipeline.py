@@ -195,6 +195,19 @@ def test_it_is_fine_tuned_to_another_quantity(trained, tmp_path):
     assert 50 < row["value"] < 350
 
 
+def test_a_network_without_neighbours_is_tuned_to_one_that_has_some(mixed, tmp_path):
+    settings = {"units": 8, "epochs": 1}
+    options = {"reader_options": {"targets": ["oxygen"]}, "settings": settings}
+    base = DrugPipeline("fingerprint_mlp", neighbours=0)
+    base.fit(mixed, out=tmp_path / "base", **options)
+    base = DrugPipeline.load(tmp_path / "base")
+    (row,) = base.predict(["CCO"])
+    assert "similarity" not in row
+    base.finetune(BOILING, out=tmp_path / "tuned", settings={"epochs": 1})
+    (row,) = DrugPipeline.load(tmp_path / "tuned").predict(["CCO"])
+    assert row["similarity"] > 0 and row["nearest"] and row["in_domain"] is not None
+
+
 def test_a_stranger_s_bundle_of_a_network_that_is_unknown_is_refused(trained, tmp_path):
     base, _ = trained
     base.save(tmp_path / "m")
