@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.errors import DeepfieldError, UsageError
+from deepfield.toolkit.data import Encoded
+from deepfield.toolkit.errors import BadInput, DeepfieldError, UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import (
     PARTS,
@@ -45,8 +46,9 @@ def inspect(
         settings: as for `train`.
 
     Returns:
-        `{"data", "n", "rejected", "reasons", "columns", "targets", "sizes", "parts",
-        "duplicates", "near_duplicates", "leakage", "training"}`.
+        `{"data", "n", "rejected", "rejects", "columns", "targets", "unlabelled", "shapes", "parts",
+        "duplicates", "near_duplicates", "contradicting_labels", "leakage", "training"}`; and
+        `"problem"`, where no network could learn the labels.
     """
     samples = list(pipeline.as_samples(data, **(reader_options or {})))
     if not samples:
@@ -58,8 +60,11 @@ def inspect(
         pipeline.prepare(good, [s.target for s in good])
     encoded = list(pipeline.encoded(samples))
     fine = [e for e in encoded if e.fault is None]
+    problem = _judge_labels(pipeline, fine) if labelled else ""
     bad = [e for e in encoded if e.fault is not None]
     result["rejected"] = len(bad)
+    if problem:
+        result["problem"] = problem
     result["rejects"] = [{"id": e.sample.id, "reason": e.fault} for e in bad[:_EXAMPLES]]
     result["columns"] = list(dict.fromkeys(k for s in samples[:1000] for k in s.row))
     result["targets"] = pipeline.task.contents([s.target for s in labelled]) if labelled else {}
@@ -79,7 +84,9 @@ def inspect(
     contradicting = [g for g in same if len({str(fine[i].sample.target) for i in g}) > 1]
     result["contradicting_labels"] = _pairs(contradicting, name)
     if labelled and fine:
-        dealt = Split.parse(split, seed).deal([e.sample for e in fine], pipeline.splits)
+        known = np.flatnonzero([e.fault is None and e.sample.target is not None for e in fine])
+        dealt = Split.parse(split, seed).deal([fine[i].sample for i in known], pipeline.splits)
+        dealt = {part: known[places] for part, places in dealt.items()}
         result["parts"] = {part: len(dealt[part]) for part in PARTS}
         result["leakage"] = {
             "exact": _pairs(across_parts(same, dealt), name),
@@ -88,6 +95,24 @@ def inspect(
         if timed and len(set(map(str, (s.target for s in labelled)))) > 1:
             result["training"] = training_time(pipeline, encoded, dealt, settings or {})
     return result
+
+
+def _judge_labels(pipeline: Pipeline, items: Sequence[Encoded]) -> str:
+    """Reject the items whose label cannot be learnt, and say why none of them can."""
+    known = [e for e in items if e.sample.target is not None]
+    told = {id(e.sample): pipeline.targets(e.sample) for e in known}
+    task = type(pipeline.task)(dict(pipeline.task.state))
+    try:
+        task.learn([target for targets in told.values() for target in targets])
+    except DeepfieldError as error:
+        return error.message
+    for item in known:
+        try:
+            for target in told[id(item.sample)]:
+                task.encode(target)
+        except BadInput as error:
+            item.fault = error.reason
+    return ""
 
 
 def _pairs(groups: list[Any], names: list[str]) -> dict[str, Any]:

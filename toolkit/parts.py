@@ -37,13 +37,16 @@ class Parts:
         return [self.items[i] for i in self.parts[part]]
 
     def rows(self) -> list[dict[str, Any]]:
-        """What every sample came with and its `part`, in order; a rejected one has none."""
+        """What every sample came with and its `part`, in order; a rejected one has none, but a
+        `reason`.
+        """
+        why = {id(item.sample): item.fault for item in self.rejected}
         part_of = {id(item.sample): part for part in PARTS for item in self.of(part)}
         dealt = {id(item.sample) for item in self.items}
         rows = []
         for sample in self.samples:
             part = part_of.get(id(sample), "copy" if id(sample) in dealt else "")
-            own = {"part": part}
+            own = {"part": part, "reason": "" if part else why.get(id(sample), "")}
             rows.append({**own_columns(sample, own), **own})
         return rows
 

@@ -22,6 +22,8 @@ from deepfield.toolkit.tasks import Task
 _NINETY = 1.645
 #: Known validation samples below which a yes-or-no quantity is not calibrated.
 _LEAST_TO_CALIBRATE = 30
+#: Quantities that an error names.
+_NAMED = 3
 #: How strongly members are held to be alike before they are heard (see `member_weights`).
 _PRIOR = 4.0
 
@@ -87,12 +89,12 @@ class Quantities(Task):
         """
         first = next((t for t in targets if isinstance(t, Mapping)), None)
         self.state.setdefault("names", list(first) if first else ["value"])
-        rows = []
+        rows, first_fault = [], ""
         for target in targets:
             try:
                 rows.append(self._numbers(target))
-            except BadInput:  # rejected with its reason when it is encoded
-                continue
+            except BadInput as error:  # rejected with its reason when it is encoded
+                first_fault = first_fault or f"; {error.reason}"
         table = np.array(rows, dtype=np.float64).reshape(-1, len(self.names))
         binary, mean, scale = [], [], []
         for name, column in zip(self.names, table.T, strict=True):
@@ -100,8 +102,10 @@ class Quantities(Task):
             values = np.unique(known)
             if len(values) < 2:
                 told = f"only {values[0]:g}" if len(values) else "no value at all"
+                why = "" if len(values) else first_fault
                 raise UsageError(
-                    f"{name!r} has {told} in training", "leave this target out, or give more data"
+                    f"{name!r} has {told} in training{why}",
+                    "leave this target out, or give more data",
                 )
             yes_or_no = set(values) <= {0.0, 1.0}
             binary.append(yes_or_no)
@@ -140,7 +144,8 @@ class Quantities(Task):
         """
         values = np.array(self._numbers(target), dtype=np.float64)
         if not np.isfinite(values).any():
-            raise BadInput("no label")
+            more = " …" if len(self.names) > _NAMED else ""
+            raise BadInput(f"no label: no {', '.join(self.names[:_NAMED])}{more}")
         for name, value, yes_or_no in zip(self.names, values, self.binary, strict=True):
             if yes_or_no and value not in (0.0, 1.0) and np.isfinite(value):
                 raise BadInput(f"{name} is {value:g}, expected 0 or 1")

@@ -195,7 +195,9 @@ def _misspelt(smiles: str, place: int) -> str:
     opened = smiles.rfind("[", 0, place)
     if opened >= 0 and "]" not in smiles[opened : place - 1]:
         atom, closed, _ = smiles[opened:].partition("]")
-        return f"no atom is written {atom + closed!r}" if closed else "a bracket '[' is never closed"
+        return (
+            f"no atom is written {atom + closed!r}" if closed else "a bracket '[' is never closed"
+        )
     if mark and mark in _BONDS and place == len(smiles) and before:
         return f"the bond {mark!r} at the end leads to no atom"
     if mark.isalpha():

@@ -54,7 +54,7 @@ def test_targets_are_standardised_and_come_back_in_their_own_units():
         ({"logS": 1, "toxic": 2}, "toxic is 2, expected 0 or 1"),
         ({"logS": math.inf}, "logS is inf, expected a finite number"),
         ({"logS": "", "toxic": None}, "no label"),
-        ({"other": 1, "third": 2}, "no label"),
+        ({"other": 1, "third": 2}, "no label: no logS, toxic"),
     ],
 )
 def test_a_label_that_cannot_be_says_why(target, reason):
@@ -66,7 +66,8 @@ def test_a_label_that_cannot_be_says_why(target, reason):
     ("targets", "message"),
     [
         ([{"y": 2}, {"y": "2.0"}, {"y": None}], "'y' has only 2 in training"),
-        ([{"y": None}], "'y' has no value at all"),
+        ([{"y": None}], "'y' has no value at all in training \\(leave"),
+        ([{"y": "low"}], "'y' has no value at all in training; y is 'low', expected a number"),
     ],
 )
 def test_a_target_that_teaches_nothing_is_refused(targets, message):

@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +172,40 @@ def test_the_split_is_written_out_and_read_again(mixed, tmp_path):
     counted = {p: sum(r["part"] == p for r in rows) for p in ("train", "valid")}
     config = json.loads((tmp_path / "a" / "config.json").read_text())
     assert counted["valid"] == config["data"]["counts"]["valid"]
+
+
+def test_what_is_rejected_says_why_before_and_after_training(mixed, tmp_path):
+    rows = list(csv.DictReader(Path(mixed).read_text().splitlines()))
+    rows[3] |= {"smiles": "C1CC", "oxygen": "1"}
+    rows[4] |= {"oxygen": "perhaps"}
+    data, parts = tmp_path / "bad.csv", tmp_path / "parts.csv"
+    with data.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+    wanted = {
+        "m3": "ring 1 is opened and never closed in 'C1CC'",
+        "m4": "oxygen is 'perhaps', expected a number",
+    }
+    told = here("drug", "inspect", str(data), "--targets", "oxygen", "--no-timing", "--json")
+    found = json.loads(told.out)
+    assert told.code == 3 and found["rejected"] == 2 and "problem" not in found
+    assert {r["id"]: r["reason"] for r in found["rejects"]} == wanted
+    known = sum(row["oxygen"] != "" for row in rows)
+    assert sum(found["parts"].values()) == known - 2
+    run = here("drug", "train", str(data), "--targets", "oxygen", "--set", "units=8", "--epochs",
+               "1", "--architecture", "fingerprint_mlp", "-o", str(tmp_path / "a"), "-q",
+               "--save-split", str(parts))  # fmt: skip
+    assert run.code == 0, run.err
+    written = list(csv.DictReader(parts.open()))
+    assert [row["id"] for row in written] == [row["id"] for row in rows]
+    assert {r["id"]: r["reason"] for r in written if r["reason"] not in ("", "no label")} == wanted
+    assert all((row["part"] == "") == bool(row["reason"]) for row in written)
+
+
+def test_inspect_says_which_labels_nothing_can_learn(mixed):
+    run = here("drug", "inspect", mixed, "--targets", "kind", "--no-timing")
+    assert "'kind' has no value at all in training; kind is 'x', expected a number" in run.out
 
 
 @pytest.mark.parametrize(("said", "told"), [("kind", "kind"), ("nothing", "nothing")])
