@@ -133,6 +133,7 @@ def standardised(mol: Chem.Mol, how: str) -> Chem.Mol:
         found = rdMolStandardize.Uncharger().uncharge(found)
         if how == "tautomer":
             found = rdMolStandardize.TautomerEnumerator().Canonicalize(found)
+        Chem.SanitizeMol(found)  # a part of a salt comes without its rings
     except Exception as error:  # RDKit raises several kinds, none of them with a common parent
         first = str(error).strip().splitlines()
         raise BadInput(f"cannot be standardised: {first[0] if first else 'unknown'}") from None
