@@ -420,7 +420,8 @@ def _read_structures(source: str) -> Iterator[Sample]:
     return read_corpus(source)
 
 
-def _read_literal(source: str) -> Iterator[Sample]:
+def read_literal(source: str) -> Iterator[Sample]:
+    """One molecule, as SMILES, with a name behind it if it has one."""
     smiles, _, name = source.strip().partition(" ")
     yield Sample(name.strip() or smiles, smiles, row={"smiles": smiles})
 
@@ -429,9 +430,20 @@ def _is_literal(source: str) -> bool:
     """A molecule, or what nobody calls a file: the row says what is wrong with it."""
     if is_there(source):
         return False
-    return _looks_like_smiles(source) or bool(
-        re.fullmatch(r"[\w@+\-\[\]()=#%]*[(=#\[@][^/ ]*", source)
+    return (
+        _looks_like_smiles(source)
+        or _is_spelt_so(source)
+        or bool(re.fullmatch(r"[\w@+\-\[\]()=#%]*[(=#\[@][^/ ]*", source))
     )
+
+
+def names_data(text: str) -> bool:
+    """Whether a text of a list is the name of a source, rather than a molecule, if a broken one."""
+    if text == "-" or text.startswith(("sample:", "structures:")):
+        return True
+    suffixes = (*_TABLES, *_SDF, *_SMILES_FILES)
+    named = text.lower().removesuffix(".gz").endswith(suffixes)
+    return bool(text.strip()) and (named or is_there(text))
 
 
 def _ends(source: str, suffixes: Sequence[str]) -> bool:
@@ -468,5 +480,5 @@ READERS: tuple[Reader, ...] = (
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of SMILES and any number of "
            "targets; or with columns D_* of descriptors in place of structures",
            lambda s: _ends(s, _TABLES), _read_table, _OPTIONS),
-    Reader("SMILES", "one molecule, as SMILES", _is_literal, _read_literal),
+    Reader("SMILES", "one molecule, as SMILES", _is_literal, read_literal),
 )  # fmt: skip

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from deepfield.domains.drug.data import READERS, SAMPLES, YES_NO, Candidates
+from deepfield.domains.drug.data import (
+    READERS,
+    SAMPLES,
+    YES_NO,
+    Candidates,
+    names_data,
+    read_literal,
+)
 from deepfield.domains.drug.features import at_least, compared, described, encoded
 from deepfield.domains.drug.molecules import STANDARDISERS, Descriptors, MolBlock, molecule
 from deepfield.domains.drug.neighbours import (
@@ -199,6 +207,19 @@ class DrugPipeline(Pipeline):
             isinstance(n, str) for n in self.neighbours.names
         ):
             raise ValueError("the names of the training molecules make no sense")
+
+    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
+        """Also of a list of SMILES, in which a broken or an empty one costs its own row."""
+        if isinstance(data, str | Path):
+            yield from super().as_samples(data, **options)
+            return
+        for index, thing in enumerate(data):
+            if isinstance(thing, str) and not names_data(thing):
+                yield from read_literal(thing)
+            elif isinstance(thing, str | Sample):
+                yield from super().as_samples([thing], **options)
+            else:
+                yield Sample(str(index), thing)
 
     def encode(self, item: Any) -> tuple[Arrays, Any]:
         """A molecule, or a table's descriptors of one, to arrays.

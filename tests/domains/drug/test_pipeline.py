@@ -13,7 +13,7 @@ from deepfield.domains.drug import DrugPipeline
 from deepfield.domains.drug.molecules import Descriptors
 from deepfield.toolkit.bundle import open_bundle, write_bundle
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.errors import UnusableModel, UsageError
+from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError
 from deepfield.toolkit.testing_pipelines import check_pipeline
 
 BAD = Sample("broken", "CC(C)(C)(C)C", row={"id": "broken"})
@@ -97,6 +97,20 @@ def test_every_row_names_the_training_molecule_that_is_nearest(trained):
     near, far = pipeline.predict([Sample("a", known), Sample("b", "[Fe]F")])
     assert near["similarity"] == 1 and near["nearest"] == known and near["in_domain"]
     assert far["similarity"] < 0.3 and pipeline.novelty.threshold > 0.3
+
+
+def test_a_broken_molecule_of_a_list_costs_its_own_row(tmp_path):
+    pipeline = DrugPipeline.from_preset("fusion_esol")
+    (tmp_path / "two.smi").write_text("CCO ethanol\nC1CC\n")
+    mol = Chem.MolFromSmiles("CC")
+    asked = ["CCO", "", "C1CC", "aspirin", None, float("nan"), mol, str(tmp_path / "two.smi"), "C"]
+    rows = list(pipeline.predict(asked))
+    told = ["ok", *["rejected"] * 5, "ok", "ok", "rejected", "ok"]
+    assert [row["status"] for row in rows] == told
+    assert rows[1]["reason"] == "no structure" == rows[4]["reason"] == rows[5]["reason"]
+    assert rows[3]["reason"].startswith("'a' at position 1 is no atom")
+    with pytest.raises(NotFound):
+        list(pipeline.predict(["CCO", "missing.csv"]))
 
 
 def test_who_does_not_want_to_know_the_nearest_is_not_told(trained, tmp_path):
