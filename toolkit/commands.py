@@ -330,23 +330,27 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     }  # fmt: skip
     writer = RowWriter(output, form, identity, resume=bool(flags.resume))
     began, rejected = time.monotonic(), Counter[str]()
-    start = writer.samples
+    start, before = writer.samples, writer.rejected
     rest = _after(first, samples, start)
     pairs = pipeline.answers(console.track(rest, cls.domain), flags.batch_size or BATCH)
     try:
         for done, count in in_samples(pairs):
-            rows = []
+            rows, faulty = [], 0
             for item, answer in done:
                 if item.fault is not None:
                     rejected[item.fault] += 1
+                    faulty += 1
                     console.detail(f"rejected {item.sample.id}: {item.fault}")
                     if flags.on_error == "fail":
                         raise BadInput(f"{item.sample.id}: {item.fault}")
                     if flags.on_error == "skip":
                         continue
                 rows.append(pipeline.row(item, answer))
-            writer.write(rows, count)
+            writer.write(rows, count, faulty)
         writer.finish()
+    except (BadInput, UsageError):  # the same command would end here again
+        writer.discard()
+        raise
     finally:
         writer.close()
     seconds = time.monotonic() - began
@@ -358,12 +362,12 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     if writer.left_out:
         names = ", ".join(sorted(map(str, writer.left_out))[:5])
         console.say(f"columns that only later rows have are left out: {names} (JSONL keeps them)")
-    total = sum(rejected.values())
-    if total:
+    if start:
+        console.say(f"after {start:,} of an earlier run, {before:,} rejected among them")
+    if rejected:
         reason, times = rejected.most_common(1)[0]
-        console.say(f"{total:,} rejected ({times:,}: {reason})")
-        return REJECTED
-    return 0
+        console.say(f"{rejected.total():,} rejected ({times:,}: {reason})")
+    return REJECTED if writer.rejected else 0
 
 
 def _after(first: Any, samples: Iterator[Any], start: int) -> Iterator[Any]:

@@ -382,6 +382,14 @@ def collate(items: Sequence[Arrays], padding: Mapping[str, float]) -> Arrays:
     return batch
 
 
+def labelled(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Samples as they come; one without a label has that as its fault."""
+    for sample in samples:
+        if sample.fault is None and sample.target is None:
+            sample.fault = "no label"
+        yield sample
+
+
 def stacked(parts: Sequence[np.ndarray], padding: float = 0) -> np.ndarray:
     """Stack arrays of equal rank, padded at the end of every axis to the longest."""
     return collate([{"": part} for part in parts], {"": padding})[""]

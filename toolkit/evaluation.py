@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import scores, tables
-from deepfield.toolkit.data import BATCH, Sample, stacked
+from deepfield.toolkit.data import BATCH, labelled, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
@@ -61,7 +61,7 @@ def evaluate_fully(
     """As `evaluate`, with the arrays; `row` is called with every answered row and its target."""
     began = time.monotonic()
     task = pipeline.task
-    samples = _judged(pipeline.as_samples(data, **(reader_options or {})))
+    samples = labelled(pipeline.as_samples(data, **(reader_options or {})))
     targets, predictions, groups, contexts = [], [], [], []
     kinds: list[str] = []
     rejected, first = 0, ""
@@ -150,13 +150,6 @@ def _published(task: Task, divided: Mapping[str, Any]) -> dict[str, dict[str, An
     return together | {
         name: {"metrics": task.summary(own), "groups": own} for name, own in groups.items()
     }
-
-
-def _judged(samples: Iterable[Sample]) -> Iterator[Sample]:
-    for sample in samples:
-        if sample.fault is None and sample.target is None:
-            sample.fault = "no label"
-        yield sample
 
 
 def report(pipeline: Pipeline, evaluated: Evaluated) -> Report:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Sample, stacked
+from deepfield.toolkit.data import Sample, labelled, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import Split, folds, kept_together
@@ -34,7 +35,8 @@ def cross_validate(
         make: makes a new pipeline.
         data: a source's name, or labelled samples.
         count: folds, two or more.
-        output: table of the out-of-fold rows; they carry `fold` and `target`.
+        output: table of the out-of-fold rows, in the order of the data; they carry `fold` and
+            `target`. A rejected sample has a row without them.
         format: of the table.
         arguments: of `fit`; of `split` the kind alone matters.
 
@@ -47,40 +49,49 @@ def cross_validate(
     arguments = dict(arguments)
     say = arguments.get("say", lambda line: None)
     options = arguments.pop("reader_options", None) or {}
-    samples = list(make().as_samples(data, **options))
-    good = [s for s in samples if s.fault is None and s.target is not None]
+    samples = list(labelled(make().as_samples(data, **options)))
+    places = [i for i, s in enumerate(samples) if s.fault is None]
+    good = [samples[i] for i in places]
     split = arguments.get("split")
     kind = split.kind if isinstance(split, Split) else Split.parse(split).kind
     good = kept_together(good, kind, make().splits)
     dealt = folds(good, count, int(arguments.get("seed", 0)))
-    writer = RowWriter(output, format)
+    rows: dict[int, list[dict[str, Any]]] = {}
     groups: dict[str, Any] = {}
-    truths, answers = [], []
+    truths: list[np.ndarray] = []
+    answers: list[np.ndarray] = []
     rejected = len(samples) - len(good)
-    for number, fold in enumerate(dealt, start=1):
-        say(f"fold {number} of {count}")
-        held = set(fold.tolist())
-        rest = [replace(s, part=None) for i, s in enumerate(good) if i not in held]
-        pipeline = make()
-        split = Split("auto", (0.9, 0.1, 0.0), int(arguments.get("seed", 0)))
-        pipeline.fit(rest, **{**arguments, "out": None, "split": split, "resume": False})
-        pipeline.name = f"{Path(output).stem}, fold {number}"
-        truth, said, rows, lost = _answered(pipeline, [good[i] for i in fold])
-        rejected += lost
-        writer.write([row | {"fold": number} for row in rows], len(fold))
-        groups[f"fold {number}"] = pipeline.task.figures(truth, said)
-        truths.append(truth)
-        answers.append(said)
-        task = pipeline.task
-    writer.finish()
-    truth, said = np.concatenate(truths), np.concatenate(answers)
+    with closing(RowWriter(output, format)) as writer:
+        for number, fold in enumerate(dealt, start=1):
+            say(f"fold {number} of {count}")
+            held = set(fold.tolist())
+            rest = [replace(s, part=None) for i, s in enumerate(good) if i not in held]
+            pipeline = make()
+            split = Split("auto", (0.9, 0.1, 0.0), int(arguments.get("seed", 0)))
+            pipeline.fit(rest, **{**arguments, "out": None, "split": split, "resume": False})
+            pipeline.name = f"{Path(output).stem}, fold {number}"
+            truth, said, told, lost = _answered(pipeline, [good[i] for i in fold])
+            rejected += lost
+            for index, own in zip(fold, told, strict=True):
+                rows[places[index]] = [row | {"fold": number} for row in own]
+            if truth:
+                groups[f"fold {number}"] = pipeline.task.figures(stacked(truth), stacked(said))
+            truths += truth
+            answers += said
+        # The rest has faults, so that it does not matter which network is asked.
+        bad = [i for i, s in enumerate(samples) if s.fault is not None]
+        rows |= zip(bad, _answered(pipeline, [samples[i] for i in bad])[2], strict=True)
+        writer.write([row for index in sorted(rows) for row in rows[index]], len(samples))
+        writer.finish()
+    task = pipeline.task
+    judged = stacked(truths), stacked(answers)
     return {
         "model": f"{count} folds",
         "data": str(data),
-        "n": len(truth),
+        "n": len(truths),
         "rejected": rejected,
         "seconds": round(time.monotonic() - began, 1),
-        "metrics": task.figures(truth, said),
+        "metrics": task.figures(*judged),
         "intervals": {},
         "baseline": {},
         "by": "fold",
@@ -91,13 +102,17 @@ def cross_validate(
 
 def _answered(
     pipeline: Pipeline, samples: list[Sample]
-) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]], int]:
-    truth, said, rows, rejected = [], [], [], 0
+) -> tuple[list[np.ndarray], list[np.ndarray], list[list[dict[str, Any]]], int]:
+    """Targets and predictions of what was answered, the rows of each sample, and how many items
+    were rejected.
+    """
+    truth, said, rejected = [], [], 0
+    rows: dict[int, list[dict[str, Any]]] = {id(sample): [] for sample in samples}
     for item, answer in pipeline.answers(samples, targets=True):
-        rows.append(pipeline.row(item, answer) | {"target": item.sample.target})
+        rows[id(item.sample)].append(pipeline.row(item, answer) | {"target": item.sample.target})
         if item.fault is not None or item.prediction is None:
             rejected += 1
             continue
         truth.append(np.asarray((item.target or {})[pipeline.task.output]))
         said.append(item.prediction)
-    return stacked(truth), stacked(said), rows, rejected
+    return truth, said, list(rows.values()), rejected

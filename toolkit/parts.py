@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Encoded, Sample, own_columns, stacked
+from deepfield.toolkit.data import Encoded, Sample, labelled, own_columns, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import PARTS, Split, across_parts, exact_duplicates, fingerprint
@@ -76,11 +76,8 @@ def deal(
     Raises:
         UsageError: nothing left to train on, or no labels.
     """
-    samples = list(pipeline.as_samples(data, **(reader_options or {})))
-    good = [s for s in samples if s.fault is None and s.target is not None]
-    for sample in samples:
-        if sample.fault is None and sample.target is None:
-            sample.fault = "no label"
+    samples = list(labelled(pipeline.as_samples(data, **(reader_options or {}))))
+    good = [s for s in samples if s.fault is None]
     rejected = [Encoded(s, fault=s.fault) for s in samples if s.fault is not None]
     if not good:
         why = f"; the first: {rejected[0].fault}" if rejected else ""

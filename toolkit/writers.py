@@ -64,7 +64,8 @@ class RowWriter:
     Args:
         output: a path, or `-`.
         format: one of `FORMATS`.
-        identity: what the rows were made from; a resume with another one is refused.
+        identity: what the rows were made from; a resume with another one is refused, and without
+            one there is none.
         resume: go on with `OUT.part` if it is there.
 
     Raises:
@@ -82,6 +83,7 @@ class RowWriter:
         self.left_out: set[str] = set()
         self.samples = 0
         self.rows = 0
+        self.rejected = 0
         self.to_stdout = output == "-"
         self._next_note, self._to_note = 0.0, False
         self.stream: BinaryIO
@@ -107,7 +109,7 @@ class RowWriter:
                 return
             self._open(resume)
         except OSError as error:
-            raise _unwritable(output, error) from None
+            raise _unwritable(output, error, bool(self.identity)) from None
 
     def _open(self, resume: bool) -> None:
         if resume and self.part.is_file() and self.journal.is_file():
@@ -119,6 +121,7 @@ class RowWriter:
                     "resume with the same command, or leave --resume away",
                 )
             self.samples, self.rows = state["samples"], state["rows"]
+            self.rejected = state.get("rejected", 0)
             self.columns = state["columns"]
             self.stream = self.part.open("r+b")
             self.stream.truncate(state["bytes"])
@@ -127,17 +130,19 @@ class RowWriter:
             self.journal.unlink(missing_ok=True)
             self.stream = self.part.open("wb")
 
-    def write(self, rows: Sequence[Mapping[str, Any]], samples: int) -> None:
+    def write(self, rows: Sequence[Mapping[str, Any]], samples: int, rejected: int = 0) -> None:
         """Add rows that complete `samples` more samples, and now and then make them last.
 
         Rows that complete none are the first of a sample with many: nothing is noted before its
-        last ones are there too.
+        last ones are there too. Of the rows, `rejected` are without an answer, or left out: a
+        resumed run knows them too.
         """
         self._to_note = False
         try:
             if rows:
                 self._add(rows)
             self.samples += samples
+            self.rejected += rejected
             self.stream.flush()
             self._to_note = samples > 0 and not self.to_stdout
             if time.monotonic() >= self._next_note:
@@ -145,7 +150,7 @@ class RowWriter:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise _unwritable(self.output, error) from None
+            raise _unwritable(self.output, error, bool(self.identity)) from None
 
     def _add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if not self.columns:
@@ -187,7 +192,7 @@ class RowWriter:
         os.fsync(self.stream.fileno())
         state = {
             "identity": self.identity, "samples": self.samples, "rows": self.rows,
-            "columns": self.columns, "bytes": self.stream.tell(),
+            "rejected": self.rejected, "columns": self.columns, "bytes": self.stream.tell(),
         }  # fmt: skip
         replace_file(self.journal, json.dumps(state).encode())
         self._next_note, self._to_note = time.monotonic() + _NOTE_SECONDS, False
@@ -206,14 +211,24 @@ class RowWriter:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise _unwritable(self.output, error) from None
+            raise _unwritable(self.output, error, bool(self.identity)) from None
 
     def close(self) -> None:
-        """Leave the unfinished file for a resume."""
-        if not self.to_stdout and not self.stream.closed:
+        """Leave the unfinished file for a resume; without an `identity` none can go on with it."""
+        if not self.identity:
+            self.discard()
+        elif not self.to_stdout and not self.stream.closed:
             with contextlib.suppress(OSError):  # a full disk was told already
                 self._note()
                 self.stream.close()
+
+    def discard(self) -> None:
+        """Take the unfinished file away, of a run that would end in the same place again."""
+        if not self.to_stdout and not self.stream.closed:
+            with contextlib.suppress(OSError):  # what is left in memory, on a full disk
+                self.stream.close()
+            self.part.unlink(missing_ok=True)
+            self.journal.unlink(missing_ok=True)
 
 
 def _cell(value: Any) -> str:
@@ -314,13 +329,13 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _unwritable(output: str, error: OSError) -> DeepfieldError:
+def _unwritable(output: str, error: OSError, resumable: bool = False) -> DeepfieldError:
     import errno
 
     if error.errno == errno.ENOSPC:
         return DeepfieldError(
             f"the disk is full: {output!r} is not finished",
-            "free some space and run the same command with --resume",
+            f"free some space and run the same command {'with --resume' if resumable else 'again'}",
         )
     return DeepfieldError(f"cannot write {output!r}: {error.strerror or error}", "check the path")
 

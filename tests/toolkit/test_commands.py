@@ -12,6 +12,7 @@ from deepfield.domains import domain
 from deepfield.domains.image.data import SAMPLES
 from deepfield.toolkit.commands import Flags, command_line, options_of, settings_of
 from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.writers import RowWriter
 
 
 def test_settings_are_read_as_json_or_as_words():
@@ -45,6 +46,34 @@ def table(path, encoding, delimiter=","):
     with path.open("w", newline="", encoding=encoding) as stream:
         csv.writer(stream, delimiter=delimiter).writerows(rows)
     return rows
+
+
+def test_a_run_that_would_fail_again_leaves_no_part(tiny, tmp_path):
+    table(tmp_path / "in.csv", "utf-8")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    answer = ("image", "predict", str(tmp_path / "in.csv"), "-m", str(tiny))
+    answer += ("-o", str(tmp_path / "out.csv"))
+    assert here(*answer, "--on-error", "fail").code == 1
+    assert here(*answer, str(tmp_path / "other.csv")).code == 2
+    assert sorted(os.listdir(tmp_path)) == ["in.csv", "other.csv"]
+
+
+def test_a_resumed_run_counts_what_was_rejected_before(tiny, tmp_path, monkeypatch):
+    rows = table(tmp_path / "in.csv", "utf-8")
+    out = tmp_path / "out.csv"
+    answer = ("image", "predict", str(tmp_path / "in.csv"), "-m", str(tiny), "-o", str(out))
+    assert here(*answer).code == 3
+    whole = out.read_bytes()
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RowWriter, "finish", interrupted)  # all is written but the name
+    assert here(*answer).code == 130
+    monkeypatch.undo()
+    run = here(*answer, "--resume")
+    assert run.code == 3 and f"after {len(rows) - 1} of an earlier run, 2 rejected" in run.err
+    assert out.read_bytes() == whole
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])

@@ -87,11 +87,27 @@ def test_copies_are_in_one_fold(watched, tmp_path):
     assert all(len(where) == 1 for where in folds_of(rows, lambda i: i % 100))
 
 
-def test_samples_without_a_target_are_counted_as_rejected(watched, tmp_path):
+def test_rows_are_in_the_order_of_the_data_and_rejected_ones_in_their_place(watched, tmp_path):
     samples = list(watched().read("toy:60"))
     samples[3] = replace(samples[3], target=None)
+    samples[7] = replace(samples[7], fault="cut off")
     result, rows = validate(watched, samples, tmp_path, 2)
-    assert (result["n"], result["rejected"], len(rows)) == (59, 1, 59)
+    assert (result["n"], result["rejected"]) == (58, 2)
+    assert [row["id"] for row in rows] == [sample.id for sample in samples]
+    assert [(i, r["reason"]) for i, r in enumerate(rows) if r["status"] == "rejected"] == [
+        (3, "no label"), (7, "cut off")
+    ]  # fmt: skip
+    assert all(bool(row["fold"]) == (row["status"] == "ok") for row in rows)
+
+
+def test_what_is_interrupted_leaves_no_half_file(watched, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watched, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        validate(watched, "toy:90", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_fold_is_refused(watched, tmp_path):

@@ -50,6 +50,23 @@ def test_a_killed_run_goes_on_from_its_last_note_of_which_there_are_few(tmp_path
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
+def test_what_none_can_go_on_with_is_taken_away(tmp_path):
+    writer = RowWriter(str(tmp_path / "a.csv"), "csv")  # of no identity
+    writer.write(ROWS, len(ROWS))
+    writer.close()
+    write(tmp_path / "b.csv", ROWS, "csv").discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_run_knows_how_many_rows_were_rejected_before(tmp_path):
+    writer = RowWriter(str(tmp_path / "a.csv"), "csv", {"model": "m"})
+    writer.write(ROWS, len(ROWS), rejected=2)
+    writer.close()
+    resumed = RowWriter(str(tmp_path / "a.csv"), "csv", {"model": "m"}, resume=True)
+    assert resumed.rejected == 2
+    resumed.close()
+
+
 def test_a_run_of_another_model_is_not_resumed(tmp_path):
     write(tmp_path / "a.csv", ROWS[:3], "csv").close()
     with pytest.raises(UsageError, match="another model"):
