@@ -21,6 +21,7 @@ _TABLE = ("NAME", "CHROM", "STRAND", "TX_START", "TX_END", "EXON_START", "EXON_E
 #: Tags of the one transcript that stands for its gene, the surest first.
 _CANONICAL = ("MANE_Select", "Ensembl_canonical")
 _GTF_PAIR = re.compile(r'(\w+) (?:"([^"]*)"|([^;"\s]+))')
+_NO_STRAND = (".", "?")  # of a single exon StringTie cannot tell it
 _NAMES = ("gene_name", "Name", "gene", "gene_id", "ID")
 _HINT = "a GTF or GFF3 file, or a table with the columns " + ", ".join(_TABLE)
 
@@ -67,10 +68,11 @@ class Annotation:
 
     Args:
         genes: in the order in which they are told.
+        strandless: how many transcripts were left out since their strand is not known.
     """
 
-    def __init__(self, genes: Iterable[Gene]) -> None:
-        self.genes = list(genes)
+    def __init__(self, genes: Iterable[Gene], strandless: int = 0) -> None:
+        self.genes, self.strandless = list(genes), strandless
         places: dict[str, list[int]] = {}
         for index, gene in enumerate(self.genes):
             places.setdefault(gene.contig, []).append(index)
@@ -89,7 +91,8 @@ class Annotation:
 
         Of a GTF or GFF3 file the transcript that is tagged as its gene's own stands for it (tag
         MANE_Select, else Ensembl_canonical); without tags a gene reaches from the first to the last
-        base of all its transcripts, and has all their exons.
+        base of all its transcripts, and has all their exons. A transcript without a strand is left
+        out.
 
         Raises:
             NotFound: no such file, or the package that brings it is not installed.
@@ -100,13 +103,15 @@ class Annotation:
             path = installed("spliceai", "annotations", f"{source}.txt", extra="spliceai")
         lines = _lines(path)
         number, first = next(lines, (0, ""))
+        strandless: set[str] = set()
         if first.lstrip("#").split("\t")[0] == "NAME":
             genes = list(_of_table(first, lines, source))
         else:
-            genes = list(_of_features(_chained(number, first, lines), source))
+            genes = list(_of_features(_chained(number, first, lines), source, strandless))
         if not genes:
-            raise UsageError(f"{source!r} holds no gene", _HINT)
-        return cls(genes)
+            known = " whose strand is known" if strandless else ""
+            raise UsageError(f"{source!r} holds no gene{known}", _HINT)
+        return cls(genes, len(strandless))
 
     def at(self, contig: str, position: int) -> list[Gene]:
         """The genes that a base lies in, in the order of the file; `chr` before a name is optional.
@@ -209,8 +214,12 @@ def _senseless(source: str, number: int, line: str, error: Exception) -> UsageEr
 # ----------------------------------------------------------------------------------- GTF and GFF3
 
 
-def _of_features(lines: Iterator[tuple[int, str]], source: str) -> Iterator[Gene]:
-    """Genes of the exons of a GTF or GFF3 file; of their coding parts where there are no exons."""
+def _of_features(
+    lines: Iterator[tuple[int, str]], source: str, strandless: set[str]
+) -> Iterator[Gene]:
+    """Genes of the exons of a GTF or GFF3 file; of their coding parts where there are no exons.
+    Transcripts of no strand are put into `strandless`.
+    """
     transcripts: dict[str, _Transcript] = {}
     above: dict[str, tuple[str, str, set[str]]] = {}  # GFF3: ID to its parent, name and tags
     for number, line in lines:
@@ -229,15 +238,19 @@ def _of_features(lines: Iterator[tuple[int, str]], source: str) -> Iterator[Gene
             continue
         if kind not in ("exon", "CDS"):
             continue
+        gene = attributes.get("gene_id", "") if not equals else ""
+        owner = attributes.get("Parent") if equals else attributes.get("transcript_id") or gene
+        owners = (owner or attributes.get("ID", "")).split(",")
+        if cells[6] in _NO_STRAND:
+            strandless.update(owners)
+            continue
         try:
             piece = int(cells[3]) - 1, int(cells[4])
             if cells[6] not in ("+", "-") or not 0 <= piece[0] < piece[1]:
                 raise ValueError(f"{cells[3]} to {cells[4]}, strand {cells[6]!r}")
         except ValueError as error:
             raise _senseless(source, number, line, error) from None
-        gene = attributes.get("gene_id", "") if not equals else ""
-        owner = attributes.get("Parent") if equals else attributes.get("transcript_id") or gene
-        for one in (owner or attributes.get("ID", "")).split(","):
+        for one in owners:
             key = f"{one}\t{cells[0]}\t{cells[6]}"
             own = transcripts.setdefault(key, _Transcript(gene or one, _name(attributes)))
             own.contig, own.strand = cells[0], cells[6]

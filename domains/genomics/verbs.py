@@ -45,6 +45,8 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
         console.say(apart)
     genes = flags.annotation and shipped(flags.annotation, cls.samples)
     annotation = Annotation.read(genes) if genes else None
+    if annotation and annotation.strandless:
+        console.say(f"{_count(annotation.strandless, 'transcript')} of no strand left out: {genes}")
     pipeline = load(flags.model or next(iter(cls.presets)), cls.domain)
     settings = settings_of(pipeline, distance, bool(flags.mask))
     if settings.splicing and annotation is None:
@@ -68,7 +70,8 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
         if not writer.begun:
             writer.write_lines(with_header(reader.header, settings.described), 0)
         rows = islice(reader.rows(), start, None)
-        for _ in console.track(_written(scorer.lines(rows), writer), "variants"):
+        pieces = _written(scorer.lines(rows), writer, scorer.tally)
+        for _ in console.track(pieces, "variants"):
             pass
         writer.finish()
     finally:
@@ -77,7 +80,7 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
         console.say(warning)
     for line in _summary(scorer.tally, time.monotonic() - began, output):
         console.say(line)
-    return REJECTED if scorer.tally.faulty_rows else 0
+    return REJECTED if writer.rejected else 0
 
 
 def _another_build(reader: VCFReader, genome: Genome) -> str:
@@ -93,9 +96,13 @@ def _another_build(reader: VCFReader, genome: Genome) -> str:
     return ""
 
 
-def _written(pieces: Iterator[tuple[list[bytes], int]], writer: VCFWriter) -> Iterator[bytes]:
+def _written(
+    pieces: Iterator[tuple[list[bytes], int]], writer: VCFWriter, tally: Tally
+) -> Iterator[bytes]:
     """Every line, once it is written."""
+    before = writer.rejected  # of the run that is resumed
     for lines, count in pieces:
+        writer.rejected = before + tally.faulty_rows
         writer.write_lines(lines, count)
         yield from lines
 

@@ -54,6 +54,21 @@ def test_the_examples_run():
     assert doctest.testmod(annotation).failed == 0
 
 
+@pytest.mark.parametrize("sign", [".", "?"])
+@pytest.mark.parametrize("text", [GTF, GFF])
+def test_transcripts_of_no_strand_are_left_out_and_counted(text, sign, tmp_path):
+    whole = read(tmp_path, text)
+    lone = "chr7\tX\texon\t5\t60\t.\t{}\t.\t" + (
+        'gene_id "S1"; transcript_id "S1.1";\n' if text == GTF else "Parent=S1.1\n"
+    )
+    head, rest = text.split("\n", 1)
+    found = read(tmp_path, f"{head}\n{lone.format(sign) * 2}{rest}")
+    assert [facts(gene) for gene in found.genes] == [facts(gene) for gene in whole.genes]
+    assert (whole.strandless, found.strandless) == (0, 1)
+    with pytest.raises(UsageError, match="no gene whose strand is known"):
+        read(tmp_path, lone.format(sign))
+
+
 def test_a_table_is_read_as_spliceai_reads_it(tmp_path):
     (gene,) = read(tmp_path, TABLE).genes
     assert facts(gene)[:5] == ("TUBB8", "10", "-", 92827, 95178)

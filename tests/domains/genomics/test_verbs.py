@@ -152,6 +152,27 @@ def test_an_interrupted_run_goes_on_and_ends_in_the_same_file(files, monkeypatch
     assert (files / "again.vcf").read_bytes() == expected
 
 
+def test_faults_before_an_interruption_are_in_the_exit_code_of_the_rest(files, monkeypatch):
+    text = (files / "in.vcf").read_text()
+    (files / "in.vcf").write_text(text.replace(HEADER, HEADER + "chr1\tx\t.\tA\tC\t.\t.\t.\n"))
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VCFWriter, "finish", interrupted)  # all is written but the name
+    with pytest.raises(KeyboardInterrupt):
+        ran(files)
+    monkeypatch.undo()
+    assert ran(files, resume=True) == 3
+
+
+def test_transcripts_of_no_strand_are_told(files, capsys):
+    lone = GENES.splitlines()[0].replace("\t+\t", "\t.\t").replace("T1", "T2")
+    (files / "g.gtf").write_text(f"{GENES}{lone}\n")
+    assert ran(files) == 0
+    assert "1 transcript of no strand left out" in capsys.readouterr().err
+
+
 def test_of_a_cut_file_what_came_before_is_kept_for_a_resume(files):
     packed = gzip.compress((files / "in.vcf").read_bytes() * 1, mtime=0)
     (files / "cut.vcf.gz").write_bytes(packed[: len(packed) * 3 // 4])
