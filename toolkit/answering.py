@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.data import (
@@ -41,6 +42,27 @@ def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> It
                 yield from waiting.popleft().result()
         finally:
             network.shutdown(wait=True, cancel_futures=True)
+
+
+def explained(pipeline: Pipeline, thing: Any, **options: Any) -> Any:
+    """Why a network says so of one thing.
+
+    Args:
+        pipeline: a trained one.
+        thing: what `predict` takes one of: a source's name, a sample or a raw thing.
+        options: of the reader.
+
+    Returns:
+        The domain's explanation: `facts()` (JSON-able), `lines()`, `png()` and `report()`.
+
+    Raises:
+        BadInput: the thing cannot be answered.
+    """
+    samples = iter(pipeline.as_samples([thing], **options))
+    first = next(samples, None)
+    if first is None or first.fault is not None:
+        raise BadInput(f"no sample in {thing!r}: {first.fault if first else 'empty'}")
+    return pipeline.explain_several(chain([first], samples))
 
 
 def answer_chunk(pipeline: Pipeline, chunk: list[Encoded], batch_size: int) -> list[Answered]:

@@ -282,13 +282,13 @@ class Pipeline:
         """The domain's part of `deepfield demo`: adds to the page, returns rows of a table."""
         return []
 
-    def explain(self, sample: Sample) -> Any:
+    def explanation(self, sample: Sample) -> Any:
         """Why the network says so: `facts()` (JSON-able), `lines()`, `png()` and `report()`."""
         raise DeepfieldError(f"{self.domain} has no explanation", "see `evaluate` instead")
 
     def explain_several(self, samples: Iterable[Sample]) -> Any:
         """What the verb tells of the samples of a source: by default of the first alone."""
-        return self.explain(next(iter(samples)))
+        return self.explanation(next(iter(samples)))
 
     # ------------------------------------------------------------------ networks
 
@@ -312,9 +312,7 @@ class Pipeline:
     @property
     def members(self) -> list[str]:
         """Names of the networks that `forward` runs."""
-        if self.bundle is not None:
-            return self.bundle.members
-        return list(self._models)
+        return list(self._models) if self.bundle is None else self.bundle.members
 
     @property
     def model(self) -> Any:
@@ -354,14 +352,11 @@ class Pipeline:
 
     def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
         """Samples from a source's name, from samples, or from raw things as `encode` takes them."""
-        if isinstance(data, str | Path):
-            yield from self.read(str(data), **options)
-            return
-        for index, thing in enumerate(data):
+        for index, thing in enumerate([data] if isinstance(data, str | Path) else data):
             if isinstance(thing, Sample):
                 yield thing
-            elif isinstance(thing, str):
-                yield from self.read(thing, **options)
+            elif isinstance(thing, str | Path):
+                yield from self.read(str(thing), **options)
             else:
                 yield Sample(str(index), thing)
 
@@ -399,6 +394,10 @@ class Pipeline:
                 if on_error == "skip":
                     continue
             yield self.row(item, answer)
+
+    def explain(self, thing: Any, **options: Any) -> Any:
+        """Why the network says so of one thing; see `toolkit.answering.explained`."""
+        return answering.explained(self, thing, **options)
 
     def row(self, item: Encoded, answer: Mapping[str, Any]) -> dict[str, Any]:
         """One row of output."""

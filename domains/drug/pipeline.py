@@ -419,7 +419,7 @@ class DrugPipeline(Pipeline):
             "no figure here replaces a measurement, least of all where `in_domain` is false."
         )
 
-    def explain(self, sample: Sample) -> Any:
+    def explanation(self, sample: Sample) -> Any:
         """What each atom adds."""
         from deepfield.domains.drug.explanation import explain
 

@@ -439,7 +439,7 @@ class FacePipeline(Pipeline):
         """The perceptual hash of the face."""
         return perceptual_hash(arrays["pixels"]) if "pixels" in arrays else None
 
-    def explain(self, sample: Sample) -> Any:
+    def explanation(self, sample: Sample) -> Any:
         """Which parts of both faces the answer hangs on."""
         from deepfield.domains.face.explanation import explain
 

@@ -430,7 +430,7 @@ class GenomicsPipeline(Pipeline):
         classes = len(self.task.state["labels"])
         return KmerRegression(self.shallow_features(train), told, classes, seed)
 
-    def explain(self, sample: Sample) -> Any:
+    def explanation(self, sample: Sample) -> Any:
         """What every letter adds."""
         from deepfield.domains.genomics.explanation import explain
 

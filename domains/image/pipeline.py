@@ -250,7 +250,7 @@ class ImagePipeline(Pipeline):
 
         return demo(cls, page, console)
 
-    def explain(self, sample: Sample) -> Any:
+    def explanation(self, sample: Sample) -> Any:
         """Outputs of every layer for this picture, class scores, and a saliency map."""
         from deepfield.domains.image.explanation import explain
 

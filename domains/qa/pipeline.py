@@ -304,7 +304,7 @@ class QAPipeline(Pipeline):
 
         return demo(cls, page, console)
 
-    def explain(self, sample: Sample) -> Explanation:
+    def explanation(self, sample: Sample) -> Explanation:
         """How much each sentence counted in each hop."""
         return explain(self, sample)
 

@@ -315,7 +315,7 @@ class SpeechPipeline(Pipeline):
 
         return demo(cls, page, console)
 
-    def explain(self, sample: Sample) -> Any:
+    def explanation(self, sample: Sample) -> Any:
         """The spectrogram with the words where they were heard, and what the network looked at."""
         from deepfield.domains.speech.explanation import explain
 

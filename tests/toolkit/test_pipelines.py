@@ -16,6 +16,7 @@ from deepfield.domains.face.data import Pair
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.qa.features import Asked
 from deepfield.toolkit.data import Sample
+from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.testing_pipelines import check_pipeline
 
 
@@ -209,3 +210,22 @@ def test_intervals_hold_the_truth_at_the_promised_rate(trained):
                 inside.append(row[f"{name}_low"] <= value <= row[f"{name}_high"])
     assert 0.84 <= np.mean(inside) <= 0.97
     assert set(pipeline.evaluate(fresh)["groups"]) == {"mass", "heat"}
+
+
+class Explained(toys.Measured):
+    """Gives back the sample that it is asked about."""
+
+    def explanation(self, sample):
+        return sample
+
+
+def test_what_is_explained_is_one_of_what_is_answered():
+    pipeline = Explained()
+    sample = Sample("mine", np.ones(5))
+    assert pipeline.explain(sample) is sample
+    assert pipeline.explain("toy:3").id == pipeline.explain(Path("toy:3")).id == "toy0"
+    assert pipeline.explain(sample.data).data is sample.data
+    with pytest.raises(BadInput, match="cut off"):
+        pipeline.explain(Sample("bad", None, fault="cut off"))
+    with pytest.raises(BadInput, match="empty"):
+        pipeline.explain("toy:0")
