@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from deepfield.toolkit import errors, verbs
 
@@ -106,7 +107,12 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
     if verb.argument:
         needed = not verb.argument.startswith("[")
         count = -1 if verb.several else 1
-        params.append(_Argument(["subject"], nargs=count, required=needed, metavar=verb.argument))
+        params.append(
+            _Argument(
+                ["subject"], nargs=count, required=needed, metavar=verb.argument,
+                shell_complete=_completed,
+            )
+        )  # fmt: skip
     params += [_option(flag) for flag in verbs.flags_of(name, verb.shared)]
     params += [_option(option) for option in cls.options if name in option.verbs]
 
@@ -130,11 +136,25 @@ class _Argument(click.Argument):
         return f"{self.metavar}..." if self.nargs == -1 else str(self.metavar)
 
 
+def _completed(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+    """What the shell offers: choices, else files, and presets where a network is named."""
+    from deepfield.domains import domain
+
+    if isinstance(param.type, click.Choice):
+        return param.type.shell_complete(ctx, param, typed)
+    found = [CompletionItem(typed, type="file")]
+    group = ctx.parent.command if ctx.parent else None
+    if isinstance(group, _Domain) and param.name in ("model", "from"):
+        presets = domain(group.domain).presets
+        found += [CompletionItem(preset) for preset in presets if preset.startswith(typed)]
+    return found
+
+
 def _option(flag: Any) -> click.Option:
     names = ["--" + flag.name.replace("_", "-")]
     if getattr(flag, "short", ""):
         names.insert(0, f"-{flag.short}")
-    settings: dict[str, Any] = {"help": flag.help}
+    settings: dict[str, Any] = {"help": flag.help, "shell_complete": _completed}
     if flag.type is bool:
         settings |= {"is_flag": True, "default": False}
     else:

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from click.shell_completion import ShellComplete
 from program import environment, here, start, typed
 
 from deepfield import cli
@@ -301,3 +302,17 @@ def test_an_interrupted_training_is_130_and_resumes(tmp_path):
     assert again.code == 2 and "--resume" in again.err
     assert typed(*arguments, "--resume").code == 0
     assert sorted(os.listdir(tmp_path)) == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("words", "typed_", "offered"),
+    [("", "gen", ["genomics"]), ("genomics", "pre", ["predict"]),
+     ("genomics predict --model", "spliceai", ["spliceai", "spliceai"]),  # a file, or the preset
+     ("genomics predict", "my", ["my"]), ("image predict x -o", "my", ["my"]),
+     ("image predict x --on-error", "f", ["fail"])],
+)  # fmt: skip
+def test_the_shell_completes_verbs_presets_and_files(words, typed_, offered):
+    complete = ShellComplete(cli.program(), {}, "deepfield", "_DEEPFIELD_COMPLETE")
+    found = complete.get_completions(words.split(), typed_)
+    assert [item.value for item in found] == offered
+    assert [item.type for item in found if item.value == "my"] in ([], ["file"])
