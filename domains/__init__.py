@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from deepfield.toolkit.bundle import open_bundle
-from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError
+from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError, names_for
 from deepfield.toolkit.paths import is_folder, is_there
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_bundle
@@ -55,10 +55,10 @@ def load(model: str, domain_name: str | None = None, device: str = "cpu") -> Pip
             )
         return domain(name).from_bundle(preset_bundle(domain(name), preset), device)
     if not is_folder(model):
-        presets = [f"{d}/{p}" for d in DOMAINS for p in domain(d).presets]
+        every = [f"{d}/{p}" for d in DOMAINS for p in domain(d).presets]
         raise NotFound(
             f"no model {model!r}: neither a bundle's folder nor a preset",
-            f"presets: {', '.join(presets)}",
+            names_for(model, every if domain_name is None else domain(domain_name).presets),
         )
     bundle = open_bundle(model)
     found = str(bundle.config.get("domain"))

@@ -5,7 +5,6 @@ Results go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import json
 import os
@@ -30,6 +29,7 @@ from deepfield.toolkit.errors import (
     DeepfieldError,
     NotFound,
     UsageError,
+    names_for,
 )
 from deepfield.toolkit.paths import is_there
 from deepfield.toolkit.pipeline import Pipeline
@@ -476,10 +476,9 @@ def describe(cls: type[Pipeline], load: Load, name: str | None, flags: Flags) ->
 
 def _undescribed(cls: type[Pipeline], name: str) -> NotFound:
     known = [*cls.builders().names(), *cls.presets]
-    near = difflib.get_close_matches(name.rpartition("/")[2], known, n=3)
     return NotFound(
         f"no architecture, preset or model's folder is called {name!r}",
-        (f"did you mean {', '.join(near)}? " if near else "") + f"there are {', '.join(known)}",
+        names_for(name, known),
     )
 
 

@@ -21,8 +21,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from deepfield.toolkit.errors import NotFound, UsageError, shortened
-from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.errors import NotFound, UsageError, shortened, unreadable
+from deepfield.toolkit.paths import is_file, is_there, link_to
 from deepfield.toolkit.separated import BROKEN, breaks_off, read_separated
 
 #: The arrays of one item (or, with a leading axis, of a batch) by input name of the network.
@@ -210,6 +210,8 @@ def looks_like_path(source: str) -> bool:
 
 def _near_path(source: str) -> str:
     path = Path(source)
+    if (target := link_to(source)) is not None:
+        return f"it is a link to {target!r}, which leads nowhere"
     try:
         names = [p.name for p in itertools.islice(path.parent.iterdir(), 2000)]
     except OSError:
@@ -244,7 +246,7 @@ def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
         with open_text(source) as lines:
             yield from rows_of(source, lines)
     except BROKEN as error:
-        raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
+        raise unreadable(source, error) from None
 
 
 def rows_of(source: str, lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:

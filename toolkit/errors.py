@@ -6,6 +6,9 @@ leaves with the class's exit code; nothing else in the project chooses an exit c
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 #: Exit codes of every command, and what they mean.
 EXIT_CODES: dict[int, str] = {
     0: "done",
@@ -78,3 +81,36 @@ def shortened(text: str, most: int = 60) -> str:
         'CCCCC…'
     """
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def names_for(wrong: str, known: Iterable[str]) -> str:
+    """A hint for a name that is none of those known: the near ones first, whatever stands before
+    a slash.
+
+    Example:
+        >>> names_for("babi_10", ["qa/story", "qa/babi_10k"])
+        'did you mean qa/babi_10k? there are qa/story, qa/babi_10k'
+        >>> names_for("x", ["qa/story"])
+        'there are qa/story'
+    """
+    bare = {name.rpartition("/")[2]: name for name in known}
+    near = difflib.get_close_matches(wrong.rpartition("/")[2], bare, n=3, cutoff=0.5)
+    guess = f"did you mean {', '.join(bare[name] for name in near)}? " if near else ""
+    return f"{guess}there are {', '.join(bare.values())}"
+
+
+def unreadable(source: str, error: Exception) -> DeepfieldError:
+    """What to say of a file that cannot be read: the system forbids it, or it is damaged.
+
+    Example:
+        >>> print(unreadable("a.csv", PermissionError(13, "Permission denied")))
+        'a.csv' cannot be read: Permission denied (check its permissions and the disk)
+        >>> print(unreadable("a.csv.gz", EOFError("the end is missing")))
+        'a.csv.gz' cannot be read: the end is missing (copy it again)
+    """
+    refused = getattr(error, "strerror", None)
+    if refused:
+        return DeepfieldError(
+            f"{source!r} cannot be read: {refused}", "check its permissions and the disk"
+        )
+    return UsageError(f"{source!r} cannot be read: {error}", "copy it again")

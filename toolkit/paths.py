@@ -22,3 +22,8 @@ def is_file(path: str | Path) -> bool:
 def is_folder(path: str | Path) -> bool:
     """Whether there is a folder of this name."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def link_to(path: str | Path) -> str | None:
+    """Where the link of this name leads; None where there is no link."""
+    return os.readlink(path) if os.path.islink(path) else None  # noqa: PTH114, PTH115

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepfield.toolkit.bundle import Bundle, cache_folder, is_bundle, open_bundle
-from deepfield.toolkit.errors import NotFound
+from deepfield.toolkit.errors import NotFound, names_for
 
 if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
@@ -29,9 +29,7 @@ def preset_bundle(cls: type[Pipeline], name: str) -> Bundle:
         NotFound: no such preset, or the package that carries its weights is not installed.
     """
     if name not in cls.presets:
-        raise NotFound(
-            f"{cls.domain} has no preset {name!r}", f"there are {', '.join(cls.presets)}"
-        )
+        raise NotFound(f"{cls.domain} has no preset {name!r}", names_for(name, cls.presets))
     folder = preset_folder(cls, name)
     if not is_bundle(folder):
         if name not in cls.adopted:

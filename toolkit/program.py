@@ -17,7 +17,7 @@ from typing import Any
 from deepfield.toolkit.bundle import cache_folder, is_bundle
 from deepfield.toolkit.commands import emit
 from deepfield.toolkit.console import Console, silence_tensorflow
-from deepfield.toolkit.errors import DeepfieldError, NotFound
+from deepfield.toolkit.errors import DeepfieldError, NotFound, names_for
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_bundle, preset_folder
 from deepfield.toolkit.report import Report
@@ -279,5 +279,5 @@ def _find(classes: Classes, model: str) -> tuple[type[Pipeline], str]:
     for domain, cls in classes.items():
         if preset in cls.presets and name in ("", domain):
             return cls, preset
-    known = ", ".join(f"{d}/{p}" for d, c in classes.items() for p in c.presets)
-    raise NotFound(f"no preset {model!r}", f"there are {known}")
+    known = [f"{d}/{p}" for d, c in classes.items() for p in c.presets]
+    raise NotFound(f"no preset {model!r}", names_for(model, known))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import math
@@ -21,6 +22,8 @@ from deepfield.toolkit.paths import is_folder
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes it anew
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
+#: No room on the device, none left of what this user may have, and no larger file allowed.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MANY = 4096  # items of one sample that are written before the others are there
 _NOTE_SECONDS = 1.0  # between two notes of how far a file is: each waits for the disk
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -109,7 +112,7 @@ class RowWriter:
                 return
             self._open(resume)
         except OSError as error:
-            raise _unwritable(output, error, bool(self.identity)) from None
+            raise self._unwritable(error) from None
 
     def _open(self, resume: bool) -> None:
         if resume and self.part.is_file() and self.journal.is_file():
@@ -150,7 +153,7 @@ class RowWriter:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise _unwritable(self.output, error, bool(self.identity)) from None
+            raise self._unwritable(error) from None
 
     def _add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if not self.columns:
@@ -211,7 +214,10 @@ class RowWriter:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise _unwritable(self.output, error, bool(self.identity)) from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> DeepfieldError:
+        return _unwritable(self.output, error, bool(self.identity) and not self.to_stdout)
 
     def close(self) -> None:
         """Leave the unfinished file for a resume; without an `identity` none can go on with it."""
@@ -293,9 +299,18 @@ def _text(value: Any) -> str:
 
 
 def real_target(output: str | Path) -> Path:
-    """Where a file is written: behind a link, so that the link stays one."""
+    """Where a file is written: behind a link, so that the link stays one.
+
+    Raises:
+        UsageError: a link that leads to itself.
+    """
     path = Path(output)
-    return path.resolve() if path.is_symlink() else path
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():  # Python stops in the middle of a circle
+        raise UsageError(f"{str(output)!r} is a link that leads to itself", "name a file")
+    return target
 
 
 def is_special(path: Path) -> bool:
@@ -330,14 +345,14 @@ def _finite(value: Any) -> Any:
 
 
 def _unwritable(output: str, error: OSError, resumable: bool = False) -> DeepfieldError:
-    import errno
-
-    if error.errno == errno.ENOSPC:
+    name = "standard output" if output == "-" else repr(output)
+    why = error.strerror or str(error)
+    if error.errno in _FULL:
         return DeepfieldError(
-            f"the disk is full: {output!r} is not finished",
+            f"the disk is full: {name} is not finished ({why})",
             f"free some space and run the same command {'with --resume' if resumable else 'again'}",
         )
-    return DeepfieldError(f"cannot write {output!r}: {error.strerror or error}", "check the path")
+    return DeepfieldError(f"cannot write {name}: {why}", "check the path")
 
 
 def write_whole(output: str | Path, content: bytes) -> None:

@@ -33,7 +33,7 @@ from deepfield.toolkit.data import (
     open_text,
     read_rows,
 )
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, unreadable
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
@@ -175,7 +175,7 @@ def _first_lines(source: str) -> tuple[str, str]:
         with open_text(source) as lines:
             return lines.readline(4096), lines.readline(4096)
     except (EOFError, OSError, zlib.error) as error:
-        raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
+        raise unreadable(source, error) from None
 
 
 def _read_text(
@@ -454,7 +454,7 @@ def _accepts_lfw(source: str) -> bool:
         return False
     try:
         return starts_as_lfw(*_first_lines(source))
-    except UsageError:  # told by the reader of tables
+    except DeepfieldError:  # told by the reader of tables
         return False
 
 

@@ -31,7 +31,7 @@ from deepfield.toolkit.data import (
     read_rows,
     shipped,
 )
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import NotFound, UsageError, unreadable
 from deepfield.toolkit.paths import is_file, is_folder, is_there
 from deepfield.toolkit.tasks import natural_key
 
@@ -181,7 +181,7 @@ def _opened(source: str) -> TextIO:
     except FileNotFoundError:
         raise NotFound(f"no such file: {source!r}", "check the path") from None
     except _BROKEN as error:
-        raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
+        raise unreadable(source, error) from None
 
 
 def story_text(source: str) -> str:
@@ -196,7 +196,7 @@ def story_text(source: str) -> str:
         try:
             return stream.read()
         except _BROKEN as error:
-            raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
+            raise unreadable(source, error) from None
 
 
 def _first_line(source: str) -> str:
@@ -283,7 +283,7 @@ def _read_archive(source: str, edition: str | None = None) -> Iterator[Sample]:
                 yield from _read_lines(lines, *_named(member.name.rpartition("/")[2]))
         yield from _simulated(edition)
     except _BROKEN as error:
-        raise UsageError(f"{source!r} cannot be read: {error}", "copy it again") from None
+        raise unreadable(source, error) from None
 
 
 # ------------------------------------------------------------------------------ tables and JSON

@@ -7,6 +7,7 @@ recordings are read in pieces, so that memory does not grow with their length.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,8 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
 
     if isinstance(source, str | Path) and not is_file(source):
         raise BadInput(f"no such file: {str(source)!r}")
+    if isinstance(source, str | Path) and not os.access(source, os.R_OK):
+        raise BadInput("cannot be read: Permission denied")
     handle = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     try:
         file = soundfile.SoundFile(handle)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepfield.toolkit import data
 from deepfield.toolkit.data import (
     Reader,
     Sample,
@@ -22,7 +23,7 @@ from deepfield.toolkit.data import (
     read_rows,
     read_source,
 )  # fmt: skip
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
 
 CELL = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\u2028\u2029\x85")
@@ -229,3 +230,22 @@ def test_json_rows_keep_their_types(tmp_path):
     row = {"a": 1, "b": None, "c": [1], "d": "ä"}
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
     assert next(read_rows(str(tmp_path / "t.jsonl"))) == (row, None)
+
+
+def test_a_file_that_the_system_keeps_is_not_called_damaged(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("a\n1\n")
+
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(data, "open_text", forbidden)  # as root nothing is forbidden
+    with pytest.raises(DeepfieldError, match="cannot be read: Permission denied") as told:
+        list(read_rows(str(tmp_path / "a.csv")))
+    assert "permissions" in told.value.hint and told.value.exit_code == 1
+
+
+def test_a_link_that_leads_nowhere_is_told_as_one(tmp_path):
+    (tmp_path / "a.csv").symlink_to("gone.csv")
+    with pytest.raises(NotFound) as told:
+        list(read_rows(str(tmp_path / "a.csv")))
+    assert told.value.hint == "it is a link to 'gone.csv', which leads nowhere"

@@ -1,6 +1,7 @@
 """Rows reach the disk whole, in order, and can be taken up again."""
 
 import csv
+import errno
 import json
 import os
 
@@ -129,12 +130,41 @@ def test_a_device_is_written_to_and_a_link_stays_one(tmp_path):
     assert (tmp_path / "real.csv").read_text().startswith("id,n,x,d\n")
 
 
+def test_a_link_in_a_circle_is_no_output(tmp_path):
+    (tmp_path / "a.csv").symlink_to(tmp_path / "b.csv")
+    (tmp_path / "b.csv").symlink_to(tmp_path / "a.csv")
+    with pytest.raises(UsageError, match="leads to itself"):
+        RowWriter(str(tmp_path / "a.csv"), "csv")
+    with pytest.raises(UsageError, match="leads to itself"):
+        write_whole(tmp_path / "b.csv", b"x")
+
+
 def test_a_full_disk_is_said(tmp_path):
     (tmp_path / "full.csv").symlink_to("/dev/full")
     with pytest.raises(DeepfieldError, match="disk is full"):
         write(tmp_path / "full.csv", ROWS, "csv").finish()
     with pytest.raises(DeepfieldError, match="disk is full"):
         write_whole(tmp_path / "full.csv", b"x")
+
+
+@pytest.mark.parametrize(
+    ("identity", "hint"), [({"model": "m"}, "with --resume"), (None, "same command again")]
+)
+def test_whoever_can_go_on_when_there_is_room_again_is_told_how(tmp_path, identity, hint):
+    writer = RowWriter(str(tmp_path / "a.csv"), "csv", identity)
+
+    class Full:
+        closed = False
+
+        def write(self, _):
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))  # what this user may have
+
+        close = flush = lambda self: None
+
+    writer.stream = Full()
+    with pytest.raises(DeepfieldError, match="disk is full") as told:
+        writer.write(ROWS, len(ROWS))
+    assert told.value.hint.endswith(hint)
 
 
 def test_the_format_is_told_by_suffix_or_by_name(tmp_path):

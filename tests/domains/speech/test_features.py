@@ -164,3 +164,10 @@ def test_a_labelled_recording_has_a_limit():
     with pytest.raises(BadInput, match="longer than 1 s: cut it, and its text"):
         whole(Sound(tone(1.2, RATE), RATE), RATE, most_s=1.0)
     assert features.loudest(np.zeros(0, np.float32), RATE) == 0.0
+
+
+def test_a_file_that_the_system_keeps_is_not_called_damaged(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", np.zeros(800), 8000)
+    monkeypatch.setattr(features.os, "access", lambda *_: False)  # as root nothing is forbidden
+    with pytest.raises(BadInput, match="cannot be read: Permission denied"):
+        list(blocks_of(tmp_path / "a.wav", 8000))
