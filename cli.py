@@ -122,7 +122,12 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
 
         flags = commands.Flags({k: v for k, v in values.items() if k != "subject"})
         subject = (values["subject"],) if "subject" in values else ()
-        return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
+        try:
+            return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
+        except KeyboardInterrupt:
+            kept = "resume" in flags and flags.output not in (None, "-")
+            hint = "what was finished is kept; --resume goes on" if kept else "run it again"
+            raise errors.Interrupted("interrupted", hint) from None
 
     command = _Verb(name, params=params, callback=run, help=verb.help, context_settings=_CONTEXT)
     command.examples = tuple(cls.examples.get(name, ()))
@@ -303,7 +308,7 @@ def _guarded(run: Callable[[], Any], debug: bool = False) -> int:
     except click.ClickException as error:
         return _fail(*_misused(error), 2)
     except (KeyboardInterrupt, click.exceptions.Abort):
-        return _fail("interrupted", "what was finished is kept; --resume goes on", 130)
+        return _fail("interrupted", "run it again", errors.INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # the latter is what click makes of the former
         # The reader of our output has gone; nothing more can be said there.
         with contextlib.suppress(OSError, ValueError):

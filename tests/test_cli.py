@@ -184,8 +184,8 @@ from deepfield.toolkit import writers
 # what is started in the background of a shell is born deaf to it
 signal.signal(signal.SIGINT, signal.default_int_handler)
 _write = writers.RowWriter.write
-def write(self, rows, samples):
-    _write(self, rows, samples)
+def write(self, *told):
+    _write(self, *told)
     if self.samples >= {at}:
         import os, signal, time
         os.kill(os.getpid(), signal.{signal})
@@ -316,3 +316,17 @@ def test_the_shell_completes_verbs_presets_and_files(words, typed_, offered):
     found = complete.get_completions(words.split(), typed_)
     assert [item.value for item in found] == offered
     assert [item.type for item in found if item.value == "my"] in ([], ["file"])
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"), [("image predict digits -o OUT", "--resume"),
+                       ("image predict digits", "run it again"),
+                       ("image evaluate digits", "run it again")],
+)  # fmt: skip
+def test_who_interrupts_is_told_of_resume_where_there_is_one(line, hint, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deepfield.domains.load", stopped)
+    run = here(*line.replace("OUT", str(tmp_path / "a.csv")).split())
+    assert run.code == 130 and run.two_lines and hint in run.err

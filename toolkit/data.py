@@ -258,7 +258,8 @@ def rows_of(source: str, lines: Iterable[str]) -> Iterator[tuple[dict[str, Any],
             break
         blank += 1
     if not first.strip():
-        raise UsageError(f"{source!r} is empty", "a table starts with a header line")
+        what = "standard input" if source == "-" else repr(source)
+        raise UsageError(f"{what} is empty", "a table starts with a header line")
     lines = itertools.chain(["\n"] * blank, [first], lines)
     if first.lstrip().startswith("{"):
         yield from read_json_lines(lines)

@@ -61,6 +61,12 @@ class UnusableModel(DeepfieldError):
     exit_code = 5
 
 
+class Interrupted(DeepfieldError):
+    """The user has stopped a command."""
+
+    exit_code = INTERRUPTED
+
+
 class BadInput(Exception):
     """One sample that cannot be answered. It costs its own row, never the run.
 

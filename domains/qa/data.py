@@ -29,6 +29,7 @@ from deepfield.toolkit.data import (
     open_text,
     read_json_lines,
     read_rows,
+    rows_of,
     shipped,
 )
 from deepfield.toolkit.errors import NotFound, UsageError, unreadable
@@ -288,17 +289,26 @@ def _read_archive(source: str, edition: str | None = None) -> Iterator[Sample]:
 
 # ------------------------------------------------------------------------------ tables and JSON
 
+_Rows = Iterable[tuple[dict[str, Any], str | None]]  # each with what is wrong with it
+
 
 def _read_table(source: str) -> Iterator[Sample]:
-    rows: Iterable[tuple[dict[str, Any], str | None]]
     if ".json" in [suffix.lower() for suffix in Path(source).suffixes]:
-        rows = _json(source, story_text(source))
-    else:
-        rows = read_rows(source)
-    return _read_rows(source, rows)
+        return _read_rows(source, _json(source, story_text(source)))
+    return _read_rows(source, _with_columns(source, read_rows(source)))
 
 
-def _json(source: str, text: str) -> Iterable[tuple[dict[str, Any], str | None]]:
+def _with_columns(source: str, rows: _Rows) -> _Rows:
+    """Rows as they come, of a table that has stories and questions."""
+    for number, (row, fault) in enumerate(rows):
+        for usual, what in ((_STORY, "stories"), (_QUESTION, "questions")):
+            if number == 0 and fault is None and find_column(row, None, usual, what) is None:
+                hint = f"call it {', '.join(usual)}; its columns: {', '.join(row)}"
+                raise UsageError(f"{source!r} has no column of {what}", hint)
+        yield row, fault
+
+
+def _json(source: str, text: str) -> _Rows:
     """Rows of a JSON array, of one object, or of JSON lines."""
     try:
         whole = json.loads(text)
@@ -313,7 +323,7 @@ def _json(source: str, text: str) -> Iterable[tuple[dict[str, Any], str | None]]
     ]
 
 
-def _read_rows(source: str, rows: Iterable[tuple[dict[str, Any], str | None]]) -> Iterator[Sample]:
+def _read_rows(source: str, rows: _Rows) -> Iterator[Sample]:
     for number, (row, fault) in enumerate(rows, start=1):
         try:
             yield _from_row(number, row, fault)
@@ -398,12 +408,17 @@ def _ask_text(name: str, text: str, question: str | Sequence[str] | None) -> Ite
 def _read_stdin(source: str, question: str | Sequence[str] | None = None) -> Iterator[Sample]:
     text = story_text(source)
     first = text.lstrip("\ufeff \t\r\n")
+    if not first:
+        raise UsageError("standard input is empty", "pipe a story, a table or JSON into it")
     if question is not None:
         return _ask_text("stdin", text, question)
     if first[:1] in ("{", "["):
         return _read_rows("stdin", _json("stdin", text))
     if _LINE.match(first.partition("\n")[0]):
         return _read_lines(io.StringIO(text), "stdin", None)
+    heads = {head.strip(' "').lower() for head in re.split(r"[,;\t|]", first.splitlines()[0])}
+    if heads & set(_STORY) and heads & set(_QUESTION):
+        return _read_rows("stdin", rows_of("stdin", io.StringIO(text, newline="")))
     return _ask_text("stdin", text, None)
 
 

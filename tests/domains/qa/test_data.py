@@ -275,13 +275,30 @@ def test_a_plain_text_is_asked(file):
 
 @pytest.mark.parametrize(
     ("text", "options", "count"),
-    [(BABI, {}, 3), (json.dumps(ROWS), {}, 2), ("Ann left.", {"question": "Who left?"}, 1)],
-    ids=["bAbI", "JSON", "text"],
-)
+    [(BABI, {}, 3), (json.dumps(ROWS), {}, 2), ("Ann left.", {"question": "Who left?"}, 1),
+     ('"Story";question\r\n"Ann left. Bob; stayed.";Who left?\r\n', {}, 1)],
+    ids=["bAbI", "JSON", "text", "table"],
+)  # fmt: skip
 def test_standard_input_is_any_of_them(monkeypatch, text, options, count):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     samples = read("-", **options)
     assert len(samples) == count and not any(faults(samples))
+
+
+@pytest.mark.parametrize(
+    ("head", "missing"), [("name,smiles", "stories"), ("story,smiles", "questions")]
+)
+def test_a_table_of_something_else_is_said_at_once(tmp_path, head, missing):
+    (tmp_path / "a.csv").write_text(f"{head}\nx,y\n")
+    with pytest.raises(UsageError, match=f"no column of {missing}") as told:
+        read(str(tmp_path / "a.csv"))
+    assert told.value.hint.endswith(head.replace(",", ", "))
+
+
+def test_nothing_on_standard_input_is_said(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n \n")))
+    with pytest.raises(UsageError, match="standard input is empty"):
+        read("-")
 
 
 def test_the_simulated_world_is_a_source():
