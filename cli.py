@@ -243,8 +243,9 @@ def _above(name: str) -> click.Command:
             callback=lambda as_json: above.models_list(classes(), as_json),
         ),
         click.Command(
-            "show", help="The card of one: data, licence, figures.", params=[model, debug],
-            callback=lambda model: above.models_show(classes(), model),
+            "show", help="The card of one: data, licence, figures.",
+            params=[model, as_json, debug],
+            callback=lambda model, as_json: above.models_show(classes(), model, as_json),
         ),
         click.Command(
             "check", help="Whether one (or all) answers here as when it was made.",

@@ -144,6 +144,8 @@ def test_a_model_is_shown_by_its_full_or_bare_name(presets):
     run = here("models", "show", "image/small_cnn_digits")
     assert run.code == 0 and run.out.startswith("# image/") and "## Measured" in run.out
     assert here("models", "show", "small_cnn_digits").out == run.out
+    told = json.loads(here("models", "show", "small_cnn_digits", "--json").out)
+    assert told["card"] == run.out and told["model"] == "image/small_cnn_digits"
     run = here("models", "show", "small_cnn_digit")
     assert run.code == 4 and run.two_lines and "small_cnn_digits" in run.err
 
@@ -201,6 +203,12 @@ def test_a_shipped_preset_answers_as_when_it_was_made(preset):
 
 
 @pytest.mark.slow
+def test_a_folder_is_no_report_and_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepfield.toolkit.program.Report", None)  # no work can be done
+    run = here("demo", "-o", str(tmp_path))
+    assert run.code == 2 and run.two_lines and "is a folder" in run.err
+
+
 def test_the_demonstration_answers_and_writes_one_page(tmp_path):
     run = typed("demo", "-o", "page.html", cwd=tmp_path)
     assert run.code == 0 and "Traceback" not in run.err, run.err

@@ -17,11 +17,13 @@ from typing import Any
 from deepfield.toolkit.bundle import cache_folder, is_bundle
 from deepfield.toolkit.commands import emit
 from deepfield.toolkit.console import Console, silence_tensorflow
-from deepfield.toolkit.errors import DeepfieldError, NotFound, names_for
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, names_for
+from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_bundle, preset_folder
 from deepfield.toolkit.report import Report
 from deepfield.toolkit.runtime import cores
+from deepfield.toolkit.writers import write_whole
 
 Classes = Mapping[str, type[Pipeline]]
 
@@ -62,6 +64,8 @@ def _cell(value: Any) -> str:
 
 def demo(classes: Classes, output: str, quiet: bool) -> int:
     """Run every domain's demonstration: a table on screen and one self-contained page."""
+    if is_folder(output):  # told before the work, not after
+        raise UsageError(f"{output!r} is a folder", "name a file")
     silence_tensorflow()
     console = Console(quiet)
     page = Report("deepfield: what each network saw, and why it said so")
@@ -74,7 +78,7 @@ def demo(classes: Classes, output: str, quiet: bool) -> int:
         rows += [{"domain": name, **row} for row in cls.demo(page, console)]
     page.section("All answers")
     page.table(rows)
-    page.write(output)
+    write_whole(output, page.html().encode())
     table(rows)
     console.say(f"{time.monotonic() - began:.0f} s; wrote {output}")
     return 0
@@ -240,10 +244,14 @@ def _row(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:
     return row
 
 
-def models_show(classes: Classes, model: str) -> int:
-    """A preset's card."""
+def models_show(classes: Classes, model: str, as_json: bool) -> int:
+    """A preset's card; as JSON with what `models list` tells of it."""
     cls, preset = _find(classes, model)
-    sys.stdout.write(preset_bundle(cls, preset).read("card.md").decode())
+    card = preset_bundle(cls, preset).read("card.md").decode()
+    if as_json:
+        emit(_row(cls.domain, cls, preset) | {"card": card})
+    else:
+        sys.stdout.write(card)
     return 0
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from deepfield.toolkit.errors import DeepfieldError
@@ -147,32 +144,6 @@ class Report:
             f"<title>{title}</title><style>{_STYLE}</style></head>\n"
             f"<body><main><h1>{title}</h1>\n{body}\n</main></body></html>\n"
         )
-
-    def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page, whole or not at all; folders on the way are made.
-
-        Returns:
-            The path.
-
-        Raises:
-            OSError: it cannot be written; what was there before is still there.
-        """
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(self.html())
-                stream.flush()
-                os.fsync(stream.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)  # as open() would: mkstemp makes it private
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        return target
 
     def _add(self, part: str) -> Report:
         self._parts.append(part)

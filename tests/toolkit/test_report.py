@@ -69,15 +69,3 @@ def test_no_text_breaks_the_page(text):
     page = Report(text).section(text).text(text).metrics({text: text})
     page.table([{text: text}]).picture(PNG, text)
     Balanced(page.html()).text.encode("utf-8")
-
-
-def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "deep" / "report.html"
-    assert full().write(path) == path
-    before = path.read_text()
-    assert before == full().html()
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        Report("other").write(path)
-    assert path.read_text() == before
-    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
