@@ -14,7 +14,7 @@ from deepfield.toolkit.data import (
     collate,
     numbers_only,
 )
-from deepfield.toolkit.errors import BadInput, UnusableModel
+from deepfield.toolkit.errors import BadInput, UnusableModel, UsageError
 
 if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
@@ -42,6 +42,21 @@ def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> It
                 yield from waiting.popleft().result()
         finally:
             network.shutdown(wait=True, cancel_futures=True)
+
+
+def rows(
+    pipeline: Pipeline, pairs: Iterable[Answered], on_error: str = "null"
+) -> Iterator[dict[str, Any]]:
+    """Rows of items and their answers; `on_error` as `predict` takes it."""
+    if on_error not in ("null", "skip", "fail"):
+        raise UsageError(f"on_error={on_error!r}", "there are null, skip, fail")
+    for item, answer in pairs:
+        if item.fault is not None:
+            if on_error == "fail":
+                raise BadInput(f"{item.sample.id}: {item.fault}")
+            if on_error == "skip":
+                continue
+        yield pipeline.row(item, answer)
 
 
 def explained(pipeline: Pipeline, thing: Any, **options: Any) -> Any:

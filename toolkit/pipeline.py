@@ -33,7 +33,7 @@ from deepfield.toolkit.data import (
     own_columns,
     read_source,
 )
-from deepfield.toolkit.errors import BadInput, DeepfieldError, UsageError
+from deepfield.toolkit.errors import DeepfieldError, UsageError
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.runtime import Network, cores
@@ -386,14 +386,10 @@ class Pipeline:
 
         Raises:
             BadInput: with `on_error="fail"`.
+            UsageError: `on_error` is none of these.
         """
-        for item, answer in self.answers(self.as_samples(data, **options), batch_size):
-            if item.fault is not None:
-                if on_error == "fail":
-                    raise BadInput(f"{item.sample.id}: {item.fault}")
-                if on_error == "skip":
-                    continue
-            yield self.row(item, answer)
+        pairs = self.answers(self.as_samples(data, **options), batch_size)
+        yield from answering.rows(self, pairs, on_error)
 
     def explain(self, thing: Any, **options: Any) -> Any:
         """Why the network says so of one thing; see `toolkit.answering.explained`."""

@@ -16,7 +16,7 @@ from deepfield.domains.face.data import Pair
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.qa.features import Asked
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.errors import BadInput
+from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.testing_pipelines import check_pipeline
 
 
@@ -229,3 +229,8 @@ def test_what_is_explained_is_one_of_what_is_answered():
         pipeline.explain(Sample("bad", None, fault="cut off"))
     with pytest.raises(BadInput, match="empty"):
         pipeline.explain("toy:0")
+
+
+def test_an_unknown_way_with_errors_is_refused():
+    with pytest.raises(UsageError, match="on_error='nul'"):
+        next(Explained().predict("toy:3", on_error="nul"))
