@@ -36,7 +36,7 @@ def cross_validate(
         data: a source's name, or labelled samples.
         count: folds, two or more.
         output: table of the out-of-fold rows, in the order of the data; they carry `fold` and
-            `target`. A rejected sample has a row without them.
+            `target`. A rejected sample has its row too, without `fold` if it has no label.
         format: of the table.
         arguments: of `fit`; of `split` the kind alone matters.
 

@@ -351,7 +351,7 @@ def mean_and_spread(
     """Mean and deviation over the members, (n, quantities); a deviation of 1 where there is one."""
     array = _clipped(outputs)
     if array.ndim < 3 or array.shape[-1] == 1:
-        value = array.reshape(len(array), -1)
+        value = array.reshape(array.shape[:2])
         return value, np.ones_like(value)
     count = array.shape[-1]
     shares = np.array(weights if len(weights) == count else [1 / count] * count)

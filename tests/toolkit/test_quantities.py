@@ -139,6 +139,12 @@ def test_too_few_samples_leave_outputs_as_they_are():
     assert np.isinf(p[:, 1, 1:]).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 2), (1, 2, 3)])
+def test_a_single_validation_sample_has_no_interval_but_an_answer(shape):
+    found = cross_fit(QuantityCalibration((False, False)), np.ones(shape), np.ones((1, 2)))
+    assert found[..., 0] == pytest.approx(1, abs=1e-3) and np.isinf(found[..., 1:]).all()
+
+
 def test_members_that_tell_more_are_listened_to_more():
     from deepfield.toolkit.quantities import member_weights
 
