@@ -2,8 +2,8 @@
 
 Sequences that share a quarter of their 16-letter words, on either strand, are in one fold. The
 network sets a tenth of the other folds aside, dealt likewise; the regression (see `kmers`) has them
-all. What is finished is kept in `build/genome_folds`: an interrupted run goes on. Sets that are not
-named this time keep the figures that `benchmarks/results.json` has of them.
+all. What is finished is kept in `build/genome_folds`, fold by fold: an interrupted run goes on.
+Sets that are not named this time keep the figures that `benchmarks/results.json` has of them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from deepfield.domains.genomics import GenomicsPipeline
 from deepfield.domains.genomics.splits import SPLITS
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.splits import Split, folds, kept_together
+from deepfield.toolkit.writers import write_whole
 
 KEPT = ROOT / "build" / "genome_folds"
 RECORD = ROOT / "benchmarks" / "results.json"
@@ -101,24 +102,29 @@ def measured(name: str, data: Path, at_random: bool) -> dict[str, Any]:
     """The figures of one set, fold by fold."""
     own = SETS[name]
     file = KEPT / f"{name}{'-random' if at_random else ''}.json"
+    found: dict[str, Any] = {
+        "metric": own.metric, "samples": 0, "folds": own.count,
+        "network": [], "kmers": [], "seconds": 0,
+    }  # fmt: skip
     if file.is_file():
-        return json.loads(file.read_text())
+        found = json.loads(file.read_text())
+    done = len(found["network"])
+    if done == own.count:
+        return found
     samples = read(own, data)
     if not at_random:
         samples = kept_together(samples, "similarity", SPLITS)
-    began, network, regression = time.monotonic(), [], []
-    for number, held in enumerate(folds(samples, own.count), start=1):
+    found["samples"] = len(samples)
+    for number, held in enumerate(folds(samples, own.count)[done:], start=done + 1):
+        began = time.monotonic()
         ours, theirs = one_fold(own, samples, set(held.tolist()))
-        network.append(ours)
-        regression.append(theirs)
+        found["network"].append(ours)
+        found["kmers"].append(theirs)
+        found["seconds"] += round(time.monotonic() - began)
         print(f"{name}, fold {number}: {own.metric} {ours:.4f}, k-mers {theirs:.4f}",
               file=sys.stderr, flush=True)  # fmt: skip
-    found = {
-        "metric": own.metric, "samples": len(samples), "folds": own.count,
-        "network": network, "kmers": regression, "seconds": round(time.monotonic() - began),
-    }  # fmt: skip
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(found))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, json.dumps(found).encode())
     return found
 
 
