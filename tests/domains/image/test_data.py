@@ -251,7 +251,7 @@ def test_a_text_file_may_hold_lines_of_paths(tmp_path):
         (picture(), [["-", None, None]]),
         (b"a.png\nb.png\n", [["a.png", None, None], ["b.png", None, "no such file: b.png"]]),
         (b"path,label\na.png,x\n", [["a.png", "x", None]]),
-        (gzip.compress(b"path\tlabel\na.png\tx\n"), [["a.png", "x", None]]),
+        (gzip.compress(b"path\tlabel\na.png\tx\n", mtime=0), [["a.png", "x", None]]),
         (b'{"path": "a.png", "label": "x"}\n', [["a.png", "x", None]]),
     ],
     ids=["picture", "paths", "csv", "tsv.gz", "jsonl"],
