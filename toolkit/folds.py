@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def cross_validate(
         data: a source's name, or labelled samples.
         count: folds, two or more.
         output: table of the out-of-fold rows, in the order of the data; they carry `fold` and
-            `target`. A rejected sample has its row too, without `fold` if it has no label.
+            `target`. A rejected sample has its row too, without `fold` if it has no label. Pairs
+            of samples are no samples of the data: they come fold by fold.
         format: of the table.
         arguments: of `fit`; of `split` the kind alone matters.
 
@@ -56,7 +58,7 @@ def cross_validate(
     kind = split.kind if isinstance(split, Split) else Split.parse(split).kind
     good = kept_together(good, kind, make().splits)
     dealt = folds(good, count, int(arguments.get("seed", 0)))
-    rows: dict[int, list[dict[str, Any]]] = {}
+    rows: list[tuple[int, dict[str, Any]]] = []  # each behind the place of its sample
     groups: dict[str, Any] = {}
     truths: list[np.ndarray] = []
     answers: list[np.ndarray] = []
@@ -72,16 +74,17 @@ def cross_validate(
             pipeline.name = f"{Path(output).stem}, fold {number}"
             truth, said, told, lost = _answered(pipeline, [good[i] for i in fold])
             rejected += lost
-            for index, own in zip(fold, told, strict=True):
-                rows[places[index]] = [row | {"fold": number} for row in own]
+            own = {id(good[i]): places[i] for i in fold}
+            rows += [(own.get(id(s), len(samples)), row | {"fold": number}) for s, row in told]
             if truth:
                 groups[f"fold {number}"] = pipeline.task.figures(stacked(truth), stacked(said))
             truths += truth
             answers += said
         # The rest has faults, so that it does not matter which network is asked.
-        bad = [i for i, s in enumerate(samples) if s.fault is not None]
-        rows |= zip(bad, _answered(pipeline, [samples[i] for i in bad])[2], strict=True)
-        writer.write([row for index in sorted(rows) for row in rows[index]], len(samples))
+        bad = {id(s): i for i, s in enumerate(samples) if s.fault is not None}
+        told = _answered(pipeline, [samples[i] for i in bad.values()])[2]
+        rows += [(bad.get(id(s), len(samples)), row) for s, row in told]
+        writer.write([row for _, row in sorted(rows, key=itemgetter(0))], len(samples))
         writer.finish()
     task = pipeline.task
     judged = stacked(truths), stacked(answers)
@@ -102,17 +105,16 @@ def cross_validate(
 
 def _answered(
     pipeline: Pipeline, samples: list[Sample]
-) -> tuple[list[np.ndarray], list[np.ndarray], list[list[dict[str, Any]]], int]:
-    """Targets and predictions of what was answered, the rows of each sample, and how many items
+) -> tuple[list[np.ndarray], list[np.ndarray], list[tuple[Sample, dict[str, Any]]], int]:
+    """Targets and predictions of what was answered, the rows with their samples, and how many items
     were rejected.
     """
-    truth, said, rejected = [], [], 0
-    rows: dict[int, list[dict[str, Any]]] = {id(sample): [] for sample in samples}
+    truth, said, rows, rejected = [], [], [], 0
     for item, answer in pipeline.answers(samples, targets=True):
-        rows[id(item.sample)].append(pipeline.row(item, answer) | {"target": item.sample.target})
+        rows.append((item.sample, pipeline.row(item, answer) | {"target": item.sample.target}))
         if item.fault is not None or item.prediction is None:
             rejected += 1
             continue
         truth.append(np.asarray((item.target or {})[pipeline.task.output]))
         said.append(item.prediction)
-    return truth, said, list(rows.values()), rejected
+    return truth, said, rows, rejected

@@ -1,5 +1,6 @@
 """People are learnt from pictures, and pairs of pictures are answered."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -159,6 +160,8 @@ def test_cross_validation_answers_pairs_of_people_left_out(people, tmp_path):
         {"settings": TINY, "seed": 1},
     )  # fmt: skip
     assert result["n"] == 2 * 24 * 23 // 2 and result["rejected"] == 0
+    rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
+    assert [row["fold"] for row in rows] == ["1"] * (24 * 23 // 2) + ["2"] * (24 * 23 // 2)
 
 
 # -- learning
