@@ -1,6 +1,7 @@
 """Bundles of strangers: whatever their configuration and parts hold, they answer or are refused."""
 
 import contextlib
+import copy
 import json
 import shutil
 import time
@@ -68,7 +69,7 @@ def places(thing, path=()):
 def put(thing, path, value):
     for key in path[:-1]:
         thing = thing[key]
-    thing[path[-1]] = value
+    thing[path[-1]] = copy.deepcopy(value)  # else the next change puts something into itself
 
 
 @pytest.mark.parametrize("name", ASKED)
