@@ -55,7 +55,6 @@ import json, sys, time
 from deepfield import cli
 from deepfield.domains.image import pipeline as image
 from deepfield.toolkit import answering, commands
-from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.runtime import Network
 spent = {}
 def timed(owner, name, key, clock):
@@ -71,7 +70,7 @@ cpu = time.thread_time
 timed(image, "decode_image", "decoder", cpu)
 timed(Network, "__call__", "network", time.perf_counter)
 timed(Network, "__call__", "network_cpu", cpu)
-timed(Pipeline, "_encode_one", "encode", cpu)
+timed(image.ImagePipeline, "encode", "encode", cpu)
 timed(answering, "answer_chunk", "answer", cpu)
 timed(commands, "predict", "main", cpu)
 commands.RUN["predict"] = commands.predict
