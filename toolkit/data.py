@@ -21,9 +21,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from deepfield.toolkit.errors import NotFound, UsageError, shortened, unreadable
+from deepfield.toolkit.errors import BROKEN, NotFound, UsageError, shortened, unreadable
 from deepfield.toolkit.paths import is_file, is_there, link_to
-from deepfield.toolkit.separated import BROKEN, breaks_off, read_separated
+from deepfield.toolkit.separated import breaks_off, read_separated
 
 #: The arrays of one item (or, with a leading axis, of a batch) by input name of the network.
 Arrays = dict[str, np.ndarray]

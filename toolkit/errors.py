@@ -7,7 +7,11 @@ leaves with the class's exit code; nothing else in the project chooses an exit c
 from __future__ import annotations
 
 import difflib
+import zlib
 from collections.abc import Iterable
+
+#: What a damaged compressed file raises, wherever it is noticed.
+BROKEN = (EOFError, OSError, zlib.error)
 
 #: Exit codes of every command, and what they mean.
 EXIT_CODES: dict[int, str] = {

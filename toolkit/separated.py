@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import csv
 import itertools
-import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from deepfield.toolkit.errors import UsageError
-
-#: What a damaged compressed file raises, wherever it is noticed.
-BROKEN = (EOFError, OSError, zlib.error)
+from deepfield.toolkit.errors import BROKEN, UsageError
 
 
 class _Lines:

@@ -216,7 +216,7 @@ class DrugPipeline(Pipeline):
         for index, thing in enumerate(data):
             if isinstance(thing, str) and not names_data(thing):
                 yield from read_literal(thing)
-            elif isinstance(thing, str | Sample):
+            elif isinstance(thing, str | Path | Sample):
                 yield from super().as_samples([thing], **options)
             else:
                 yield Sample(str(index), thing)

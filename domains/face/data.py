@@ -16,7 +16,6 @@ import random
 import re
 import shutil
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -33,7 +32,7 @@ from deepfield.toolkit.data import (
     open_text,
     read_rows,
 )
-from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, unreadable
+from deepfield.toolkit.errors import BROKEN, DeepfieldError, NotFound, UsageError, unreadable
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
@@ -174,7 +173,7 @@ def _first_lines(source: str) -> tuple[str, str]:
     try:
         with open_text(source) as lines:
             return lines.readline(4096), lines.readline(4096)
-    except (EOFError, OSError, zlib.error) as error:
+    except BROKEN as error:
         raise unreadable(source, error) from None
 
 

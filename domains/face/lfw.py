@@ -12,12 +12,12 @@ The first line may also hold one number (of pairs of either kind), or be left ou
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from deepfield.toolkit.data import open_text
+from deepfield.toolkit.errors import BROKEN
 
 #: Folders of people, as they are called beside a list.
 FOLDERS = (
@@ -60,7 +60,7 @@ def lfw_rows(source: str, base: Path) -> Iterator[tuple[dict[str, Any], str | No
         while True:
             try:
                 line = next(lines, None)
-            except (EOFError, OSError, zlib.error) as error:
+            except BROKEN as error:
                 yield nothing, f"the file breaks off after line {number}: {error}"
                 return
             if line is None:

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from deepfield.domains.genomics.fasta import BROKEN, decoded, opened
-from deepfield.toolkit.errors import UsageError
+from deepfield.domains.genomics.fasta import decoded, opened
+from deepfield.toolkit.errors import BROKEN, UsageError
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.paths import is_there
 

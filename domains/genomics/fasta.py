@@ -5,17 +5,13 @@ from __future__ import annotations
 import codecs
 import gzip
 import sys
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import BROKEN, NotFound, UsageError
 from deepfield.toolkit.paths import is_file
-
-#: What a damaged archive raises, wherever it is noticed.
-BROKEN = (EOFError, OSError, zlib.error)
 
 _CHUNK = 1 << 20
 _SPACE = b" \t\n\v\f"

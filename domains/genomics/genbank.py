@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deepfield.domains.genomics.fasta import BROKEN, Record, blocks, decoded, opened
-from deepfield.toolkit.errors import UsageError
+from deepfield.domains.genomics.fasta import Record, blocks, decoded, opened
+from deepfield.toolkit.errors import BROKEN, UsageError
 
 _NO_LETTERS = b" 0123456789\n"
 

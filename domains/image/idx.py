@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.errors import BROKEN, UsageError
 from deepfield.toolkit.paths import is_file, is_folder
 
 _IDX = re.compile(r"(.*)images(.*)idx[34](-ubyte)?(\.gz)?", re.IGNORECASE)
@@ -34,7 +33,7 @@ def is_idx(source: str) -> bool:
     try:
         with _open_packed(path) as file:
             head = file.read(4)
-    except (OSError, EOFError, zlib.error):
+    except BROKEN:
         return bool(_IDX.fullmatch(path.name))  # a cut file of that name is told as one
     return head in (b"\0\0\x08\x01", b"\0\0\x08\x03", b"\0\0\x08\x04")
 
@@ -59,7 +58,7 @@ def _idx_header(path: Path, file: BinaryIO) -> tuple[int, ...]:
     try:
         head = file.read(4)
         sizes = file.read(4 * head[3]) if len(head) == 4 else b""
-    except (OSError, EOFError, zlib.error):
+    except BROKEN:
         head = sizes = b""
     if head[:3] != b"\0\0\x08" or len(sizes) != 4 * head[3] or head[3] not in (1, 3, 4):
         raise UsageError(
@@ -101,7 +100,7 @@ def _idx_labels(images: Path, count: int) -> list[str | None] | None:
 def _next_bytes(file: BinaryIO, size: int) -> bytes:
     try:
         return file.read(size)
-    except (OSError, EOFError, zlib.error):  # a cut or altered gzip ends here
+    except BROKEN:  # a cut or altered gzip ends here
         return b""
 
 

@@ -13,7 +13,6 @@ import io
 import json
 import re
 import tarfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +31,7 @@ from deepfield.toolkit.data import (
     rows_of,
     shipped,
 )
-from deepfield.toolkit.errors import NotFound, UsageError, unreadable
+from deepfield.toolkit.errors import BROKEN, NotFound, UsageError, unreadable
 from deepfield.toolkit.paths import is_file, is_folder, is_there
 from deepfield.toolkit.tasks import natural_key
 
@@ -41,7 +40,7 @@ _TASK_FILE = re.compile(r"(?P<task>.+?)_(?P<part>train|valid|test)\.txt(?:\.gz)?
 _TASK_NUMBER = re.compile(r"^(qa\d+)_")
 _LINE = re.compile(r"\s*(\d+)\s+(\S.*)$")
 _QUESTION_MARKS = ("?", "？", "؟", "⸮", "՞", "\u037e")
-_BROKEN = (EOFError, OSError, zlib.error, tarfile.TarError)
+_BROKEN = (*BROKEN, tarfile.TarError)
 
 _STORY = ("story", "context", "passage", "text")
 _QUESTION, _ANSWER = ("question", "query"), ("answer", "answers", "label")

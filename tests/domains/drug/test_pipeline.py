@@ -103,7 +103,7 @@ def test_a_broken_molecule_of_a_list_costs_its_own_row(tmp_path):
     pipeline = DrugPipeline.from_preset("fusion_esol")
     (tmp_path / "two.smi").write_text("CCO ethanol\nC1CC\n")
     mol = Chem.MolFromSmiles("CC")
-    asked = ["CCO", "", "C1CC", "aspirin", None, float("nan"), mol, str(tmp_path / "two.smi"), "C"]
+    asked = ["CCO", "", "C1CC", "aspirin", None, float("nan"), mol, tmp_path / "two.smi", "C"]
     rows = list(pipeline.predict(asked))
     told = ["ok", *["rejected"] * 5, "ok", "ok", "rejected", "ok"]
     assert [row["status"] for row in rows] == told
