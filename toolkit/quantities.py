@@ -26,6 +26,8 @@ _LEAST_TO_CALIBRATE = 30
 _NAMED = 3
 #: How strongly members are held to be alike before they are heard (see `member_weights`).
 _PRIOR = 4.0
+#: Logits beyond which no member is believed: 1 in 22,000 is otherwise.
+_SURE = 10.0
 
 
 class Quantities(Task):
@@ -252,7 +254,7 @@ class QuantityCalibration:
         """
         truth = np.asarray(targets, dtype=np.float64)
         weights = member_weights(outputs, truth, self.binary)
-        value, spread = mean_and_spread(outputs, weights)
+        value, spread = pooled(outputs, self.binary, weights)
         count = len(self.binary)
         slopes, offsets, floors = [1.0] * count, [0.0] * count, [0.0] * count
         widths: list[float | None] = [None] * count
@@ -274,7 +276,7 @@ class QuantityCalibration:
 
         Where no interval is known it is endless.
         """
-        value, spread = mean_and_spread(outputs, self.weights)
+        value, spread = pooled(outputs, self.binary, self.weights)
         several = np.ndim(outputs) == 3 and np.shape(outputs)[-1] > 1
         found = np.stack([value, np.full_like(value, -np.inf), np.full_like(value, np.inf)], -1)
         for t, yes_or_no in enumerate(self.binary):
@@ -303,9 +305,9 @@ def member_weights(
     r"""How much each member of an ensemble is listened to, the same for all quantities.
 
     The weights $w$ (positive, $\sum w = 1$) maximise
-    $\sum_t \log p_t(y | \sum_m w_m z_m) + \alpha \sum_m \log w_m$: a Gaussian of unknown
-    width for numbers, a Bernoulli of a freely scaled logit for yes-or-no, and a prior that all
-    are alike, which a dozen validation samples do not outvote.
+    $\sum_t \log p_t(y | w) + \alpha \sum_m \log w_m$: for numbers a Gaussian of unknown width around
+    $\sum_m w_m z_m$, for yes-or-no a Bernoulli of the chance $\sum_m w_m \sigma(z_m)$ (see `pooled`),
+    and a prior that all are alike, which a dozen validation samples do not outvote.
 
     Args:
         outputs: (n, quantities, members) of the validation part, or without members.
@@ -319,41 +321,63 @@ def member_weights(
         return ()
     from scipy.optimize import minimize
 
-    said = _clipped(outputs)
+    said = _clipped(outputs, binary)
     known = np.isfinite(targets)
     told = [(said[known[:, t], t], targets[known[:, t], t]) for t in range(len(binary))]
+    told = [(_chance(z) if yes else z, y) for (z, y), yes in zip(told, binary, strict=True)]
 
     def cost(free: np.ndarray) -> float:
-        size = np.exp(free).sum()
-        weights = np.exp(free) / size
-        total = -_PRIOR * np.log(weights).sum() + 0.01 * np.log(size) ** 2
+        weights = _shares(free)
+        total = -_PRIOR * np.log(weights).sum() + 0.01 * np.log(np.exp(free).sum()) ** 2
         for (z, y), yes_or_no in zip(told, binary, strict=True):
+            mean = z @ weights
             if yes_or_no:
-                logit = size * (z @ weights)
-                total += (np.logaddexp(0, logit) - y * logit).sum()
+                total -= np.log(np.where(y > 0, mean, 1 - mean)).sum()
             elif len(y):
-                total += len(y) / 2 * np.log(np.mean((z @ weights - y) ** 2) + 1e-12)
+                total += len(y) / 2 * np.log(np.mean((mean - y) ** 2) + 1e-12)
         return float(total)
 
-    count = said.shape[-1]
-    found = minimize(cost, np.full(count, -np.log(count)), method="L-BFGS-B").x
-    weights = np.exp(found) / np.exp(found).sum()
-    return tuple(round(float(w), 4) for w in weights)
+    found = minimize(cost, np.full(said.shape[-1], -np.log(said.shape[-1])), method="L-BFGS-B").x
+    return tuple(round(float(w), 4) for w in _shares(found))
 
 
-def _clipped(outputs: np.ndarray) -> np.ndarray:
-    return np.clip(np.asarray(outputs, dtype=np.float64), -1e6, 1e6)
+def _shares(free: np.ndarray) -> np.ndarray:
+    return np.exp(free) / np.exp(free).sum()
 
 
-def mean_and_spread(
-    outputs: np.ndarray, weights: Sequence[float] = ()
+def _chance(logit: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * logit))
+
+
+def _clipped(outputs: np.ndarray, binary: Sequence[bool]) -> np.ndarray:
+    array = np.array(outputs, dtype=np.float64)
+    most = np.where(binary, _SURE, 1e6).reshape(1, -1, *[1] * (array.ndim - 2))
+    return np.clip(array, -most, most)
+
+
+def pooled(
+    outputs: np.ndarray, binary: Sequence[bool], weights: Sequence[float] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation over the members, (n, quantities); a deviation of 1 where there is one."""
-    array = _clipped(outputs)
-    if array.ndim < 3 or array.shape[-1] == 1:
-        value = array.reshape(array.shape[:2])
+    r"""What an ensemble says, and how far its members are from it, (n, quantities) each.
+
+    Of numbers it is the mean; of yes-or-no the logit of the mean of the chances, so that one
+    member's great logit does not outvote all others. A deviation of 1 where there is one member.
+
+    Args:
+        outputs: (n, quantities, members), or without members.
+        binary: which quantities are yes-or-no.
+        weights: of the members; none for all alike.
+
+    Source: Stone, "The opinion pool", Annals of Mathematical Statistics 1961. Deviation: none.
+    """
+    if np.ndim(outputs) < 3 or np.shape(outputs)[-1] == 1:
+        value = np.clip(np.asarray(outputs, np.float64), -1e6, 1e6)
+        value = value.reshape(value.shape[:2])
         return value, np.ones_like(value)
+    array = _clipped(outputs, binary)
     count = array.shape[-1]
     shares = np.array(weights if len(weights) == count else [1 / count] * count)
-    value = array @ shares
+    value, yes_or_no = array @ shares, np.asarray(binary, bool)
+    chance = _chance(array[:, yes_or_no]) @ shares
+    value[:, yes_or_no] = np.log(chance / (1 - chance))
     return value, np.sqrt((array - value[..., None]) ** 2 @ shares)

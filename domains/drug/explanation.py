@@ -25,7 +25,7 @@ from deepfield.domains.drug.features import (
 from deepfield.domains.drug.molecules import molecule
 from deepfield.toolkit.data import Arrays, Sample, batches_that_fit, collate
 from deepfield.toolkit.errors import BadInput, UsageError
-from deepfield.toolkit.quantities import mean_and_spread
+from deepfield.toolkit.quantities import pooled
 from deepfield.toolkit.report import Report
 from deepfield.toolkit.tables import aligned
 
@@ -164,7 +164,7 @@ def explain(pipeline: DrugPipeline, sample: Sample, quantity: str | None = None)
         )
     place = task.names.index(quantity) if quantity else 0
     weights = getattr(pipeline.calibrator, "weights", ())
-    values = mean_and_spread(outputs[task.output], weights)[0][:, place]
+    values = pooled(outputs[task.output], task.binary, weights)[0][:, place]
     scale = task.state["scale"][place]
     whole = pipeline.calibrated({k: v[:1] for k, v in outputs.items()})
     answer = pipeline.decode({k: v[0] for k, v in whole.items()}, None)

@@ -163,6 +163,21 @@ def test_members_that_tell_more_are_listened_to_more():
     assert member_weights(truth, truth, (False, False)) == ()
 
 
+def test_chances_are_pooled_not_logits_and_numbers_as_they_are():
+    from deepfield.toolkit.quantities import pooled
+
+    outputs = np.array([[[1.0, -2.0, 4.0], [2.0, 3.0, -1e8]]])
+    value, spread = pooled(outputs, (False, True), (0.5, 0.25, 0.25))
+    chance = 0.5 / (1 + np.exp(-2.0)) + 0.25 / (1 + np.exp(-3.0)) + 0.25 / (1 + np.exp(10.0))
+    np.testing.assert_allclose(value, [[1.0, np.log(chance / (1 - chance))]])
+    apart = np.array([2.0, 3.0, -10.0]) - value[0, 1]
+    expected = [[np.sqrt(0.25 * 9 + 0.25 * 9), np.sqrt(apart**2 @ [0.5, 0.25, 0.25])]]
+    np.testing.assert_allclose(spread, expected)
+    alone, one = pooled(outputs[..., 2], (False, True))
+    np.testing.assert_array_equal(alone, outputs[..., 2].clip(-1e6))
+    np.testing.assert_array_equal(one, 1)
+
+
 def test_the_calibration_keeps_and_uses_the_weights():
     from deepfield.toolkit.quantities import QuantityCalibration
 

@@ -127,21 +127,50 @@ def test_forests_are_those_of_scikit_learn_as_layers(leaves, sparse):
         np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-def test_boosted_trees_are_those_of_scikit_learn_as_layers():
-    from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+def asked_trees(grown, trees, depth, leaves=8):
+    """What boosted trees say of the samples."""
+    layer = DecisionTrees(trees, 2 * leaves - 1, depth)
+    layer.build((None, 3))
+    layer.set_trees(grown.trees, grown.start)
+    return np.ravel(layer(X.astype("float32")))
 
-    boosted = grow_boosted(X, Y, BINARY, trees=30, depth=3)
-    for t, one in enumerate(boosted):
-        known = np.isfinite(Y[:, t])
-        kind = GradientBoostingClassifier if BINARY[t] else GradientBoostingRegressor
-        same = kind(n_estimators=30, learning_rate=0.05, max_depth=3, max_features="sqrt",
-                    subsample=0.6, random_state=0).fit(X[known], Y[known, t])  # fmt: skip
-        layer = DecisionTrees(30, 15, 3)
-        layer.build((None, 3))
-        layer.set_trees(one.trees, one.start)
-        asked = X.astype("float32")
-        expected = same.decision_function(asked) if BINARY[t] else same.predict(asked)
-        np.testing.assert_allclose(np.ravel(layer(asked)), expected, atol=1e-4)
+
+def test_boosted_trees_are_those_of_scikit_learn_as_layers():
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    (one,) = grow_boosted(X, Y[:, :1], [False], trees=30, depth=3)
+    known = np.isfinite(Y[:, 0])
+    same = GradientBoostingRegressor(
+        n_estimators=30, learning_rate=0.05, max_depth=3, max_features="sqrt", subsample=0.6,
+        random_state=0,
+    ).fit(X[known], Y[known, 0])  # fmt: skip
+    told = asked_trees(one, 30, 3)
+    np.testing.assert_allclose(told, same.predict(X.astype("float32")), atol=1e-4)
+
+
+def test_a_boosted_tree_of_logits_says_what_the_equation_says(monkeypatch):
+    from sklearn.tree import DecisionTreeRegressor
+
+    monkeypatch.setattr("deepfield.toolkit.shallow._drawn", lambda count: 1.0)
+    yes = (X[:, 0] + X[:, 1] > 0).astype(float)
+    start = np.linspace(-3.0, 3.0, len(X))
+    (one,) = grow_boosted(X, yes[:, None], [True], trees=1, depth=30, start=start[:, None])
+    chance = 1 / (1 + np.exp(-start))
+    leaf = DecisionTreeRegressor(max_depth=30).fit(X, yes - chance)
+    assert leaf.get_n_leaves() == len(X)  # one sample each, whatever features were asked
+    expected = 0.05 * (yes - chance) / (1 + chance * (1 - chance))
+    np.testing.assert_allclose(asked_trees(one, 1, 30, len(X)), expected, atol=1e-6)
+
+
+def test_boosted_trees_stay_within_reason_where_the_start_is_sure_and_wrong():
+    yes = (X[:, 0] > 0).astype(float)
+    start = np.where(yes > 0, 9.0, -9.0)
+    start[:3] *= -1
+    (one,) = grow_boosted(X, yes[:, None], [True], trees=400, depth=3, start=start[:, None])
+    told = asked_trees(one, 400, 3)
+    assert np.abs(told).max() < 20  # without a ridge: hundreds
+    wrong = np.sign(start) != np.sign(yes - 0.5)
+    assert (np.sign(told[wrong]) == np.sign(yes - 0.5)[wrong]).all()
 
 
 def test_boosted_trees_mend_what_another_model_says():
