@@ -305,9 +305,10 @@ def member_weights(
     r"""How much each member of an ensemble is listened to, the same for all quantities.
 
     The weights $w$ (positive, $\sum w = 1$) maximise
-    $\sum_t \log p_t(y | w) + \alpha \sum_m \log w_m$: for numbers a Gaussian of unknown width around
-    $\sum_m w_m z_m$, for yes-or-no a Bernoulli of the chance $\sum_m w_m \sigma(z_m)$ (see `pooled`),
-    and a prior that all are alike, which a dozen validation samples do not outvote.
+    $\sum_t \log p_t(y | w) + \alpha \sum_m \log w_m$: for numbers a Gaussian of unknown
+    width around $\sum_m w_m z_m$, for yes-or-no a Bernoulli of the chance
+    $\sum_m w_m \sigma(z_m)$ (see `pooled`), and a prior that all are alike, which a dozen
+    validation samples do not outvote.
 
     Args:
         outputs: (n, quantities, members) of the validation part, or without members.
