@@ -144,10 +144,9 @@ def report(pipeline: Pipeline, evaluated: Evaluated) -> Report:
         "Rates are fractions; intervals are 95 % bootstrap intervals."
     )
     shown = dict(result["metrics"])
-    for metric, interval in result["intervals"].items():
-        shown[f"{metric}, interval"] = " to ".join(
-            "–" if x is None else f"{x:.4f}" for x in interval
-        )
+    for metric, (low, high) in result["intervals"].items():
+        if low is not None:
+            shown[f"{metric}, interval"] = f"{low:.4f} to {high:.4f}"
     page.metrics(shown)
     for caption, png in pipeline.task.plots(evaluated.targets, evaluated.predictions):
         page.picture(png, caption)

@@ -120,3 +120,9 @@ def test_whole_groups_are_drawn_for_an_interval_and_certainty_has_none():
     alone = task.intervals(truth, said, [None, *groups[1:]])["accuracy"]  # one on its own
     assert alone[0] < right.mean() < alone[1]
     assert task.intervals(truth, np.eye(2)[truth]) == {"accuracy": [None, None]}
+    result = {"metrics": {"accuracy": 1.0}, "intervals": {"accuracy": [None, None]}, "baseline": {}}
+    result |= {"by": "class", "groups": {}, "published": {}}
+    assert [line.split() for line in tables.figures_of_evaluation(result)] == [
+        ["value"],
+        ["accuracy", "1.0000"],
+    ]
