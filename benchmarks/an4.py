@@ -15,6 +15,7 @@ import speech_sets
 from measuring import report, row
 
 from deepfield.domains.speech import SpeechPipeline
+from deepfield.toolkit.parts import held_out
 
 
 def main() -> int:
@@ -28,7 +29,7 @@ def main() -> int:
     if given.test:
         samples = [s for s in pipeline.read(given.test) if s.target is not None]
     else:
-        samples = speech_sets.held_out(str(given.data / "transcripts.tsv"), pipeline.bundle)
+        samples = held_out(pipeline, str(given.data / "transcripts.tsv"))
     rows, details = [], {"n": len(samples), "speakers": len({s.group for s in samples})}
     for how, bar in (("greedy", "<= 0.07"), ("search", "<= 0.035")):
         pipeline.settings["decoder"] = how

@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 from statistics import mean
 
-import speech_sets
 from measuring import report, row
 
 from deepfield.domains.speech import SpeechPipeline
+from deepfield.toolkit.parts import held_out
 
 
 def of_a_stranger(preset, samples, given, speaker) -> float:
@@ -53,7 +53,7 @@ def main() -> int:
     known = (
         [s for s in pipeline.read(given.test) if s.target is not None]
         if given.test
-        else speech_sets.held_out(str(given.data), pipeline.bundle)
+        else held_out(pipeline, str(given.data))
     )
     result = pipeline.evaluate(known)
     rows = [row("digits right, known speakers", result["metrics"]["accuracy"], "", ">= 0.997")]

@@ -35,7 +35,10 @@ def record(data: str, result: dict[str, Any]) -> None:
     novelty = Novelty.fit(np.concatenate(logits)).config()
     novelty.pop("kind")
     part = "photos that most likely were training pictures"
-    facts = {"novelty": novelty, "metrics": {part: {**result["metrics"], "n": result["n"]}}}
+    facts = {
+        "novelty": novelty, "metrics": {part: {**result["metrics"], "n": result["n"]}},
+        "intervals": {part: result["intervals"]},
+    }  # fmt: skip
     FACTS.write_text(json.dumps(facts, indent=1) + "\n")
 
 

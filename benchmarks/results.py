@@ -15,6 +15,9 @@ from typing import Any
 
 from measuring import ROOT
 
+from deepfield.domains import domain
+from deepfield.toolkit import cards
+
 KEPT = ROOT / "benchmarks" / "results.json"
 NEW = ROOT / "build" / "bench"
 MISSING = "not measured yet"
@@ -56,7 +59,10 @@ def percent(share: float, digits: int = 2) -> str:
 
 
 def interval(config: Figures, metric: str) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, from the counts on record."""
+    """The 95 % interval of a share on record; where there is none, Wilson's of the counts."""
+    low, high = cards.interval(config, part_of(config), metric)
+    if low is not None and high is not None:
+        return low, high
     figures = config["metrics"][part_of(config)]
     n, p, z = figures["n"], figures[metric], 1.96
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -401,7 +407,10 @@ def bars_table(bench: Figures, shipped: Figures, full: bool) -> str:
 
 
 def presets_table(shipped: Figures) -> str:
-    heads = ("preset", "parameters", "MB", "data", "figure", "baseline", "ECE before", "ECE")
+    heads = (
+        "preset", "task", "parameters", "MB", "data", "licence", "figure (95 % interval)",
+        "baseline", "ECE before", "ECE",
+    )  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, config in shipped.items():
         part = part_of(config)
@@ -409,9 +418,11 @@ def presets_table(shipped: Figures) -> str:
         baseline = (config.get("baseline") or {}).get(part, {})
         data = config.get("data") or {}
         cells = [
-            f"`{name}`", f"{config['parameters']:,}", f"{config['megabytes']:.1f}",
+            f"`{name}`", domain(config["domain"]).task_class(config["task"]).name,
+            f"{config['parameters']:,}", f"{config['megabytes']:.1f}",
             Path(str(data.get("source", ""))).name + f", {part} {figures.get('n', 0):,}",
-            _figure(figures), _figure(baseline),
+            config.get("data_licence") or "–",
+            _figure(figures) + _ends(config), _figure(baseline),
             _small(figures.get("ece_uncalibrated")), _small(figures.get("ece")),
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
@@ -428,6 +439,16 @@ def _figure(figures: Figures) -> str:
         if (value := figures.get(metric)) is not None:
             return f"{name} {value:.3f}"
     return "–"
+
+
+def _ends(config: Figures) -> str:
+    """The interval of that figure, in brackets, where there is one on record."""
+    found = cards.headline(config)
+    if not found.get("interval"):
+        return ""
+    share = found["metric"] in ("wer", "accuracy")
+    ends = (f"{100 * end:.2f}" if share else f"{end:.3f}" for end in found["interval"])
+    return f" ({' to '.join(ends)})"
 
 
 def _small(value: float | None) -> str:

@@ -12,22 +12,12 @@ import numpy as np
 import peers
 from measuring import ROOT
 
-from deepfield.domains.speech import SpeechPipeline
 from deepfield.domains.speech.features import whole
 from deepfield.domains.speech.task import edits
 from deepfield.domains.speech.text import plain
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.splits import Split
 
 RATE_HZ = 16000
-
-
-def held_out(data: str, bundle: Any) -> list[Sample]:
-    """The samples of the validation part that a network was trained without."""
-    samples = [s for s in SpeechPipeline().read(data) if s.fault is None and s.target is not None]
-    told = bundle.config["data"]["split"]
-    split = Split(told["kind"], tuple(told["fractions"]), told["seed"])
-    return [samples[i] for i in split.deal(samples, SpeechPipeline.splits)["valid"]]
 
 
 def raw(sample: Sample, folder: Path, number: int) -> Path:

@@ -21,10 +21,9 @@ from deepfield.domains.genomics import GenomicsPipeline
 from deepfield.domains.genomics.adopt import CONTEXT, LABELS
 from deepfield.domains.genomics.features import codes
 from deepfield.domains.genomics.residual import softmax
-from deepfield.domains.genomics.splits import SPLITS
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.matching import best_threshold
-from deepfield.toolkit.splits import Split
+from deepfield.toolkit.parts import held_out
 
 #: Place of the exon's end in the 602 letters, from 0: the intron's GT or AG are at 300 and 301.
 ENDS = {"donor": 299, "acceptor": 302}
@@ -33,10 +32,7 @@ AT_ONCE = 4
 
 def drawn(pipeline: GenomicsPipeline, source: Path, count: int) -> tuple[list[Sample], np.ndarray]:
     """Sequences of the validation part, half of them sites, and which are."""
-    samples = [s for s in GenomicsPipeline().as_samples(str(source)) if s.fault is None]
-    told = pipeline.bundle.config["data"]["split"]
-    split = Split(told["kind"], tuple(told["fractions"]), told["seed"])
-    held = [samples[i] for i in split.deal(samples, SPLITS)["valid"]]
+    held = held_out(pipeline, str(source))
     true = np.array([str(s.target) == pipeline.task.labels[1] for s in held])
     rng = np.random.default_rng(0)
     chosen = np.concatenate([

@@ -1,6 +1,7 @@
 """demo, doctor and models as a user types them."""
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -117,18 +118,39 @@ def test_a_cache_that_cannot_be_written_is_a_fault(presets, tmp_path, monkeypatc
 # -- models
 
 
-def test_models_are_listed_in_a_hundred_columns(presets):
+def test_models_are_listed_in_eighty_columns(presets, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     run = here("models", "list")
     assert run.code == 0 and not run.err
     lines = run.out.splitlines()
-    assert max(map(len, lines)) <= 100
-    assert lines[0].split() == ["model", "parameters", "MB", "data", "measured"]
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["model", "task", "measured", "licence"]
     starts = [line.split()[0] for line in lines if line.startswith("image/")]
     assert starts == [p for p in PRESETS if p.startswith("image/")]
+    monkeypatch.setenv("COLUMNS", "200")  # what a wide terminal has room for is on one line
+    lines = here("models", "list").out.splitlines()
+    assert len(lines) == 1 + len(PRESETS)
+    own = next(line for line in lines if line.startswith("image/small_cnn_digits"))
+    assert re.search(r"  classification +accuracy (0\.\d{4}) \(0\.\d{4}–[01]\.\d{4}\)  ", own)
+
+
+def test_models_are_listed_for_machines_with_all_that_is_known(presets):
     run = here("models", "list", "--json")
-    rows = [json.loads(line) for line in run.out.splitlines()]
-    assert [row["model"] for row in rows] == PRESETS
-    assert "accuracy" in rows[1]["measured"] and rows[1]["architecture"] == "small_cnn"
+    rows = {row["model"]: row for row in map(json.loads, run.out.splitlines())}
+    assert list(rows) == PRESETS
+    own = rows["image/small_cnn_digits"]
+    assert own["task"] == "classification" and own["architecture"] == "small_cnn"
+    assert own["parameters"] and own["MB"] and own["data"] and own["licence"]
+    found = own["headline"]
+    low, high = found["interval"]
+    assert found["metric"] == "accuracy" and low < found["value"] < high
+    assert found["part"] == "test" and found["n"] > 0
+    tasks = {name: row["task"] for name, row in rows.items()}
+    assert tasks["drug/fusion_esol"] == "regression"
+    assert tasks["drug/fusion_tox21"] == "classification"
+    assert tasks["speech/english"] == "transcription"
+    assert tasks["face/dlib_resnet"] == "verification"  # told before it is converted
+    assert tasks["qa/story"] == "question answering"
 
 
 def test_a_long_cell_goes_on_in_the_next_line(capsys):
@@ -136,6 +158,9 @@ def test_a_long_cell_goes_on_in_the_next_line(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100 and lines[-1].split() == ["y", "yes"]
     assert sum(line.count("word") for line in lines) == 40
+    program.table([{"a": "", "b": "classification"}, {"a": "y" * 70, "b": "by these words " * 9}])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].strip() == "classification" and max(map(len, lines)) <= 100
     program.table([{"a": "", "": ""}])
     program.table([])
 
@@ -143,6 +168,8 @@ def test_a_long_cell_goes_on_in_the_next_line(capsys):
 def test_a_model_is_shown_by_its_full_or_bare_name(presets):
     run = here("models", "show", "image/small_cnn_digits")
     assert run.code == 0 and run.out.startswith("# image/") and "## Measured" in run.out
+    assert "| task | classification |" in run.out
+    assert re.search(r"interval of the network's accuracy, test: 0\.\d+ to [01]", run.out)
     assert here("models", "show", "small_cnn_digits").out == run.out
     told = json.loads(here("models", "show", "small_cnn_digits", "--json").out)
     assert told["card"] == run.out and told["model"] == "image/small_cnn_digits"

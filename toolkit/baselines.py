@@ -16,6 +16,7 @@ import numpy as np
 
 from deepfield.toolkit.calibration import Temperature
 from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.scores import LOWER_IS_BETTER
 
 #: Names of the baselines and what they are, for `--help` and reports.
 KINDS: dict[str, str] = {
@@ -128,20 +129,22 @@ def _each(task: str | Sequence[str], count: int) -> Sequence[str]:
 
 
 def verdict(
-    net: Mapping[str, Any], baseline: Mapping[str, Any], metric: str, higher_is_better: bool
+    net: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+    metric: str,
+    interval: Sequence[float | None] = (),
 ) -> str:
     """The plain word on whether the network was worth its trouble.
 
     Args:
-        net: its figures by key. Where it holds `f"{metric}_interval"`, a pair (low, high), a
-            baseline inside that interval counts as equal.
+        net: its figures by key.
         baseline: its figures, and its `kind`.
         metric: the key to compare by.
-        higher_is_better: direction of the metric.
+        interval: low and high of the network's figure; a baseline inside counts as equal.
 
     Example:
         >>> net, shallow = {"accuracy": 0.97}, {"kind": "svm", "accuracy": 0.98}
-        >>> print(verdict(net, shallow, "accuracy", True))
+        >>> print(verdict(net, shallow, "accuracy"))
         the baseline (svm) is better: accuracy 0.98 against 0.97; use it, or collect more data
     """
     kind = baseline.get("kind", "shallow model")
@@ -150,9 +153,9 @@ def verdict(
         return f"no comparison: the network's {metric} is not defined on this data"
     if math.isnan(theirs):
         return f"no comparison: the baseline's ({kind}) {metric} is not defined on this data"
-    gain = ours - theirs if higher_is_better else theirs - ours
+    gain = theirs - ours if metric in LOWER_IS_BETTER else ours - theirs
     a, b = _two_numbers(ours, theirs)
-    low, high = net.get(f"{metric}_interval") or (math.nan, math.nan)
+    low, high = interval or (None, None)
     if a == b or _number(low) <= theirs <= _number(high):
         return (
             f"the network is not clearly better than the baseline ({kind}): "

@@ -34,7 +34,8 @@ _TYPES: dict[str, Any] = {
     "name": str, "domain": str, "architecture": str, "members": list, "hyper": dict,
     "settings": dict, "state": dict, "task": dict, "calibration": (dict, type(None)),
     "novelty": (dict, type(None)), "parameters": int, "command": str, "data": dict,
-    "metrics": dict, "baseline": dict, "versions": dict, "training_seconds": _NUMBER,
+    "metrics": dict, "intervals": dict, "baseline": dict, "versions": dict,
+    "training_seconds": _NUMBER,
 }  # fmt: skip
 
 

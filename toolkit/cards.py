@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
 
 
-def card(config: Mapping[str, Any], text: str = "") -> str:
+def card(pipeline: Pipeline, config: Mapping[str, Any]) -> str:
     """A model card in Markdown, from a bundle's configuration and the domain's own words."""
+    text = pipeline.card_text(config)
     lines = [f"# {config['domain']}/{config['name']}", ""]
     if text:
         lines += [text.strip(), ""]
     data = config.get("data") or {}
     counts = ", ".join(f"{n:,} {part}" for part, n in data.get("counts", {}).items())
     facts = {
+        "task": pipeline.task.name,
         "architecture": config["architecture"],
         "parameters": f"{config.get('parameters', 0):,}",
         "data": f"{data.get('source', '?')} ({counts})" if data else "see above",
@@ -46,6 +48,29 @@ def known_data(pipeline: Pipeline, source: str) -> dict[str, str]:
     return {"data_name": name, "data_licence": licence}
 
 
+def headline(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The figure that a network is known by: `metric`, `value`, its `interval` (None where it has
+    none), `part` and `n`. Empty where nothing was measured.
+    """
+    measured = config.get("metrics") or {}
+    part = "test" if "test" in measured else next(iter(measured), "")
+    figures = measured.get(part, {})
+    metric = next((name for name in figures if name != "n"), "")
+    if figures.get(metric) is None:
+        return {}
+    low, high = interval(config, part, metric)
+    told = None if low is None or high is None else [low, high]
+    return {
+        "metric": metric, "value": figures[metric], "interval": told,
+        "part": part, "n": figures.get("n"),
+    }  # fmt: skip
+
+
+def interval(config: Mapping[str, Any], part: str, metric: str) -> Sequence[float | None]:
+    """Low and high of a recorded figure; None and None where there is no interval."""
+    return (config.get("intervals") or {}).get(part, {}).get(metric) or (None, None)
+
+
 def _figures(config: Mapping[str, Any]) -> list[str]:
     rows: dict[str, Mapping[str, Any]] = {
         f"network, {part}": figures for part, figures in (config.get("metrics") or {}).items()
@@ -64,6 +89,11 @@ def _figures(config: Mapping[str, Any]) -> list[str]:
         cells = (figures.get(name) for name in names)
         shown = ("" if c is None else f"{c:,}" if isinstance(c, int) else f"{c:.4g}" for c in cells)
         table.append(f"| {row} | " + " | ".join(shown) + " |")
+    for part, metrics in (config.get("intervals") or {}).items():
+        for metric, (low, high) in metrics.items():
+            if low is not None:
+                told = f"{low:.4g} to {high:.4g}"
+                table += ["", f"95 % interval of the network's {metric}, {part}: {told}."]
     return table
 
 

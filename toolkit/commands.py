@@ -219,6 +219,7 @@ def _trained(fitted: Any, flags: Flags, console: Console) -> int:
                 "model": flags.output,
                 "seconds": fitted.seconds,
                 "metrics": fitted.metrics,
+                "intervals": fitted.intervals,
                 "baseline": fitted.baseline,
                 "verdict": fitted.verdict,
             }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit import scores, tables
+from deepfield.toolkit import tables
 from deepfield.toolkit.data import BATCH, labelled, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
@@ -88,21 +86,11 @@ def evaluate_fully(
     figures = task.figures(truth, said) | task.speed(contexts, answered_s)
     grouped = bool(task.column) and any(kinds)
     divided = _divided(task, kinds, truth, said) if grouped else task.groups(truth, said)
-    folded: dict[str, float] = {}
     if grouped:
         figures |= task.summary(divided)
         folded, own = task.folded(truth, said, kinds)
         figures = {**folded, **figures, **folded}  # the same, with those of folds at the head
         divided = {kind: row | own.get(kind, {}) for kind, row in divided.items()}
-    seen = np.array(groups, dtype=object) if any(g is not None for g in groups) else None
-    intervals = {}
-    for metric in task.metrics[:1]:
-        score: Callable[..., float] = functools.partial(task.score, metric)
-        judged = [truth, said]
-        if metric in folded:  # the interval is of the figure that is shown
-            score, judged = _of_folds(task, metric), [truth, said, np.array(kinds)]
-        interval = scores.bootstrap(score, *judged, groups=seen, repeats=500)
-        intervals[metric] = [scores.or_none(float(x)) for x in interval]
     config = pipeline.bundle.config if pipeline.bundle else {}
     result = {
         "model": pipeline.name,
@@ -112,7 +100,7 @@ def evaluate_fully(
         "first_rejected": first,
         "seconds": round(time.monotonic() - began, 3),
         "metrics": figures,
-        "intervals": intervals,
+        "intervals": task.intervals(truth, said, groups, kinds if grouped else ()),
         "baseline": config.get("baseline") or {},
         "by": task.column if grouped else "class",
         "groups": divided,
@@ -130,11 +118,6 @@ def _divided(
         own = np.array([k == kind for k in kinds])
         found[kind] = {"n": int(own.sum()), **task.figures(truth[own], said[own])}
     return found
-
-
-def _of_folds(task: Task, metric: str) -> Callable[..., float]:
-    """One of the figures that folds give, as a function of targets, predictions and folds."""
-    return lambda truth, said, kinds: task.folded(truth, said, kinds)[0].get(metric, math.nan)
 
 
 def _published(task: Task, divided: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -161,10 +144,9 @@ def report(pipeline: Pipeline, evaluated: Evaluated) -> Report:
         "Rates are fractions; intervals are 95 % bootstrap intervals."
     )
     shown = dict(result["metrics"])
-    for metric, interval in result["intervals"].items():
-        shown[f"{metric}, interval"] = " to ".join(
-            "–" if x is None else f"{x:.4f}" for x in interval
-        )
+    for metric, (low, high) in result["intervals"].items():
+        if low is not None:
+            shown[f"{metric}, interval"] = f"{low:.4f} to {high:.4f}"
     page.metrics(shown)
     for caption, png in pipeline.task.plots(evaluated.targets, evaluated.predictions):
         page.picture(png, caption)

@@ -211,8 +211,9 @@ class _Fit:
             facts = {
                 "command": self.command, "seed": self.seed, "recipe": asdict(self.recipe),
                 "finetuned_from": self.base_name, "data": parts.facts(dealt),
-                "metrics": fitted.metrics, "alone": fitted.alone, "baseline": fitted.baseline,
-                "verdict": fitted.verdict, **known_data(self.pipeline, parts.source),
+                "metrics": fitted.metrics, "intervals": fitted.intervals, "alone": fitted.alone,
+                "baseline": fitted.baseline, "verdict": fitted.verdict,
+                **known_data(self.pipeline, parts.source),
                 "training_seconds": round(fitted.seconds + self.before_s, 1),
                 "training_machine": machine(),
             }  # fmt: skip

@@ -26,9 +26,12 @@ _BASELINE_FEATURES, _BASELINE_LABELS = 20_000, 1_000_000
 
 @dataclass
 class Fitted:
-    """What training measured; `alone` holds what parts of the network reach by themselves."""
+    """What training measured: figures and their intervals by part; `alone` holds what parts of the
+    network reach by themselves.
+    """
 
     metrics: dict[str, Any] = field(default_factory=dict)
+    intervals: dict[str, Any] = field(default_factory=dict)
     alone: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
     verdict: str = ""
@@ -91,16 +94,21 @@ def measure(
         _settle_on_all(pipeline, [*parts.of("train"), *parts.of("valid")])
     if "test" in held:
         outputs["test"] = outputs_of(pipeline, held["test"])
-    fitted.metrics = _figures(task, outputs, targets, pipeline.calibrator, seed)
+    said = judged(task, outputs, targets, pipeline.calibrator, seed)
+    fitted.metrics = _figures(task, outputs, targets, said)
+    for part, items in held.items():
+        groups = [item.sample.group for item in items]
+        fitted.intervals[part] = task.intervals(targets[part], said[part], groups)
     for part, figures in fitted.metrics.items():
         told = (f"{k} {v:.4g}" for k, v in figures.items() if v is not None and k != "n")
         say(f"{part}: " + ", ".join(told))
     for name in pipeline.alone(next(iter(outputs.values()), {})):
-        own = {part: pipeline.alone(said)[name] for part, said in outputs.items()}
+        own = {part: pipeline.alone(whole)[name] for part, whole in outputs.items()}
         calibrator = (
             _calibrator(task, own["valid"], targets["valid"], seed)[0] if "valid" in own else None
         )
-        fitted.alone[name] = _figures(task, own, targets, calibrator, seed)
+        said = judged(task, own, targets, calibrator, seed)
+        fitted.alone[name] = _figures(task, own, targets, said)
     _compare(pipeline, parts, held, targets, fitted, seed, say)
 
 
@@ -120,19 +128,31 @@ def _calibrator(task: Any, outputs: Arrays, targets: np.ndarray, seed: int) -> t
     return calibrated_if_better(task, outputs[task.output], targets, seed)
 
 
-def _figures(
+def judged(
     task: Any, outputs: Mapping[str, Arrays], targets: Mapping[str, np.ndarray], calibrator: Any,
     seed: int,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """The predictions that every part is judged by: of the validation part those of calibrators
+    that did not see it.
+    """
+    return {
+        part: cross_fit(task.calibrator, own[task.output], targets[part], seed=seed)
+        if part == "valid" and calibrator is not None
+        else task.predictions(own, calibrator)
+        for part, own in outputs.items()
+    }
+
+
+def _figures(
+    task: Any, outputs: Mapping[str, Arrays], targets: Mapping[str, np.ndarray],
+    said: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:  # fmt: skip
-    """The figures of every part; of the validation part with calibrators that did not see it."""
+    """The figures of every part."""
     found = {}
-    for part, said in outputs.items():
-        after = task.predictions(said, calibrator)
-        if part == "valid" and calibrator is not None:
-            after = cross_fit(task.calibrator, said[task.output], targets[part], seed=seed)
-        figures = task.figures(targets[part], after)
+    for part, own in outputs.items():
+        figures = task.figures(targets[part], said[part])
         if "ece" in figures and task.calibrator is not None:
-            before = task.predictions(said, None)
+            before = task.predictions(own, None)
             figures["ece_uncalibrated"] = scores.or_none(task.score("ece", targets[part], before))
         found[part] = {"n": len(targets[part]), **figures}
     return found
@@ -162,6 +182,6 @@ def _compare(
     fitted.baseline["seconds"] = round(time.monotonic() - began, 1)
     metric = pipeline.task.metrics[0]
     shallow_figures = {"kind": pipeline.baseline, **fitted.baseline[part]}
-    higher = metric not in scores.LOWER_IS_BETTER
-    fitted.verdict = verdict(fitted.metrics[part], shallow_figures, metric, higher)
+    interval = fitted.intervals[part][metric]
+    fitted.verdict = verdict(fitted.metrics[part], shallow_figures, metric, interval)
     say(fitted.verdict)

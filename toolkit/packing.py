@@ -87,7 +87,7 @@ def save(
         "versions": versions(),
     }
     config = json.loads(json.dumps(config, default=_plain))
-    files["card.md"] = cards.card(config, pipeline.card_text(config)).encode()
+    files["card.md"] = cards.card(pipeline, config).encode()
     bundle = write_bundle(out, config, files)
     twin = type(pipeline).from_bundle(bundle)
     agreement = twin.check()

@@ -6,6 +6,7 @@ import itertools
 import os
 import platform
 import shlex
+import shutil
 import sys
 import textwrap
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfield.toolkit.bundle import cache_folder, is_bundle
+from deepfield.toolkit.cards import headline
 from deepfield.toolkit.commands import emit
 from deepfield.toolkit.console import Console, silence_tensorflow
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, names_for
@@ -28,8 +30,8 @@ from deepfield.toolkit.writers import write_whole
 Classes = Mapping[str, type[Pipeline]]
 
 _ROOT = Path(__file__).resolve().parents[1]
-_WIDTH = 100  # columns of a terminal that a table must fit
-_SPARE = 16  # a column is not made narrower than this
+_WIDTH = 100  # columns that a table must fit where there is no terminal to say it
+_SPARE = 16  # a word of so many letters, or fewer, is not broken
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -39,11 +41,14 @@ def table(rows: Iterable[Mapping[str, Any]]) -> None:
         return
     heads = list(rows[0])
     widths = [max(len(h), *(len(row[h]) for row in rows)) for h in heads]
-    while sum(widths) + 2 * (len(widths) - 1) > _WIDTH:
-        widest = max(range(len(widths)), key=lambda i: widths[i] if i else 0)
-        if widths[widest] <= _SPARE or not widest:
+    words = (" ".join([h, *(row[h] for row in rows)]).split() for h in heads)
+    least = [min(_SPARE, max(map(len, own), default=0)) for own in words]
+    columns = shutil.get_terminal_size((_WIDTH, 1)).columns
+    while sum(widths) + 2 * (len(widths) - 1) > columns:
+        wide = [i for i in range(1, len(widths)) if widths[i] > least[i]]
+        if not wide:
             break
-        widths[widest] -= 1
+        widths[max(wide, key=widths.__getitem__)] -= 1
     for cells in (heads, *(list(row.values()) for row in rows)):
         parts = [textwrap.wrap(c, max(1, w)) or [""] for c, w in zip(cells, widths, strict=True)]
         for line in itertools.zip_longest(*parts, fillvalue=""):
@@ -202,24 +207,26 @@ def _again(folder: Path) -> str:
 
 
 def models_list(classes: Classes, as_json: bool) -> int:
-    """Every preset with its task, size, data, licence and headline figure."""
+    """Every preset with its task, licence and headline figure; as JSON with its size and data."""
     rows = [_row(name, cls, preset) for name, cls in classes.items() for preset in cls.presets]
     if as_json:
         for row in rows:
             emit(row)
     else:
-        table([{k: v for k, v in row.items() if k in _LISTED} for row in rows])
+        table([{k: row[k] for k in _LISTED} for row in rows])
     return 0
 
 
-#: What `models list` shows of a row; `--json` and `models show` have all of it.
-_LISTED = ("model", "parameters", "MB", "data", "measured")
+#: What a network is chosen by, which fits 80 columns; `--json` and `models show` have the rest.
+_LISTED = ("model", "task", "measured", "licence")
 
 
 def _row(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:
     folder = preset_folder(cls, preset)
-    row: dict[str, Any] = {"model": f"{name}/{preset}", "architecture": "", "parameters": "",
-                           "MB": "", "data": "", "licence": "", "measured": ""}  # fmt: skip
+    row: dict[str, Any] = {
+        "model": f"{name}/{preset}", "task": cls.task_class().name, "architecture": "",
+        "parameters": "", "MB": "", "data": "", "licence": "", "measured": "", "headline": {},
+    }  # fmt: skip
     if not is_bundle(folder):
         row["measured"] = (
             "adopted: converted when first used" if preset in cls.adopted else "missing"
@@ -231,11 +238,12 @@ def _row(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:
         row["measured"] = error.message
         return row
     config = bundle.config
-    figures = config.get("metrics") or {}
-    part = "test" if "test" in figures else next(iter(figures), "")
-    metric = next((k for k in figures.get(part, {}) if k != "n"), "")
-    if metric:
-        row["measured"] = f"{metric} {figures[part][metric]:.4f} ({part}, n={figures[part]['n']})"
+    row["task"] = cls.task_class(config["task"]).name
+    row["headline"] = found = headline(config)
+    if found:
+        row["measured"] = f"{found['metric']} {found['value']:.4f}"
+    if found.get("interval"):
+        row["measured"] += " ({:.4f}–{:.4f})".format(*found["interval"])
     row["architecture"] = config["architecture"]
     row["parameters"] = f"{config.get('parameters', 0):,}"
     row["MB"] = f"{sum(p['bytes'] for p in bundle.files.values()) / 1e6:.1f}"

@@ -50,6 +50,12 @@ class Quantities(Task):
     losses: ClassVar[Mapping[str, str]] = {"quantities": "masked_quantities"}
 
     @property
+    def name(self) -> str:  # type: ignore[override]
+        """Yes-or-no quantities are classified, numbers are a regression."""
+        kinds = {True: "classification", False: "regression"}
+        return " and ".join(kinds[kind] for kind in (True, False) if kind in self.binary)
+
+    @property
     def names(self) -> list[str]:
         """Names of the quantities."""
         return list(self.state.get("names", ["value"]))

@@ -55,17 +55,17 @@ def figures_of_evaluation(result: Mapping[str, Any]) -> Iterator[str]:
     """A line a metric: its value, its interval, and what the baseline reached in training."""
     baseline = result["baseline"]
     part = next((p for p in ("test", "valid") if isinstance(baseline.get(p), Mapping)), "")
+    known = {name: ends for name, ends in result["intervals"].items() if ends[0] is not None}
     head = ["", "value"]
-    if result["intervals"]:
+    if known:
         head.append("95 % interval")
     if part:
         head.append(f"{baseline.get('kind', 'baseline')}, {part} part")
     rows: list[list[Any]] = [head]
     for name, value in result["metrics"].items():
         row = [name, value]
-        if result["intervals"]:
-            low, high = result["intervals"].get(name) or (None, None)
-            row.append("" if low is None else f"{low:.4f} to {high:.4f}")
+        if known:
+            row.append("{:.4f} to {:.4f}".format(*known[name]) if name in known else "")
         if part:
             row.append(baseline[part].get(name, ""))
         rows.append(row)

@@ -6,10 +6,12 @@ A pipeline has one task. NumPy only: tasks answer at prediction time.
 from __future__ import annotations
 
 import difflib
+import functools
 import heapq
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +25,7 @@ class Task:
     """The meaning of a network's outputs. Subclass it for an answer of another kind.
 
     Attributes:
+        name: what it is called where networks are listed.
         output: name of the network's output that carries the answer.
         losses: Keras loss by output name, as `toolkit.training` resolves it.
         loss_settings: arguments of those losses that follow from the targets.
@@ -38,6 +41,7 @@ class Task:
         state: what was learnt from the training targets; JSON-able, kept in the bundle.
     """
 
+    name: str = ""
     output: str = "output"
     losses: ClassVar[Mapping[str, str]] = {}
     loss_settings: Mapping[str, Any] = {}
@@ -110,6 +114,43 @@ class Task:
         values = {m: self.score(m, targets, predictions) for m in metrics or self.metrics}
         return {m: float(v) if np.isfinite(v) else None for m, v in values.items()}
 
+    def intervals(
+        self, targets: np.ndarray, predictions: np.ndarray, groups: Sequence[str | None] = (),
+        kinds: Sequence[str] = (),
+    ) -> dict[str, list[float | None]]:  # fmt: skip
+        """The 95 % bootstrap interval of the first of `metrics`: low and high by its name.
+
+        Of the others it would take too long to be told with every training. None and None where
+        there is none: a figure that is the same in every draw (nothing was wrong) is not certain.
+
+        Args:
+            targets: encoded targets of all samples.
+            predictions: what `predictions` gave.
+            groups: what each sample belongs to; whole groups are drawn again, since their samples
+                are not independent. A sample without one is its own.
+            kinds: the group of the `column` of every sample, where `folded` may give the figure.
+        """
+        from deepfield.toolkit import scores
+
+        whole: list[Any] | None = None
+        if any(group is not None for group in groups):
+            whole = [f"\0{i}" if group is None else group for i, group in enumerate(groups)]
+        found: dict[str, list[float | None]] = {}
+        for metric in self.metrics[:1]:
+            score: Callable[..., float] = functools.partial(self.score, metric)
+            judged = [targets, predictions]
+            if len(kinds) and metric in self.folded(targets, predictions, kinds)[0]:
+                score, judged = self._of_folds(metric), [*judged, np.array(kinds)]
+            low, high = scores.bootstrap(score, *judged, groups=whole, repeats=500)
+            found[metric] = [scores.or_none(low), scores.or_none(high)]
+            if low == high:
+                found[metric] = [None, None]
+        return found
+
+    def _of_folds(self, metric: str) -> Callable[..., float]:
+        """One of the figures that folds give, as a function of targets, predictions and folds."""
+        return lambda truth, said, kinds: self.folded(truth, said, kinds)[0].get(metric, math.nan)
+
     def speed(self, contexts: Sequence[Any], seconds: float) -> dict[str, float]:
         """Figures of how quickly items with these contexts were read and answered, for `evaluate`:
         none, unless a field has its own way to say it.
@@ -161,6 +202,7 @@ class Classification(Task):
         'dog'
     """
 
+    name = "classification"
     output = "logits"
     losses: ClassVar[Mapping[str, str]] = {"logits": "categorical_crossentropy"}
     calibrator = Temperature

@@ -46,6 +46,7 @@ class Verification(Task):
         {'same': True, 'probability': 0.993}
     """
 
+    name = "verification"
     output = "score"
     losses: ClassVar[Mapping[str, str]] = {"person": "categorical_crossentropy"}
     calibrator = Platt

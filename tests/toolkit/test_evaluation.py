@@ -11,6 +11,7 @@ from deepfield.toolkit import tables
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.evaluation import evaluate_fully, report
+from deepfield.toolkit.tasks import Classification
 
 KEYS = ["model", "data", "n", "rejected", "seconds", "metrics", "intervals", "baseline",
         "by", "groups", "published"]  # fmt: skip
@@ -104,3 +105,24 @@ def test_without_the_column_nothing_is_divided(tiny):
     result = pipeline.evaluate(samples)
     assert result["by"] == "class" and result["groups"] == usual["groups"]
     assert result["metrics"] == usual["metrics"] and result["published"] == {}
+
+
+def test_whole_groups_are_drawn_for_an_interval_and_certainty_has_none():
+    task = Classification({"labels": ["no", "yes"]})
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 200)
+    right = np.repeat(rng.random(20) < 0.7, 10)  # of a group all or none
+    said = np.eye(2)[np.where(right, truth, 1 - truth)]
+    groups = [f"g{i // 10}" for i in range(200)]
+    low, high = task.intervals(truth, said)["accuracy"]
+    wide = task.intervals(truth, said, groups)["accuracy"]
+    assert low < right.mean() < high and wide[1] - wide[0] > 2 * (high - low)
+    alone = task.intervals(truth, said, [None, *groups[1:]])["accuracy"]  # one on its own
+    assert alone[0] < right.mean() < alone[1]
+    assert task.intervals(truth, np.eye(2)[truth]) == {"accuracy": [None, None]}
+    result = {"metrics": {"accuracy": 1.0}, "intervals": {"accuracy": [None, None]}, "baseline": {}}
+    result |= {"by": "class", "groups": {}, "published": {}}
+    assert [line.split() for line in tables.figures_of_evaluation(result)] == [
+        ["value"],
+        ["accuracy", "1.0000"],
+    ]

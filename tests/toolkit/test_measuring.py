@@ -90,6 +90,24 @@ def test_pairs_are_judged_where_kinds_are_learnt():
     assert "near" in fitted.verdict and said[-1] == fitted.verdict
 
 
+def test_the_headline_figure_has_the_interval_that_an_evaluation_would_give():
+    pipeline, fitted = Comparing(), Fitted()
+    dealt = parts({"train": 30, "valid": 20, "test": 24})
+    measure(pipeline, dealt, fitted, 5)
+    assert list(fitted.intervals) == ["valid", "test"]
+    for part, own in fitted.intervals.items():
+        assert list(own) == ["accuracy"]
+        assert own["accuracy"][0] < fitted.metrics[part]["accuracy"] < own["accuracy"][1]
+    # pairs that belong together are drawn together
+    grouped = Fitted()
+    for index, item in enumerate(dealt.of("test")):
+        item.sample.group = str(index % 3)
+    measure(Comparing(), dealt, grouped, 5)
+    assert grouped.metrics == fitted.metrics
+    assert grouped.intervals["valid"] == fitted.intervals["valid"]
+    assert grouped.intervals["test"] != fitted.intervals["test"]
+
+
 def test_a_part_without_a_single_pair_is_not_judged():
     fitted = Fitted()
     measure(Comparing(), parts({"train": 9, "valid": 12, "test": 1}), fitted, 0)
