@@ -71,6 +71,7 @@ bench: $(FOR_TEST)
 	$(PY) benchmarks/predict_mnist.py --data "$(DATA)/image/mnist" >$(BENCH)/predict_mnist.json
 	$(PY) benchmarks/imagenet_sample.py --data "$(DATA)/image/imagenet-sample" >$(BENCH)/imagenet_sample.json
 	$(PY) benchmarks/kill_resume.py >$(BENCH)/kill_resume.json
+	$(PY) benchmarks/long_work.py --data "$(DATA)" >$(BENCH)/long_work.json
 	$(PY) benchmarks/gtsrb.py --data "$(DATA)/image/gtsrb" >$(BENCH)/gtsrb.json
 	$(PY) benchmarks/babi.py --data "$(DATA)/qa" >$(BENCH)/babi.json
 	$(PY) benchmarks/qa_speed.py --data "$(DATA)/qa/babi/tasks_1-20_v1-2-train.tar.gz" >$(BENCH)/qa_speed.json
