@@ -19,13 +19,14 @@ FOR_TEST := $(VENV)/.installed-for-test
 BENCH := build/bench
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow fuzz lint format types docs refresh bench presets results clean
+.PHONY: help demo test slow fuzz lint format types docs refresh installs bench presets results clean
 
 help:
 	@echo "make demo     install into $(VENV) and run 'deepfield demo' (writes demo.html)"
 	@echo "make test     install and run the tests (make slow: the long ones too)"
 	@echo "make fuzz     damaged files and bundles, CASES=$(CASES) of every form"
 	@echo "make lint     ruff and mypy;  make docs: build the site;  make refresh: run its commands"
+	@echo "make installs wheel and sdist in clean environments of every Python 3.11 to 3.13 found"
 	@echo "make presets  train every shipped preset again (DATA=$(DATA))"
 	@echo "make bench    every benchmark (DATA=$(DATA));  make results: their tables"
 
@@ -56,6 +57,11 @@ docs: $(FOR_TEST)
 refresh: $(FOR_TEST)
 	$(PY) docs/refresh.py
 
+installs: $(FOR_TEST)
+	rm -rf build/dist
+	$(PY) -m build --outdir build/dist .
+	.ci/installs build/dist
+
 presets: $(FOR_DEMO)
 	$(PY) benchmarks/make_presets.py --data "$(DATA)"
 
@@ -71,6 +77,7 @@ bench: $(FOR_TEST)
 	$(PY) benchmarks/predict_mnist.py --data "$(DATA)/image/mnist" >$(BENCH)/predict_mnist.json
 	$(PY) benchmarks/imagenet_sample.py --data "$(DATA)/image/imagenet-sample" >$(BENCH)/imagenet_sample.json
 	$(PY) benchmarks/kill_resume.py >$(BENCH)/kill_resume.json
+	$(PY) benchmarks/long_work.py --data "$(DATA)" >$(BENCH)/long_work.json
 	$(PY) benchmarks/gtsrb.py --data "$(DATA)/image/gtsrb" >$(BENCH)/gtsrb.json
 	$(PY) benchmarks/babi.py --data "$(DATA)/qa" >$(BENCH)/babi.json
 	$(PY) benchmarks/qa_speed.py --data "$(DATA)/qa/babi/tasks_1-20_v1-2-train.tar.gz" >$(BENCH)/qa_speed.json

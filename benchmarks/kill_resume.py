@@ -30,7 +30,10 @@ def killed(arguments: list[str | Path], cwd: Path, after: float) -> bool:
 
 
 def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+    if not path.is_file():
+        return "missing"
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def trial(name: str, arguments: list[str | Path], result: str, work: Path, kills: int,

@@ -117,6 +117,19 @@ def row_of(
     return find
 
 
+def long_run(kind: str) -> Callable[[Figures, Figures], tuple[str, float] | None]:
+    """How many rows of a kind of work were answered in one run, how fast, and in what memory."""
+
+    def find(bench: Figures, shipped: Figures) -> tuple[str, float] | None:
+        own = bench.get("long_work", {}).get("details", {}).get(kind)
+        if own is None:
+            return None
+        shown = f"{own['rows']:,}, {rate(own['rows'] / own['seconds'])}, {own['peak_mb']:.0f} MB"
+        return shown, own["rows"]
+
+    return find
+
+
 def times(value: float) -> str:
     return f"{value:.2f}x"
 
@@ -385,6 +398,19 @@ BARS: Sequence[tuple[str, str, str, float, Any, str, str]] = (
     ("the same for predict", "all", ">=", 1,
      row_of("kill_resume", "predict, killed", lambda v: percent(v, 0)),
      "SIGKILL at random moments of predict", "python benchmarks/kill_resume.py"),
+    *(
+        (f"{kind} answered in one run", f"{count:,}", ">=", count, long_run(kind),
+         f"whole process, {model}", f"python benchmarks/long_work.py {kind}")
+        for kind, count, model in (("molecules", 1_000_000, "`dmpnn`, no neighbours"),
+                                   ("questions", 1_000_000, "`babi_10k`"),
+                                   ("pictures", 20_000, "`small_cnn_mnist`"))
+    ),
+    ("peak memory of these, over that for a tenth of the rows", "≤ 1.1x", "<=", 1.1,
+     row_of("long_work", "over a tenth's", times), "the worst; the largest process",
+     "python benchmarks/long_work.py"),
+    ("these, killed three times and resumed: the same file", "all", ">=", 1,
+     row_of("long_work", "resumed: same file", lambda v: percent(v, 0), min),
+     "SIGKILL at random moments", "python benchmarks/long_work.py"),
     ("default test suite", "≤ 10 min", "<=", 10,
      row_of("suite", "default test suite", lambda v: f"{v:.1f} min"), "two processes",
      "python benchmarks/suite.py"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -112,7 +115,9 @@ def encoded_in_processes(
     # joblib's processes, not those of the standard library: these would run the user's script again
     from joblib.externals.loky import get_reusable_executor
 
-    workers = get_reusable_executor(max_workers=cores(), timeout=_IDLE_S)
+    workers = get_reusable_executor(
+        max_workers=cores(), timeout=_IDLE_S, initializer=_end_with, initargs=(os.getpid(),)
+    )
     cache = FeatureCache(domain, encoder, package) if package else None
     waiting: deque[tuple[Sequence[Any], list[Arrays | None], Any]] = deque()
     at = iter(chunks)
@@ -133,6 +138,21 @@ def encoded_in_processes(
             pairs = zip(items, known, found, strict=True)
             cache.put((i, f[0]) for i, own, f in pairs if own is None and f[0] is not None)
         yield found
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone.
+
+    A parent that is killed tells nobody, and its workers would wait for ever: each of them holds
+    both ends of the pipe that it writes its answers to, so that nothing breaks it.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _encode_all(encoder: Encoder, items: Sequence[Any]) -> list[tuple[Any, Any, str | None]]:
