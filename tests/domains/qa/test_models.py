@@ -61,6 +61,19 @@ def test_a_builder_gives_logits_from_ids(name, slots):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_weight_that_is_drawn_hangs_on_the_seed(name):
+    def drawn(seed):
+        keras.utils.set_random_seed(seed)
+        return {v.path: np.array(v) for v in built(name, slots=3).trainable_weights}
+
+    one, again, two = drawn(1), drawn(1), drawn(2)
+    for path, values in one.items():
+        np.testing.assert_array_equal(values, again[path])
+        ones_and_zeros = len(np.unique(values)) <= 2
+        assert ones_and_zeros or (values != two[path]).any(), path
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_hyper_parameter_has_a_default(name):
     words, classes, slots, *hyper = inspect.signature(ARCHITECTURES[name]).parameters.values()
     assert (words.name, classes.name, slots.name) == ("words", "classes", "slots")
