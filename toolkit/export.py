@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import tempfile
 import warnings
@@ -38,7 +39,8 @@ def to_onnx(model: Any) -> bytes:
         path = Path(folder) / "model.onnx"
         try:
             with (
-                _unfused(), _lstms() as lstms, _recurrence.exporting(), warnings.catch_warnings()
+                _unfused(), _lstms() as lstms, _recurrence.exporting(), _copied_once(),
+                warnings.catch_warnings(),
             ):  # fmt: skip
                 warnings.simplefilter("ignore")
                 signature = [keras.tree.map_structure(_spec, model._inputs_struct)]
@@ -125,6 +127,31 @@ def _marked_layer_normalization(
 
 
 @contextlib.contextmanager
+def _copied_once() -> Iterator[None]:
+    """Let tf2onnx copy a graph once.
+
+    It goes through a graph dozens of times and copies it before each, in case one fails: a quarter
+    of all time. Here the passes are tried without copies, and with them only after one has failed.
+    """
+    from tf2onnx import optimizer
+
+    plain = optimizer.optimize_graph
+
+    def optimize(graph: Any, catch_errors: bool = True, optimizers: Any = None) -> Any:
+        spare = copy.deepcopy(graph)
+        try:
+            return plain(graph, catch_errors=False, optimizers=optimizers)
+        except Exception:
+            return plain(spare, catch_errors, optimizers)
+
+    optimizer.optimize_graph = optimize
+    try:
+        yield
+    finally:
+        optimizer.optimize_graph = plain
+
+
+@contextlib.contextmanager
 def _lstms() -> Iterator[dict[str, Any]]:
     """The LSTMs of a network, each by the name of the operation that stands for it meanwhile.
 
@@ -205,14 +232,36 @@ def litert_network(path: Path) -> Callable[[Arrays], Arrays]:
 def keras_network(model: Any) -> Callable[[Arrays], Arrays]:
     """A Keras model as a function from a batch of arrays to arrays by output name."""
     names = list(model.output_names)
+    answer = _traced(model) if keras.backend.backend() == "tensorflow" else model.predict_on_batch
 
     def run(arrays: Arrays) -> Arrays:
         inputs = {tensor.name: arrays[tensor.name] for tensor in model.inputs}
         fed = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-        outputs = model.predict_on_batch(fed)
-        if isinstance(outputs, dict):
-            return {name: np.asarray(outputs[name]) for name in outputs}
-        listed = outputs if isinstance(outputs, list | tuple) else [outputs]
-        return {n: keras.ops.convert_to_numpy(o) for n, o in zip(names, listed, strict=True)}
+        outputs = answer(fed)
+        if not isinstance(outputs, dict):
+            listed = outputs if isinstance(outputs, list | tuple) else [outputs]
+            outputs = dict(zip(names, listed, strict=True))
+        return {n: keras.ops.convert_to_numpy(o) for n, o in outputs.items()}
 
     return run
+
+
+def _traced(model: Any) -> Callable[[Any], Any]:
+    """The model as one graph for batches of any shape.
+
+    `predict_on_batch` traces a small network anew for the first shapes that it meets, which takes
+    longer than all the answers.
+    """
+    import tensorflow as tf
+
+    specs = {t.name: tf.TensorSpec(t.shape, t.dtype, t.name) for t in model.inputs}
+    signature = specs if len(specs) > 1 else next(iter(specs.values()))
+
+    @tf.function(input_signature=[signature], autograph=False)
+    def answer(inputs: Any) -> Any:
+        return model(inputs, training=False)
+
+    def cast(array: Any, spec: Any) -> Any:
+        return np.asarray(array, spec.dtype.as_numpy_dtype)
+
+    return lambda inputs: answer(tf.nest.map_structure(cast, inputs, signature))

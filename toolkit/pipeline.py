@@ -66,7 +66,7 @@ class Pipeline:
         cached_by: package whose work `encoder` does, if what it made is kept (`FeatureCache`).
         padding: value by input name for ragged items; 0 where none is given.
         any_length: items have hardly ever the same length twice (see `runtime.Network`).
-        baseline: kind of the shallow model beside the net (see `toolkit.baselines`).
+        baseline: kind of the shallow model beside the net (see `toolkit.baselines`); `""` for none.
         task_class: what the outputs mean.
         explanation_file: what `explain` writes where no output is named; None for nothing.
         explanation_forms: how the names of such files may end.
@@ -91,7 +91,7 @@ class Pipeline:
     cached_by: ClassVar[str] = ""
     padding: ClassVar[Mapping[str, float]] = {}
     any_length: ClassVar[bool] = False
-    baseline: ClassVar[str] = "svm"
+    baseline: str = "svm"
     task_class: ClassVar[type[Task]] = Task
     explanation_file: ClassVar[str | None] = "explanation.png"
     explanation_forms: ClassVar[tuple[str, ...]] = (".png", ".html")

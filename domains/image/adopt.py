@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import pickletools
 from collections import OrderedDict
 from dataclasses import dataclass
 from math import prod
@@ -109,6 +110,19 @@ class _Unpickler(pickle.Unpickler):
         return _Storage(key, dtype, count)
 
 
+def _unpickled(file: io.BytesIO) -> Any:
+    """The next pickle of a file; what it is to remember must lie at places that the file can fill.
+
+    The unpickler makes room up to the place that is named, which may be gigabytes away.
+    """
+    start, room = file.tell(), file.getbuffer().nbytes
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name.endswith("PUT") and int(argument or 0) > room:
+            raise pickle.UnpicklingError("it remembers more than it holds")
+    file.seek(start)
+    return _Unpickler(file).load()
+
+
 def read_legacy_pth(path: str | Path) -> dict[str, np.ndarray]:
     """Read the tensors of a `.pth` file in torch's format from before version 1.6, without torch.
 
@@ -127,11 +141,11 @@ def read_legacy_pth(path: str | Path) -> dict[str, np.ndarray]:
     """
     try:
         file = io.BytesIO(Path(path).read_bytes())
-        magic, protocol, system = (_Unpickler(file).load() for _ in range(3))
+        magic, protocol, system = (_unpickled(file) for _ in range(3))
         if magic != _MAGIC or protocol != _PROTOCOL or system.get("little_endian") is not True:
             raise pickle.UnpicklingError("it is not in torch's legacy format")
-        views = _Unpickler(file).load()
-        keys = _Unpickler(file).load()
+        views = _unpickled(file)
+        keys = _unpickled(file)
         kinds = {view.storage.key: view.storage for view in views.values()}
         numbers = {}
         for key in keys:

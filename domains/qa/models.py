@@ -44,8 +44,6 @@ from deepfield.toolkit.registry import Registry
 #: Every builder of the domain, by name.
 ARCHITECTURES = Registry("architecture")
 
-_NORMAL = keras.initializers.RandomNormal(0.0, 1.0)
-
 
 # -- beginnings and ends -------------------------------------------------------------------------
 
@@ -269,9 +267,11 @@ def mention_network(
     ids = WithQuestion(name="text")([story, question])
     there = ops.not_equal(ids, 0)
     seen = ops.where(ids >= words - slots, UNKNOWN, ids) if slots else ids
+    # made here: an initializer draws its seed when it is made
     drawn = keras.initializers.RandomNormal(0.0, 0.3)
     place = layers.Embedding(2 * positions, units, embeddings_initializer=drawn, name="places")
-    h = layers.Embedding(words - slots, units, embeddings_initializer=_NORMAL, name="words")(seen)
+    drawn = keras.initializers.RandomNormal(0.0, 1.0)
+    h = layers.Embedding(words - slots, units, embeddings_initializer=drawn, name="words")(seen)
     h = h + place(Places(positions, name="place")(ids))
     order = MentionOrder(name="mentions")(ids)
     attention = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from deepfield.domains.speech.language import END, Language
+from deepfield.domains.speech.language import END, FIRST, Language
 from deepfield.domains.speech.text import Alphabet
 
 #: A log-probability below this was put there for frames that are padding.
@@ -192,11 +192,17 @@ class BeamSearch:
         """The likeliest sentence, its alignment, and the odds of its words."""
         log_probs = log_probs[: heard_frames(log_probs)]
         ranked = self.search(log_probs)
-        best = ranked[0][1] if ranked else ()
-        names = [self.language.words[w - 2] for w in best]
-        text = " ".join(names)
+        text = self._spelled(ranked)
         first, last, scores = align(log_probs, self.alphabet.symbols(text))
         return Said(text, first, last, scores, _odds(ranked))
+
+    def text(self, log_probs: np.ndarray) -> str:
+        """The likeliest sentence alone."""
+        return self._spelled(self.search(log_probs[: heard_frames(log_probs)]))
+
+    def _spelled(self, ranked: list[tuple[float, tuple[int, ...]]]) -> str:
+        best = ranked[0][1] if ranked else ()
+        return " ".join(self.language.words[w - FIRST] for w in best)
 
     def search(self, log_probs: np.ndarray) -> list[tuple[float, tuple[int, ...]]]:
         """Sentences with their scores, the best one first."""
@@ -216,11 +222,12 @@ class BeamSearch:
 
     def _stepped(self, readings: dict, row: np.ndarray) -> dict:
         """All readings one frame further."""
+        blank, *scores = row.tolist()
         likely = {
-            self.alphabet.letters[s - 1]: float(row[s])
-            for s in np.flatnonzero(row[1:] > self.least) + 1
+            letter: score
+            for letter, score in zip(self.alphabet.letters, scores, strict=True)
+            if score > self.least
         }
-        blank = float(row[0])
         found: dict = {}
         for key, old in readings.items():
             heard = old.heard
@@ -232,7 +239,7 @@ class BeamSearch:
             new.blank = _sum(new.blank, heard + blank)
             last = key[1][-1:] or (" " if old.words else "")
             if last and old.letter > _NEVER:  # the same letter goes on
-                new.letter = _sum(new.letter, old.letter + float(row[self._symbol[last]]))
+                new.letter = _sum(new.letter, old.letter + scores[self._symbol[last] - 1])
             for letter, score in likely.items():
                 # a letter twice has a blank between
                 came = old.blank if letter == last else heard

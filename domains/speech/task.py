@@ -187,7 +187,7 @@ class Transcription(Task):
         for weight in _WEIGHTS:
             for bonus in _BONUSES:
                 search = self.search(weight=weight, bonus=bonus)
-                said = [search(row).text for row in rows]
+                said = [search.text(row) for row in rows]
                 wrong = sum(edits(t, s)[0] for t, s in zip(truth, said, strict=True))
                 found[weight, bonus] = wrong
         least = min(found.values())

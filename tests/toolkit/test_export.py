@@ -109,6 +109,24 @@ def test_a_network_that_does_not_convert_is_a_named_error(monkeypatch):
         export.to_litert(model, "nowhere.tflite")
 
 
+def test_a_pass_of_the_converter_that_fails_is_left_out(monkeypatch):
+    from tf2onnx import optimizer
+
+    tried = []
+
+    def fail(self, graph):
+        tried.append(self)
+        graph.reset_nodes([])
+        raise ValueError("no pass")
+
+    monkeypatch.setattr(optimizer.TransposeOptimizer, "_optimize", fail)
+    keras.utils.set_random_seed(0)
+    model = round_weights(toy_models.sorter(2, 3))
+    batch = {"steps": RNG.normal(size=(3, 7, 2)).astype("float32")}
+    ours, theirs = Network(export.to_onnx(model), "sorter"), export.keras_network(model)
+    assert export.disagreement(ours(batch), theirs(batch)) <= 1e-5 and len(tried) > 1
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "gap"),
     [

@@ -135,6 +135,11 @@ def test_a_file_of_another_format_or_with_more_is_refused(tmp_path):
         read_legacy_pth(tmp_path / "none")
 
 
+@pytest.mark.parametrize("put", [b"r\xff\xff\xff\x3f", b"p1073741823\n"])
+def test_a_file_that_makes_room_for_gigabytes_is_refused(tmp_path, put):
+    assert "remembers more" in refused(tmp_path / "a", b"\x80\x02}" + put + b".")
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_cut_file_is_refused_and_an_altered_one_harmless(tmp_path_factory, data):

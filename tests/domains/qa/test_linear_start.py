@@ -10,11 +10,14 @@ from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.testing_pipelines import digests
 
 DATA, SPLIT = "world:40:1:usual", "group:70/30/0"
+BATCHES = 2  # steps an epoch of these data
 SETTINGS = {"start_epochs": 3, "epochs": 2, "units": 8, "hops": 2, "batch_size": 64}
 
 
 class Watched(QAPipeline):
     """Notes the hops and the weights at the beginning of every stage."""
+
+    baseline = ""  # nothing here is asked of it
 
     def __init__(self, architecture="memn2n", **settings):
         super().__init__(architecture, **settings)
@@ -34,8 +37,10 @@ def fit(out, **arguments):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    out = tmp_path_factory.mktemp("linear") / "m"
-    return out, fit(out)
+    out, steps = tmp_path_factory.mktemp("linear") / "m", set()
+    pipeline = fit(out, progress=lambda epoch, epochs, batch, batches, logs: steps.add(batches))
+    pipeline.steps = steps
+    return out, pipeline
 
 
 def test_the_softmax_comes_after_a_linear_start_with_the_same_weights(whole):
@@ -81,14 +86,8 @@ def test_a_resumed_run_ends_in_the_same_bits(at, whole, tmp_path):
     assert open_bundle(tmp_path / "m").config["metrics"] == open_bundle(whole[0]).config["metrics"]
 
 
-#: Steps an epoch of the data above.
-BATCHES = 2
-
-
-def test_there_are_as_many_steps_as_the_runs_above_count_on():
-    steps = set()
-    fit(None, progress=lambda epoch, epochs, batch, batches, logs: steps.add(batches))
-    assert steps == {BATCHES}
+def test_there_are_as_many_steps_as_the_runs_above_count_on(whole):
+    assert whole[1].steps == {BATCHES}
 
 
 def test_a_network_without_an_easier_start_says_so():

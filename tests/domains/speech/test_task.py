@@ -120,7 +120,7 @@ def test_the_validation_part_chooses(task):
     language = Language.of([t.split() for t in TEXTS], 2)
     task.use(None, language)
     assert task.decoder == "search"
-    texts = TEXTS * 30
+    texts = TEXTS * 20
     heard = outputs(task, texts, wrong=0.3)
     task.tune(targets(task, texts), heard, [f"speaker {i % 6}" for i in range(len(texts))])
     assert set(task.state["search"]) == {"weight", "bonus"}
