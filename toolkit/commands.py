@@ -152,13 +152,13 @@ def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if not flags.output or flags.output == "-":
         raise UsageError("finetune needs a name for the model", "add -o NAME")
     _known(cls, "finetune", flags, data)
-    base = load(preset_or(cls, flags.get("from")), cls.domain)
+    names = preset_or(cls, flags.get("from")).split(",")
+    base, *others = (load(preset_or(cls, name), cls.domain) for name in names)
     console_module.silence_tensorflow()
     console = _console(flags)
     base.settings.update(options_of(cls, "finetune", flags, reader=False))
-    _, fitted = base.finetune(
-        data, out=flags.output, **_learning(cls, "finetune", data, flags, console)
-    )
+    learning = _learning(cls, "finetune", data, flags, console)
+    _, fitted = base.finetune(data, out=flags.output, others=others, **learning)
     return _trained(fitted, flags, console)
 
 

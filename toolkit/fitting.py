@@ -93,41 +93,65 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
     Args:
         base: a pipeline loaded from a bundle.
         data: a source's name, or labelled samples.
-        arguments: as in `fit`.
+        arguments: as in `fit`; and `others`, networks that were fine-tuned from the same one as
+            `base`: the start is the mean of all their weights (Wortsman et al. 2022, "Model
+            soups"), which is often better on new data than each of them.
 
     Returns:
         The new pipeline and what was measured. Weights whose path and shape the new network
         shares are taken over; the rest is the head. Of a table of embeddings that has got longer
         the first rows are taken over: a domain puts new words behind the old ones.
+
+    Raises:
+        UsageError: the others are networks of another form.
     """
+    bases = (base, *arguments.pop("others", ()))
     pipeline = type(base)(base.architecture, **base.settings)
     pipeline.state = {k: v for k, v in base.state.items()}
     hyper = {**base.finetune_hyper.get(base.architecture, {}), **base.hyper}
     recipe, hyper = sort_settings(
         pipeline, arguments.pop("settings", None) or {}, base.finetune_recipe, hyper
     )
-    weights = {m: stored_weights(base, m) for m in base.members}
-    command, before_s = _after(base, arguments.pop("command", ""))
+    weights = {m: _mean_weights(bases, m) for m in base.members}
+    command, before_s = _after(bases, arguments.pop("command", ""))
     run = _Fit(
         pipeline, recipe, hyper, arguments.pop("out", None), arguments.pop("seed", 0),
         arguments.pop("resume", False), arguments.pop("device", None),
         arguments.pop("say", lambda line: None), arguments.pop("progress", None),
         command, arguments.pop("name", ""),
-        arguments.pop("checkpoint_minutes", 5.0), weights, base.name, before_s,
+        arguments.pop("checkpoint_minutes", 5.0), weights, ",".join(b.name for b in bases), before_s,
     )  # fmt: skip
     fitted = run.on(data, arguments.pop("split", None), arguments.pop("reader_options", None) or {})
     return pipeline, fitted
 
 
-def _after(base: Pipeline, command: str) -> tuple[str, float]:
+def _mean_weights(bases: Sequence[Pipeline], member: str) -> Arrays:
+    first, *others = bases
+    mean = stored_weights(first, member)
+    for count, other in enumerate(others, start=2):
+        own = stored_weights(other, member) if other.state == first.state else {}
+        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in mean.items()}:
+            raise UsageError(
+                f"{first.name!r} and {other.name!r} are networks of two forms",
+                "only those that were fine-tuned from the same one have a mean",
+            )
+        mean = {k: v + ((own[k] - v) / count).astype(v.dtype) for k, v in mean.items()}
+    return mean
+
+
+def _after(bases: Sequence[Pipeline], command: str) -> tuple[str, float]:
     """What made a network, and how many seconds were learnt before: with the commands and the
-    seconds of its base, unless that is a preset.
+    seconds of its bases, unless these are presets. A command that two of them share is told once,
+    its seconds are counted for both.
     """
-    if base.bundle is None or base.bundle.path == preset_folder(type(base), base.name):
-        return command, 0.0
-    before = str(base.bundle.config.get("command") or "")
-    seconds = float(base.bundle.config.get("training_seconds") or 0)
-    return f"{before} && {command}" if before and command else command, seconds
+    commands, seconds = [], 0.0
+    for base in bases:
+        if base.bundle is None or base.bundle.path == preset_folder(type(base), base.name):
+            continue
+        before = str(base.bundle.config.get("command") or "")
+        commands += [c for c in before.split(" && ") if c and c not in commands]
+        seconds += float(base.bundle.config.get("training_seconds") or 0)
+    return " && ".join([*commands, command] if command else []), seconds
 
 
 def sort_settings(

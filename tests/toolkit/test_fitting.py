@@ -194,4 +194,35 @@ def test_a_network_tuned_from_a_preset_does_without_those_of_the_preset():
     base = ImagePipeline.from_preset("small_cnn_digits")
     assert base.bundle.config["command"]
     command = "tune --from small_cnn_digits"
-    assert fitting._after(base, command) == (command, 0.0)
+    assert fitting._after([base], command) == (command, 0.0)
+
+
+def test_several_networks_are_started_from_at_the_mean_of_their_weights(base, tmp_path):
+    tuned = []
+    for seed in (1, 2, 3):
+        settings = {"epochs": 1, "learning_rate": 0.01}
+        base.finetune("toy", out=tmp_path / f"m{seed}", settings=settings, seed=seed,
+                      command=f"tune -o m{seed}")  # fmt: skip
+        tuned.append(toys.Pictures.load(tmp_path / f"m{seed}"))
+    still = {"epochs": 1, "learning_rate": 1e-12, "recalibrate_bn": False}
+    first, *others = tuned
+    mean, fitted = first.finetune("toy", out=tmp_path / "mean", settings=still, others=others,
+                                  command="tune --from m1,m2,m3")  # fmt: skip
+    kinds = [weights_of(one.model) for one in tuned]
+    found = weights_of(mean.model)
+    for path in (v.path for v in mean.model.trainable_variables):
+        assert np.abs(kinds[0][path] - kinds[1][path]).max() > 0.004
+        expected = np.mean([own[path] for own in kinds], axis=0)
+        np.testing.assert_allclose(found[path], expected, atol=0.001)  # stored as halves
+    config = fitted.bundle.config
+    assert config["finetuned_from"] == "m1,m2,m3"
+    assert config["command"].split(" && ")[-4:] == [
+        "tune -o m1", "tune -o m2", "tune -o m3", "tune --from m1,m2,m3",
+    ]  # fmt: skip
+
+
+def test_networks_of_two_forms_have_no_mean(base):
+    other = toys.Pictures()
+    other.fit("toy", settings={"epochs": 1, "filters": 3}, seed=1)
+    with pytest.raises(UsageError, match="networks of two forms"):
+        base.finetune("toy", settings={"epochs": 1}, others=[other])
