@@ -200,7 +200,7 @@ def test_a_network_tuned_from_a_preset_does_without_those_of_the_preset():
 def test_several_networks_are_started_from_at_the_mean_of_their_weights(base, tmp_path):
     tuned = []
     for seed in (1, 2, 3):
-        settings = {"epochs": 1, "learning_rate": 0.01}
+        settings = {"epochs": 1, "learning_rate": 0.05}
         base.finetune("toy", out=tmp_path / f"m{seed}", settings=settings, seed=seed,
                       command=f"tune -o m{seed}")  # fmt: skip
         tuned.append(toys.Pictures.load(tmp_path / f"m{seed}"))
