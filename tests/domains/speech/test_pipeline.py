@@ -116,11 +116,13 @@ def test_texts_that_cannot_be_spelled_are_rejected_row_by_row(trained):
 
 
 def test_figures_are_told_by_speaker_with_an_interval(trained):
-    result = trained.evaluate(NEW)
+    samples = list(trained.read(NEW))
+    samples[0].target += " more"  # or nothing may be wrong: then there is no interval
+    result = trained.evaluate(samples)
     assert {"wer", "cer", "accuracy", "ece"} < set(result["metrics"])
     assert set(result["groups"]) == {f"voice{i}" for i in range(1, 13)}
     low, high = result["intervals"]["wer"]
-    assert 0 <= low <= result["metrics"]["wer"] <= high < 0.5
+    assert 0 <= low < result["metrics"]["wer"] < high < 0.5
 
 
 def test_the_search_beats_the_likeliest_letters(trained):
