@@ -119,7 +119,8 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
         arguments.pop("resume", False), arguments.pop("device", None),
         arguments.pop("say", lambda line: None), arguments.pop("progress", None),
         command, arguments.pop("name", ""),
-        arguments.pop("checkpoint_minutes", 5.0), weights, ",".join(b.name for b in bases), before_s,
+        arguments.pop("checkpoint_minutes", 5.0), weights,
+        ",".join(one.name for one in bases), before_s,
     )  # fmt: skip
     fitted = run.on(data, arguments.pop("split", None), arguments.pop("reader_options", None) or {})
     return pipeline, fitted
