@@ -8,7 +8,7 @@ from measuring import ROOT, report, row, run
 
 
 def main() -> int:
-    done = run([sys.executable, "-m", "pytest", "-n", "2"], cwd=ROOT)
+    done = run([sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal"], cwd=ROOT)
     rows = [row("default test suite", done.seconds / 60, "min", "<= 10")]
     return report("suite", rows, said=done.stdout.strip().splitlines()[-1])
 
