@@ -29,12 +29,16 @@ Answered = tuple[Encoded, dict[str, Any]]
 
 
 def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> Iterator[Answered]:
-    """Items with their answers, in order."""
+    """Items with their answers, in order.
+
+    A network's answer depends, in its last bit, on what is answered beside it; so a run that goes
+    on behind an earlier one (`pipeline.resumed`) puts together what that one would have.
+    """
     at_once = 1 if pipeline.bundle is None else AT_ONCE  # Keras networks take one thread
     with ThreadPoolExecutor(at_once) as network:
         waiting: deque[Future] = deque()
         try:
-            for chunk in in_chunks(items, 2 * batch_size):
+            for chunk in in_chunks(items, 2 * batch_size, early=not pipeline.resumed):
                 waiting.append(network.submit(answer_chunk, pipeline, chunk, batch_size))
                 if len(waiting) > at_once:
                     yield from waiting.popleft().result()
@@ -123,18 +127,19 @@ def _not_a_number(pipeline: Pipeline) -> str:
     return "the network's answer is no number"
 
 
-def in_chunks(items: Iterable[Encoded], count: int) -> Iterator[list[Encoded]]:
+def in_chunks(items: Iterable[Encoded], count: int, early: bool = True) -> Iterator[list[Encoded]]:
     """Items in lists of up to `count`, fewer where they are large.
 
-    The first one is small, so that the first answers come at once.
+    The first one is small, so that the first answers come at once, unless that is not asked for.
+    One ends at every multiple of `count`: who goes on from there gets the same lists.
     """
     chunk: list[Encoded] = []
-    held, limit = 0, max(1, min(64, count // 8))
-    for item in items:
+    held, first = 0, max(1, min(64, count // 8)) if early else 0
+    for seen, item in enumerate(items, start=1):
         chunk.append(item)
         held += sum(a.nbytes for a in (item.arrays or {}).values())
-        if len(chunk) >= limit or held > _CHUNK_BYTES:
+        if seen % count == 0 or seen == first or held > _CHUNK_BYTES:
             yield chunk
-            chunk, held, limit = [], 0, count
+            chunk, held = [], 0
     if chunk:
         yield chunk

@@ -333,9 +333,10 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     began, rejected = time.monotonic(), Counter[str]()
     start, before = writer.samples, writer.rejected
     rest = _after(first, samples, start)
-    pairs = pipeline.answers(console.track(rest, cls.domain), flags.batch_size or BATCH)
+    together, pipeline.resumed = flags.batch_size or BATCH, start > 0
+    pairs = pipeline.answers(console.track(rest, cls.domain), together)
     try:
-        for done, count in in_samples(pairs):
+        for done, count in in_samples(pairs, 2 * together):
             rows, faulty = [], 0
             for item, answer in done:
                 if item.fault is not None:

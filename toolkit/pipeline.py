@@ -65,6 +65,7 @@ class Pipeline:
         splits: kinds of split of the domain's own, to how they group samples.
         cached_by: package whose work `encoder` does, if what it made is kept (`FeatureCache`).
         padding: value by input name for ragged items; 0 where none is given.
+        resumed: answers go on behind those of an earlier run (see `toolkit.answering`).
         any_length: items have hardly ever the same length twice (see `runtime.Network`).
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`); `""` for none.
         task_class: what the outputs mean.
@@ -90,6 +91,7 @@ class Pipeline:
     splits: ClassVar[Groupers] = {}
     cached_by: ClassVar[str] = ""
     padding: ClassVar[Mapping[str, float]] = {}
+    resumed: bool = False
     any_length: ClassVar[bool] = False
     baseline: str = "svm"
     task_class: ClassVar[type[Task]] = Task

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -258,14 +258,16 @@ def _to_parquet(part: Path) -> None:
             kinds.setdefault(name, set()).add(_kind(value))
     types = {name: _arrow_type(found - {type(None)}, pyarrow) for name, found in kinds.items()}
     schema = pyarrow.schema([pyarrow.field(name, kind) for name, kind in types.items()])
-    texts = {name for name, kind in types.items() if kind == pyarrow.string()}
+    # Arrow itself takes no whole number beyond 2^53 among numbers with a point.
+    turned: dict[Any, Callable[[Any], Any]] = {pyarrow.string(): _text, pyarrow.float64(): float}
+    turn = {name: turned[kind] for name, kind in types.items() if kind in turned}
     whole = part.with_name(part.name + ".parquet")
     rows = _json_rows(part)
     try:
         with parquet.ParquetWriter(whole, schema) as writer:
             while batch := list(islice(rows, 8192)):
                 flat = [
-                    {k: _text(v) if k in texts and v is not None else v for k, v in row.items()}
+                    {k: turn[k](v) if k in turn and v is not None else v for k, v in row.items()}
                     for row in batch
                 ]
                 writer.write_table(pyarrow.Table.from_pylist(flat, schema=schema))
@@ -374,8 +376,11 @@ def write_whole(output: str | Path, content: bytes) -> None:
         raise _unwritable(str(output), error) from None
 
 
-def in_samples(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[list[tuple[Any, Any]], int]]:
-    """Group (item, answer) pairs into runs of whole samples: (pairs, number of samples).
+def in_samples(
+    pairs: Iterable[tuple[Any, Any]], count: int = 512
+) -> Iterator[tuple[list[tuple[Any, Any]], int]]:
+    """Group (item, answer) pairs into runs of whole samples, of `count` pairs if each sample has
+    one: (pairs, number of samples).
 
     Of a sample with very many the first ones come by themselves, with 0 samples.
     """
@@ -387,7 +392,7 @@ def in_samples(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[list[tuple[An
             done += held
             samples += 1
             held = []
-            if len(done) >= 512:
+            if len(done) >= count:
                 yield done, samples
                 done, samples = [], 0
         if len(held) >= _MANY:

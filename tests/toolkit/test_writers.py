@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepfield.toolkit.errors import DeepfieldError, UsageError
@@ -108,6 +108,7 @@ JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.char
 
 @settings(max_examples=60, deadline=None)
 @given(values=st.lists(JSON, min_size=1, max_size=8), form=st.sampled_from(FORMATS))
+@example(values=[(1 << 53) + 1, 0.0], form="parquet")
 def test_any_value_can_be_written(tmp_path_factory, values, form):
     path = tmp_path_factory.mktemp("w") / f"a.{form}"
     write(path, [{"v": v} for v in values], form).finish()
