@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import ROOT, report, row
+from measuring import ROOT, recorded, report, row
 
 from deepfield.domains.genomics import GenomicsPipeline
 from deepfield.domains.genomics.splits import SPLITS
@@ -27,7 +27,6 @@ from deepfield.toolkit.splits import Split, folds, kept_together
 from deepfield.toolkit.writers import write_whole
 
 KEPT = ROOT / "build" / "genome_folds"
-RECORD = ROOT / "benchmarks" / "results.json"
 
 
 @dataclass(frozen=True)
@@ -83,19 +82,12 @@ def main() -> int:
     unknown = sorted(set(arguments.names) - set(SETS))
     if unknown:
         parser.error(f"no set {unknown[0]!r}; there are {', '.join(SETS)}")
-    kept = {} if arguments.random else recorded()
+    kept = {} if arguments.random else recorded("genome_folds")
     details = kept | {
         name: measured(name, arguments.data, arguments.random) for name in arguments.names or SETS
     }
     name = "genome_folds_random" if arguments.random else "genome_folds"
     return report(name, rows_of(details), **details)
-
-
-def recorded() -> dict[str, Any]:
-    """What earlier runs measured."""
-    if not RECORD.is_file():
-        return {}
-    return json.loads(RECORD.read_text()).get("genome_folds", {}).get("details", {})
 
 
 def measured(name: str, data: Path, at_random: bool) -> dict[str, Any]:

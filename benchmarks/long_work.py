@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import multiprocessing
 import random
 import sys
@@ -22,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from kill_resume import digest, killed
-from measuring import ROOT, deepfield, machine, report, row
+from measuring import deepfield, machine, recorded, report, row
 
-RECORD = ROOT / "benchmarks" / "results.json"
 _MANY = 25  # random SMILES of a molecule
 
 
@@ -143,13 +141,6 @@ def apart(function: Callable[..., None], *arguments: Any) -> None:
         raise SystemExit(f"{function.__name__} ended with {child.exitcode}")
 
 
-def recorded() -> dict[str, Any]:
-    """What earlier runs measured."""
-    if not RECORD.is_file():
-        return {}
-    return json.loads(RECORD.read_text()).get("long_work", {}).get("details", {})
-
-
 def rows_of(details: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, own in details.items():
@@ -174,7 +165,7 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := sorted(set(given.names) - set(KINDS)):
         parser.error(f"no work {unknown[0]!r}; there are {', '.join(KINDS)}")
-    rng, details, code = random.Random(given.seed), recorded(), 0
+    rng, details, code = random.Random(given.seed), recorded("long_work"), 0
     for name in given.names or KINDS:
         kind = KINDS[name]
         details[name] = measured(

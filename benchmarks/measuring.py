@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+RECORD = ROOT / "benchmarks" / "results.json"
 PROGRAM = [sys.executable, "-m", "deepfield.cli"]
 #: The installed script, as people start it; the module where it is not installed.
 _SCRIPT = Path(sys.executable).with_name("deepfield")
@@ -86,6 +87,12 @@ def machine() -> dict[str, Any]:
         "system": platform.system(), "processor": platform.machine(), "cores": cores,
         "python": platform.python_version(), "load": round(os.getloadavg()[0], 2),
     }  # fmt: skip
+
+
+def recorded(benchmark: str) -> dict[str, Any]:
+    """The details of what earlier runs of a benchmark measured."""
+    kept = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    return kept.get(benchmark, {}).get("details", {})
 
 
 def report(name: str, rows: Sequence[dict[str, Any]], **details: Any) -> int:

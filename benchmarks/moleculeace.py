@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import ROOT, report, row
+from measuring import ROOT, recorded, report, row
 
 from deepfield.domains.drug import DrugPipeline
 from deepfield.toolkit.data import Sample
 
 VALUE = "y [pEC50/pKi]"
 FOLDS = 3
-RECORD = ROOT / "benchmarks" / "results.json"
 
 
 def tanimoto(rows: Sequence[dict[int, int]], columns: Sequence[dict[int, int]]) -> np.ndarray:
@@ -117,9 +116,7 @@ def measured(file: Path, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
 
 def measured_before(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What is on record of the targets that are not among the names."""
-    if not RECORD.is_file():
-        return {}
-    told = json.loads(RECORD.read_text()).get("moleculeace", {}).get("details", {})
+    told = recorded("moleculeace")
     return {own["target"]: own for own in told.get("targets", ()) if own["target"] not in names}
 
 

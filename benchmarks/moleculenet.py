@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import ROOT, report, row, run
+from measuring import ROOT, recorded, report, row, run
 from peers import program
 
 from deepfield.domains.drug import DrugPipeline
@@ -35,7 +35,6 @@ SETS: dict[str, tuple[str, bool]] = {
     "sider": ("*", True), "tox21": ("?R-*", True), "hiv": ("HIV_active", True),
 }  # fmt: skip
 KEPT = ROOT / "build" / "moleculenet"
-RECORD = ROOT / "benchmarks" / "results.json"
 BOOTSTRAP = 1000
 
 
@@ -205,9 +204,7 @@ def answered(case: Case, who: str) -> tuple[np.ndarray, float]:
 
 def measured_before(names: Sequence[str]) -> dict[str, Any]:
     """What is on record of the sets that are not among the names."""
-    if not RECORD.is_file():
-        return {}
-    sets = json.loads(RECORD.read_text()).get("moleculenet", {}).get("details", {}).get("sets", {})
+    sets = recorded("moleculenet").get("sets", {})
     return {name: own for name, own in sets.items() if name not in names}
 
 

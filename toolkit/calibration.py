@@ -1,8 +1,7 @@
 """From what a network puts out to what may be believed: probabilities, intervals, and a warning.
 
 Every calibrator is a small dataclass with the same four parts: `fit(outputs, targets)` makes one,
-`apply(outputs)` uses it, `config()` is JSON, and `from_config` brings it back. NumPy alone, at
-fitting and at prediction.
+`apply(outputs)` uses it, `config()` is JSON, and `from_config` brings it back. NumPy alone.
 
     logits (n, classes)      Temperature   -> probabilities (n, classes)
     logits (n, tasks)        Platt         -> probabilities (n, tasks)
@@ -146,7 +145,7 @@ class Platt(_Configured):
     def apply(self, outputs: np.ndarray) -> np.ndarray:
         """Probabilities of the positive class, float64, of the shape of `outputs`."""
         z = _finite(outputs)
-        p = _sigmoid(_columns(z) * np.array(self.slopes) + np.array(self.offsets))
+        p = sigmoid(_columns(z) * np.array(self.slopes) + np.array(self.offsets))
         return p.reshape(z.shape)
 
 
@@ -196,7 +195,7 @@ class Isotonic(_Configured):
         z = _finite(outputs)
         columns = _columns(z)
         curves = [
-            _sigmoid(column) if x is None or p is None else np.interp(column, x, p)
+            sigmoid(column) if x is None or p is None else np.interp(column, x, p)
             for column, x, p in zip(columns.T, self.knots, self.levels, strict=True)
         ]
         return np.stack(curves, axis=1).reshape(z.shape)
@@ -427,7 +426,7 @@ def _platt(z: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     w = np.array([0.0, prior])
     now = loss(w)
     for _ in range(100):
-        p = _sigmoid(x @ w)
+        p = sigmoid(x @ w)
         gradient = x.T @ (p - wanted)
         if np.abs(gradient).max() < 1e-9 * len(y):
             break
@@ -496,5 +495,6 @@ def _softmax(z: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * z))  # never overflows
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """The chance of a logit; it never overflows."""
+    return 0.5 * (1 + np.tanh(0.5 * z))

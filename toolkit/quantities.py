@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepfield.toolkit.calibration import KINDS, Conformal, Platt
+from deepfield.toolkit.calibration import KINDS, Conformal, Platt, sigmoid
 from deepfield.toolkit.data import Arrays, is_missing
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.tasks import Task
@@ -291,7 +291,7 @@ class QuantityCalibration:
                 a, b = (self.slopes[t], self.offsets[t]) if self.slopes else (1.0, 0.0)
                 shifts = (0.0, -_NINETY, _NINETY) if several else (0.0,)
                 for place, shift in enumerate(shifts):
-                    found[:, t, place] = 0.5 * (1 + np.tanh(0.5 * (a * (z + shift * s) + b)))
+                    found[:, t, place] = sigmoid(a * (z + shift * s) + b)
             elif self.widths and (width := self.widths[t]) is not None:
                 half = width * np.maximum(s, self.floors[t])
                 found[:, t, 1], found[:, t, 2] = z - half, z + half
@@ -331,7 +331,7 @@ def member_weights(
     said = _clipped(outputs, binary)
     known = np.isfinite(targets)
     told = [(said[known[:, t], t], targets[known[:, t], t]) for t in range(len(binary))]
-    told = [(_chance(z) if yes else z, y) for (z, y), yes in zip(told, binary, strict=True)]
+    told = [(sigmoid(z) if yes else z, y) for (z, y), yes in zip(told, binary, strict=True)]
 
     def cost(free: np.ndarray) -> float:
         weights = _shares(free)
@@ -350,10 +350,6 @@ def member_weights(
 
 def _shares(free: np.ndarray) -> np.ndarray:
     return np.exp(free) / np.exp(free).sum()
-
-
-def _chance(logit: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * logit))
 
 
 def _clipped(outputs: np.ndarray, binary: Sequence[bool]) -> np.ndarray:
@@ -385,6 +381,6 @@ def pooled(
     count = array.shape[-1]
     shares = np.array(weights if len(weights) == count else [1 / count] * count)
     value, yes_or_no = array @ shares, np.asarray(binary, bool)
-    chance = _chance(array[:, yes_or_no]) @ shares
+    chance = sigmoid(array[:, yes_or_no]) @ shares
     value[:, yes_or_no] = np.log(chance / (1 - chance))
     return value, np.sqrt((array - value[..., None]) ** 2 @ shares)

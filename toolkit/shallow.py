@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.calibration import Platt
+from deepfield.toolkit.calibration import Platt, sigmoid
 
 #: Regularisations among which leave-one-out chooses.
 _NOISE = np.exp(np.linspace(np.log(0.005), np.log(4.0), 20))
@@ -374,7 +374,7 @@ def _mending_logits(
     seen, told, grown = features.astype(np.float32), begin.astype(np.float64), []
     for _ in range(trees):
         drawn = random.permutation(len(y))[: max(1, int(_drawn(len(y)) * len(y)))]
-        chance = 0.5 * (1 + np.tanh(0.5 * told[drawn]))
+        chance = sigmoid(told[drawn])
         left, steep = y[drawn] - chance, chance * (1 - chance)
         tree = DecisionTreeRegressor(max_depth=depth, max_features="sqrt", random_state=random)
         grown.append(tree.fit(seen[drawn], left).tree_)
