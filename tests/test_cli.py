@@ -83,6 +83,7 @@ def test_every_verb_has_help_that_starts_with_its_examples():
         ("image predict sample:nosuch -m MODEL", 4, "sample:china"),
         ("image predict digits -m nosuch", 4, "no model 'nosuch'"),
         ("image predict digits -m ''", 2, "names nothing"),
+        ("image finetune digits --from a, -o m", 2, "names nothing between"),
         ("image predict digits -m EMPTY", 4, "config.json"),
         ("image predict EMPTY -m MODEL", 4, "no picture"),
         # before the model is looked at, since that may have to be converted first

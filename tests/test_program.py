@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -251,5 +252,28 @@ def test_the_demonstration_answers_and_writes_one_page(tmp_path):
     assert page.rstrip().endswith("</html>") and 'src="data:image/png' in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script src" not in page
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+    fits_a_phone(tmp_path / "page.html")
     quiet = typed("demo", "-o", "page.html", "-q", cwd=tmp_path)
     assert quiet.code == 0 and not quiet.err
+
+
+def fits_a_phone(page):
+    """In a real browser, where there is one: as wide as a phone, every picture drawn."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+    if browser is None:
+        return
+    asked = """<script>document.title = [document.documentElement.scrollWidth, innerWidth,
+    [...document.images].filter(i => i.complete && i.naturalWidth).length].join()</script>"""
+    copy = page.with_name("asked.html")
+    copy.write_text(page.read_text().replace("</main>", f"</main>{asked}"))
+    profile = page.with_name("profile")
+    found = subprocess.run(
+        [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
+         "--disable-background-networking", f"--user-data-dir={profile}", "--dump-dom",
+         "--window-size=390,844", copy.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    title = re.search("<title>([^<]*)</title>", found.stdout)
+    assert title is not None, found.stderr
+    width, window, pictures = map(int, title[1].split(","))
+    assert width <= window <= 500 and pictures == page.read_text().count("<img") > 10

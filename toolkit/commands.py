@@ -153,7 +153,9 @@ def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         raise UsageError("finetune needs a name for the model", "add -o NAME")
     _known(cls, "finetune", flags, data)
     names = preset_or(cls, flags.get("from")).split(",")
-    base, *others = (load(preset_or(cls, name), cls.domain) for name in names)
+    if not all(name.strip() for name in names):
+        raise UsageError("--from names nothing between its commas", "give A or A,B")
+    base, *others = (load(name, cls.domain) for name in names)
     console_module.silence_tensorflow()
     console = _console(flags)
     base.settings.update(options_of(cls, "finetune", flags, reader=False))

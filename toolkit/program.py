@@ -75,14 +75,14 @@ def demo(classes: Classes, output: str, quiet: bool) -> int:
     console = Console(quiet)
     page = Report("deepfield: what each network saw, and why it said so")
     page.text("Every answer below was computed on this machine, from files that ship with it.")
+    shown = Report("")
     rows: list[dict[str, Any]] = []
     began = time.monotonic()
     for name, cls in classes.items():
-        page.section(name)
+        shown.chapter(name)
         console.say(f"{name}: {cls.summary}")
-        rows += [{"domain": name, **row} for row in cls.demo(page, console)]
-    page.section("All answers")
-    page.table(rows)
+        rows += [{"domain": name, **row} for row in cls.demo(shown, console)]
+    page.chapter("All answers").table(rows).then(shown)
     write_whole(output, page.html().encode())
     table(rows)
     console.say(f"{time.monotonic() - began:.0f} s; wrote {output}")

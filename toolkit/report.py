@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,11 @@ _STYLE = """
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 60rem; color: var(--text);
   background: var(--page); font: 16px/1.55 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 1.5rem; }
-h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; padding-bottom: .3rem;
+h2 { font-size: 1.3rem; margin: 2.5rem 0 .75rem; padding-bottom: .3rem;
   border-bottom: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
+nav { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; margin: 1.25rem 0; }
+a { color: var(--accent); }
 p { margin: .75rem 0; max-width: 44rem; white-space: pre-line; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
@@ -36,7 +40,7 @@ dd { margin: 0; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabu
 figure { margin: 1.25rem 0; }
 img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: .5rem; }
 figcaption { color: var(--soft); font-size: .88rem; margin-top: .4rem; max-width: 44rem; }
-@media print { body { max-width: none; } h2, figure { break-inside: avoid; } }
+@media print { body { max-width: none; } h2, figure { break-inside: avoid; } nav { display: none; } }
 """
 
 
@@ -58,10 +62,23 @@ class Report:
     def __init__(self, title: str) -> None:
         self.title = title
         self._parts: list[str] = []
+        self._chapters: list[str] = []
+
+    def chapter(self, title: str) -> Report:
+        """Begin a chapter of sections; the page's head links to each."""
+        self._chapters.append(title)
+        return self._add(f'<h2 id="{_place(title)}">{_escape(title)}</h2>')
 
     def section(self, title: str) -> Report:
-        """Begin a section with a heading."""
-        return self._add(f"<h2>{_escape(title)}</h2>")
+        """Begin a section, of the chapter where there is one, with a heading."""
+        level = "h3" if self._chapters else "h2"
+        return self._add(f"<{level}>{_escape(title)}</{level}>")
+
+    def then(self, other: Report) -> Report:
+        """Add what another report holds, but its title."""
+        self._chapters += other._chapters
+        self._parts += other._parts
+        return self
 
     def text(self, text: str) -> Report:
         """Add a paragraph; line breaks are kept, empty lines part paragraphs."""
@@ -137,7 +154,8 @@ class Report:
     def html(self) -> str:
         """The page."""
         title = _escape(self.title)
-        body = "\n".join(self._parts)
+        links = "\n".join(f'<a href="#{_place(c)}">{_escape(c)}</a>' for c in self._chapters)
+        body = (f"<nav>{links}</nav>\n" if links else "") + "\n".join(self._parts)
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -154,6 +172,11 @@ def _escape(value: Any) -> str:
     # Characters that no page may hold (a null, a lone surrogate of a broken file name) become ?.
     text = str(value).encode("utf-8", "replace").decode()
     return html.escape("".join(c if c >= " " or c in "\n\t" else "?" for c in text))
+
+
+def _place(chapter: str) -> str:
+    """The name that a link finds a chapter by."""
+    return re.sub(r"[^a-z0-9]+", "-", chapter.lower())
 
 
 def _is_number(value: Any) -> bool:

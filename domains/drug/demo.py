@@ -34,7 +34,7 @@ def demo(cls: type[DrugPipeline], page: Report, console: Console) -> list[dict[s
         answers = list(pipeline.predict(asked))
         spent = 1000 * (time.perf_counter() - began) / len(answers)
         page.section(f"{model}: known drugs")
-        page.table([_row(answer) for answer in answers])
+        page.table([_row(pipeline.task.names, answer) for answer in answers])
         for answer in answers[:_SHOWN]:
             said, probability = told(pipeline.task.names, answer)
             rows.append(answer_row(answer["name"], model, said, probability, spent))
@@ -60,5 +60,10 @@ def told(names: list[str], answer: Mapping[str, Any]) -> tuple[str, float | None
     return f"likeliest of {len(names)}: {likeliest}", answer[likeliest]
 
 
-def _row(answer: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in answer.items() if k not in ("status", "reason", "model", "smiles")}
+def _row(names: list[str], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page tells of an answer: of several assays their chances alone."""
+    shown = [name for name in ("value", "probability") if name in answer] or names
+    row = {name: answer[name] for name in ("name", *shown)}
+    if shown is not names:
+        row["interval"] = f"{answer['low']:.3g} to {answer['high']:.3g}"
+    return row | {"nearest training molecule": answer["similarity"]}

@@ -12,6 +12,9 @@ from deepfield.toolkit.report import Report, answer_row, loaded
 if TYPE_CHECKING:
     from deepfield.domains.face.pipeline import FacePipeline
 
+#: What the page tells of an answer.
+_SHOWN = ("same", "probability", "distance", "threshold", "fmr", "fnmr", "measured_on")
+
 
 def demo(cls: type[FacePipeline], page: Report, console: Console) -> list[dict[str, Any]]:
     """Compare pictures that ship with the dependencies: a person with herself, and with none.
@@ -35,6 +38,6 @@ def demo(cls: type[FacePipeline], page: Report, console: Console) -> list[dict[s
         console.say(f"  {model}: why")
         explanation = pipeline.explain(samples[0])
         page.section(f"{model}: {samples[0].id}")
-        page.table([{"": k, "value": v} for k, v in explanation.answer.items()])
+        page.table([{"": k, "value": explanation.answer[k]} for k in _SHOWN])
         page.picture(explanation.png(), "Orange speaks for the same person, blue against it")
     return rows

@@ -39,6 +39,8 @@ def demo(cls: type[GenomicsPipeline], page: Report, console: Console) -> list[di
         spent = 1000 * (time.perf_counter() - began) / len(answers)
         page.section(f"{model}: {source}")
         page.table([_shown(answer) for answer in answers])
+        if not all(answer["in_domain"] for answer in answers):
+            page.text("in_domain is False where invented letters are unlike the training data.")
         rows.append(
             answer_row(source, model, answers[0]["label"], answers[0]["probability"], spent)
         )

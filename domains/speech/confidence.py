@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepfield.domains.speech.decoder import Said
+from deepfield.toolkit.calibration import sigmoid
 
 #: What is known of a word: see `word_features`.
 NAMES = ("mean letter", "worst letter", "rivals")
@@ -62,7 +63,7 @@ def fit(features: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> list[flo
     penalty = np.full(x.shape[1], ridge)
     penalty[-1] = 1e-9
     for _ in range(50):
-        p = _sigmoid(x @ w)
+        p = sigmoid(x @ w)
         gradient = x.T @ (p - y) + penalty * w
         curvature = (x * (p * (1 - p))[:, None]).T @ x + np.diag(penalty)
         step = np.linalg.solve(curvature, gradient)
@@ -78,8 +79,4 @@ def probabilities(said: Said, weights: Sequence[float] | None) -> np.ndarray:
     if weights is None:
         return np.exp(features[:, 0])
     w = np.asarray(weights, np.float64)
-    return _sigmoid(features @ w[:-1] + w[-1])
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-np.clip(z, -40.0, 40.0)))
+    return sigmoid(features @ w[:-1] + w[-1])

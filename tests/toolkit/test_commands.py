@@ -155,7 +155,7 @@ def test_every_verb_runs_and_talks_on_standard_error_alone(tiny, tmp_path):
         assert done.code == 0 and "Traceback" not in done.err + done.out, done
         return done
 
-    assert "about" in run("inspect", "digits").out or True
+    assert "1,797 of them labelled" in run("inspect", "digits").out
     assert json.loads(run("describe", "m", "--json").out)["total"]["parameters"] > 1000
     run("explain", "sample:digit", "-m", "m", "-o", "why.png")
     run("explain", "sample:digit", "-m", "m", "-o", "why.html")

@@ -58,6 +58,15 @@ def test_the_page_needs_no_network_and_fits_phones_and_dark_screens():
     assert images[0]["width"] == "400" and images[0]["alt"] == 'a "quoted" <one>'
 
 
+def test_chapters_are_linked_at_the_head_and_hold_sections():
+    assert "<nav>" not in full().html()
+    inner = Report("").chapter("Two & more").section("part")
+    page = Balanced(Report("x").chapter("One").then(inner).html())
+    links = [a["href"] for tag, a in page.tags if tag == "a"]
+    assert links == [f"#{a['id']}" for tag, a in page.tags if tag == "h2"] == ["#one", "#two-more"]
+    assert [tag for tag, _ in page.tags].count("h3") == 1
+
+
 def test_only_png_pictures_are_taken():
     with pytest.raises(ValueError, match="not a PNG"):
         Report("x").picture(b"GIF89a")
@@ -66,6 +75,6 @@ def test_only_png_pictures_are_taken():
 @settings(max_examples=40, deadline=None)
 @given(st.text())
 def test_no_text_breaks_the_page(text):
-    page = Report(text).section(text).text(text).metrics({text: text})
+    page = Report(text).chapter(text).section(text).text(text).metrics({text: text})
     page.table([{text: text}]).picture(PNG, text)
     Balanced(page.html()).text.encode("utf-8")
