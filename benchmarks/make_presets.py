@@ -23,7 +23,10 @@ RECORDED = re.compile(r"^(\w+:)?data/")
 def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
     """Pairs of a preset and one of its commands, without the program's name, in their order."""
     found = []
-    for config in sorted(ROOT.glob("domains/*/presets/*/config.json")):
+    configs = sorted(ROOT.glob("domains/*/presets/*/config.json"))
+    if unknown := sorted({*names} - {config.parent.name for config in configs}):
+        raise SystemExit(f"no preset {unknown[0]!r} (bare names, without the domain)")
+    for config in configs:
         folder = config.parent
         if names and folder.name not in names:
             continue

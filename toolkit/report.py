@@ -40,7 +40,8 @@ dd { margin: 0; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabu
 figure { margin: 1.25rem 0; }
 img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: .5rem; }
 figcaption { color: var(--soft); font-size: .88rem; margin-top: .4rem; max-width: 44rem; }
-@media print { body { max-width: none; } h2, figure { break-inside: avoid; } nav { display: none; } }
+@media print { body { max-width: none; } nav { display: none; }
+  h2, h3, figure { break-inside: avoid; } }
 """
 
 
