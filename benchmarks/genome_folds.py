@@ -48,7 +48,7 @@ def promoters(positives: str, negatives: str, bar: float) -> Set:
                negatives=f"promoters/{negatives}.fa")  # fmt: skip
 
 
-_PEAK, _MANY = {"kind": "peak"}, {"batch_size": 128, "learning_rate": 3e-3}
+_PEAK, _MANY = {"kind": "peak", "members": 3}, {"batch_size": 128, "learning_rate": 3e-3}
 FACTORS = ("ARID3A", "CTCFL", "ELK1", "FOXA1", "GABPA", "MYC", "REST", "SP1", "USF1", "ZBTB7A")
 SETS: dict[str, Set] = {
     "promoter_ecoli": promoters("Ecoli_prom", "Ecoli_non_prom", 0.86),
