@@ -123,6 +123,12 @@ class Encoded:
     fault: str | None = None
 
 
+def is_one(data: Any) -> bool:
+    """Whether what a program asks about is one thing, not several of them."""
+    one = isinstance(data, str | bytes | bytearray | Mapping)
+    return one or not isinstance(data, Iterable)
+
+
 def own_columns(sample: Sample, answer: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that a sample came with, beside those of its answer.
 
