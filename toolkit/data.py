@@ -197,6 +197,8 @@ def read_source(
             return _whole(reader, source, given)
     if looks_like_path(source) and not is_there(source):
         raise NotFound(f"no such file or folder: {shortened(source, 300)!r}", _near_path(source))
+    if "://" in source:
+        raise UsageError(f"{source!r} is an address: nothing is fetched", "name a copy on disk")
     forms = "; ".join(r.summary for r in readers)
     raise UsageError(f"cannot tell what {source!r} holds", f"known forms: {forms}")
 
