@@ -129,6 +129,11 @@ def is_one(data: Any) -> bool:
     return one or not isinstance(data, Iterable)
 
 
+def name_of(data: Any) -> str:
+    """What data are called in a report or an error: a source by its name, all others samples."""
+    return str(data) if isinstance(data, str | Path) else "samples"
+
+
 def own_columns(sample: Sample, answer: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that a sample came with, beside those of its answer.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Encoded, Sample
+from deepfield.toolkit.data import Encoded, Sample, name_of
 from deepfield.toolkit.errors import BadInput, DeepfieldError, UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import (
@@ -53,10 +53,10 @@ def inspect(
     """
     samples = list(pipeline.as_samples(data, **(reader_options or {})))
     if not samples:
-        raise UsageError(f"{data!r} is empty", "name a file or folder that holds samples")
+        raise UsageError(f"{name_of(data)!r} is empty", "name a file or folder that holds samples")
     good = [s for s in samples if s.fault is None]
     labelled = [s for s in good if s.target is not None]
-    result: dict[str, Any] = {"data": str(data), "n": len(samples)}
+    result: dict[str, Any] = {"data": name_of(data), "n": len(samples)}
     if good:
         pipeline.prepare(good, [s.target for s in good])
     encoded = list(pipeline.encoded(samples))
