@@ -123,6 +123,17 @@ class Encoded:
     fault: str | None = None
 
 
+def is_one(data: Any) -> bool:
+    """Whether what a program asks about is one thing, not several of them."""
+    one = isinstance(data, str | bytes | bytearray | Mapping)
+    return one or not isinstance(data, Iterable)
+
+
+def name_of(data: Any) -> str:
+    """What data are called in a report or an error: a source by its name, all others samples."""
+    return str(data) if isinstance(data, str | Path) else "samples"
+
+
 def own_columns(sample: Sample, answer: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that a sample came with, beside those of its answer.
 
@@ -191,6 +202,8 @@ def read_source(
             return _whole(reader, source, given)
     if looks_like_path(source) and not is_there(source):
         raise NotFound(f"no such file or folder: {shortened(source, 300)!r}", _near_path(source))
+    if "://" in source:
+        raise UsageError(f"{source!r} is an address: nothing is fetched", "name a copy on disk")
     forms = "; ".join(r.summary for r in readers)
     raise UsageError(f"cannot tell what {source!r} holds", f"known forms: {forms}")
 

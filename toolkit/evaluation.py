@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import tables
-from deepfield.toolkit.data import BATCH, labelled, stacked
+from deepfield.toolkit.data import BATCH, labelled, name_of, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
@@ -79,7 +79,7 @@ def evaluate_fully(
     if not targets:
         why = f"all {rejected} were rejected; the first, {first}" if rejected else "it is empty"
         raise UsageError(
-            f"nothing to evaluate {pipeline.name!r} on in {name or data!r}: {why}",
+            f"nothing to evaluate {pipeline.name!r} on in {name or name_of(data)!r}: {why}",
             "the data needs labels, and they must be the model's own",
         )
     truth, said = stacked(targets), stacked(predictions)
@@ -94,7 +94,7 @@ def evaluate_fully(
     config = pipeline.bundle.config if pipeline.bundle else {}
     result = {
         "model": pipeline.name,
-        "data": name or (str(data) if isinstance(data, str | Path) else "samples"),
+        "data": name or name_of(data),
         "n": len(truth),
         "rejected": rejected,
         "first_rejected": first,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Sample, labelled, stacked
+from deepfield.toolkit.data import Sample, labelled, name_of, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import Split, folds, kept_together
@@ -90,7 +90,7 @@ def cross_validate(
     judged = stacked(truths), stacked(answers)
     return {
         "model": f"{count} folds",
-        "data": str(data),
+        "data": name_of(data),
         "n": len(truths),
         "rejected": rejected,
         "seconds": round(time.monotonic() - began, 1),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Encoded
+from deepfield.toolkit.data import Encoded, Sample, name_of
 from deepfield.toolkit.errors import BadInput, DeepfieldError, UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import (
@@ -39,7 +39,8 @@ def inspect(
     Args:
         pipeline: a new pipeline of the architecture that would be trained.
         data: a source's name, or samples.
-        split: as `train` would deal it; leakage is looked for between its parts.
+        split: as `train` would deal it; leakage is looked for between its parts. Without one, data
+            that cannot be trained on (a test part alone) are looked at all the same.
         seed: of the split.
         reader_options: handed to the reader.
         timed: also measure a few training steps and say how long training will take.
@@ -48,14 +49,14 @@ def inspect(
     Returns:
         `{"data", "n", "rejected", "rejects", "columns", "targets", "unlabelled", "shapes", "parts",
         "duplicates", "near_duplicates", "contradicting_labels", "leakage", "training"}`; and
-        `"problem"`, where no network could learn the labels.
+        `"problem"`, where no network could learn the labels, `"undealt"`, why there are no parts.
     """
     samples = list(pipeline.as_samples(data, **(reader_options or {})))
     if not samples:
-        raise UsageError(f"{data!r} is empty", "name a file or folder that holds samples")
+        raise UsageError(f"{name_of(data)!r} is empty", "name a file or folder that holds samples")
     good = [s for s in samples if s.fault is None]
     labelled = [s for s in good if s.target is not None]
-    result: dict[str, Any] = {"data": str(data), "n": len(samples)}
+    result: dict[str, Any] = {"data": name_of(data), "n": len(samples)}
     if good:
         pipeline.prepare(good, [s.target for s in good])
     encoded = list(pipeline.encoded(samples))
@@ -67,7 +68,9 @@ def inspect(
         result["problem"] = problem
     result["rejects"] = [{"id": e.sample.id, "reason": e.fault} for e in bad[:_EXAMPLES]]
     result["columns"] = list(dict.fromkeys(k for s in samples[:1000] for k in s.row))
-    result["targets"] = pipeline.task.contents([s.target for s in labelled]) if labelled else {}
+    sound = {id(e.sample) for e in encoded if e.fault is None}
+    known = [s for s in labelled if id(s) in sound]
+    result["targets"] = pipeline.task.contents([s.target for s in known]) if known else {}
     result["unlabelled"] = len(good) - len(labelled)
     shapes = Counter(
         " ".join(f"{k} {'x'.join(map(str, a.shape))}" for k, a in (e.arrays or {}).items())
@@ -81,20 +84,40 @@ def inspect(
     name = [e.sample.id for e in fine]
     result["duplicates"] = _pairs(same, name)
     result["near_duplicates"] = _pairs(near, name)
-    contradicting = [g for g in same if len({str(fine[i].sample.target) for i in g}) > 1]
+    said = [e.sample.target for e in fine]
+    contradicting = [g for g in same if len({str(said[i]) for i in g if said[i] is not None}) > 1]
     result["contradicting_labels"] = _pairs(contradicting, name)
-    if labelled and fine:
-        known = np.flatnonzero([e.fault is None and e.sample.target is not None for e in fine])
-        dealt = Split.parse(split, seed).deal([fine[i].sample for i in known], pipeline.splits)
-        dealt = {part: known[places] for part, places in dealt.items()}
-        result["parts"] = {part: len(dealt[part]) for part in PARTS}
-        result["leakage"] = {
-            "exact": _pairs(across_parts(same, dealt), name),
-            "near": _pairs(across_parts(near, dealt), name),
-        }
-        if timed and len(set(map(str, (s.target for s in labelled)))) > 1:
-            result["training"] = training_time(pipeline, encoded, dealt, settings or {})
+    if not known:
+        return result
+    try:
+        dealt = _dealt(pipeline, Split.parse(split, seed), labelled, fine)
+    except UsageError as error:
+        if split:
+            raise
+        result["undealt"] = error.message
+        return result
+    result["parts"] = {part: len(dealt[part]) for part in PARTS}
+    result["leakage"] = {
+        "exact": _pairs(across_parts(same, dealt), name),
+        "near": _pairs(across_parts(near, dealt), name),
+    }
+    if timed and len({str(s.target) for s in labelled}) > 1:
+        result["training"] = training_time(pipeline, encoded, dealt, settings or {})
     return result
+
+
+def _dealt(
+    pipeline: Pipeline, split: Split, labelled: Sequence[Sample], items: Sequence[Encoded]
+) -> dict[str, np.ndarray]:
+    """Sound items by part, as `train` deals them: before it knows which samples are broken."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        if item.fault is None:
+            places[id(item.sample)].append(place)
+    return {
+        part: np.array([p for i in own for p in places[id(labelled[i])]], dtype=int)
+        for part, own in split.deal(labelled, pipeline.splits).items()
+    }
 
 
 def _judge_labels(pipeline: Pipeline, items: Sequence[Encoded]) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Encoded, Sample, labelled, own_columns, stacked
+from deepfield.toolkit.data import Encoded, Sample, labelled, name_of, own_columns, stacked
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import PARTS, Split, across_parts, exact_duplicates, fingerprint
@@ -79,9 +78,10 @@ def deal(
     samples = list(labelled(pipeline.as_samples(data, **(reader_options or {}))))
     good = [s for s in samples if s.fault is None]
     rejected = [Encoded(s, fault=s.fault) for s in samples if s.fault is not None]
+    name = name_of(data)
     if not good:
         why = f"; the first: {rejected[0].fault}" if rejected else ""
-        raise UsageError(f"no labelled sample in {data!r}{why}", "see `inspect` for what is there")
+        raise UsageError(f"no labelled sample in {name!r}{why}", "see `inspect` for what is there")
     dealt = split.deal(good, pipeline.splits)
     training = [good[i] for i in dealt["train"]]
     pipeline.task.learn([t for s in training for t in pipeline.targets(s)])
@@ -106,7 +106,6 @@ def deal(
     held = {int(i) for part in ("valid", "test") for i in parts[part]}
     twice = {int(i) for group in leaking if held & set(group) for i in group} - held
     parts["train"] = np.array([i for i in parts["train"] if int(i) not in twice], dtype=int)
-    name = str(data) if isinstance(data, str | Path) else "samples"
     result = Parts(items, rejected, parts, samples, name)
     result.leaks, result.dropped = len(leaking), len(twice)
     result.fingerprint = fingerprint({"items": np.frombuffer(b"".join(prints), np.uint8)}).hex()

@@ -12,6 +12,7 @@ import importlib
 import io
 import os
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -25,10 +26,12 @@ from deepfield.toolkit.errors import BadInput
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: Files that count as pictures in a folder or an archive.
+#: Files that count as pictures in a folder or an archive. Those of the last line cannot be read,
+#: which is told of each: a phone's photos would be passed over in silence otherwise.
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}
+    | {".heic", ".heif", ".avif", ".jp2", ".jxl"}
 )
 #: Pictures with more pixels than this are not decoded.
 MOST_PIXELS = 100_000_000
@@ -48,6 +51,14 @@ _FORMATS = (
     (b"MM\0+", "TIFF", "Tiff"),
     *((b"P%d" % n, "PNM", "Ppm") for n in range(1, 7)),
 )
+# What pictures of other formats hold in their first 16 bytes.
+_FOREIGN = (
+    *((b"ftyp" + kind, "AVIF") for kind in (b"avif", b"avis")),
+    *((b"ftyp" + kind, "HEIC") for kind in (b"hei", b"hev", b"mif1", b"msf1")),
+    (b"jP  \r\n\x87\n", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"JXL \r\n\x87\n", "JPEG XL"),
+)
 _STDERR = threading.Lock()
 _BINARY = getattr(os, "O_BINARY", 0)  # on Windows, where files are text otherwise
 # How a picture with an EXIF orientation is set upright: Pillow's transpose methods by number.
@@ -58,19 +69,20 @@ _UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 
 def decode_image(
-    source: str | Path | bytes | np.ndarray,
+    source: Any,
     least_side: int | None = None,
     most_pixels: int = MOST_PIXELS,
 ) -> Image | np.ndarray:
     """Decode a picture to 8 bits, upright, grey or RGB, without transparency.
 
-    Transparent parts are laid on white. 16 bits are scaled by 255 / 65535; wider integers, and
-    floats outside [0, 1], from their smallest value to their largest. Of several frames or pages
-    the first is taken.
+    Transparent parts are laid on white. 16 bits are scaled by 255 / 65535. Other integers, and
+    floats that are whole numbers, stay as they are if none is outside [0, 255]; of integers up to
+    65535 that scale is taken, of floats in [0, 1] that one, and the rest go from their smallest
+    value to their largest. Of several frames or pages the first is taken.
 
     Args:
-        source: a file (JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM, PPM), its bytes, or an array
-            (height, width[, channels]) of 1 to 4 channels in uint8, uint16, bool or float.
+        source: a file (JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM, PPM), its bytes, one of Pillow's
+            pictures, or an array or tensor (height, width[, channels]) of 1 to 4 channels.
         least_side: a JPEG whose sides are far longer may be decoded at a fraction of its size,
             as long as no side falls below this.
         most_pixels: larger pictures are refused from their header, before they are decoded.
@@ -82,8 +94,8 @@ def decode_image(
         BadInput: no such file, a folder, empty, not a picture, truncated (with how far it goes),
             too large, or broken.
     """
-    if isinstance(source, np.ndarray):
-        return _from_array(source, most_pixels)
+    if not isinstance(source, str | Path | bytes | bytearray | memoryview):
+        return _from_object(source, most_pixels)
     data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _read(source)
     name, plugin = _format_of(data)
     if name == "WebP":  # its decoder allocates the canvas already when it is opened
@@ -103,6 +115,13 @@ def decode_image(
         raise BadInput(f"{name} needs more memory than there is") from None
     except Exception as error:  # a parser of foreign bytes: whatever it raises, the file is broken
         raise BadInput(_what_is_broken(name, data, picture, error)) from None
+
+
+def is_one_picture(thing: Any) -> bool:
+    """Whether an array is one picture, not several of them."""
+    return isinstance(thing, np.ndarray) and (
+        thing.ndim == 2 or (thing.ndim == 3 and thing.shape[2] <= 4)
+    )
 
 
 def looks_like_picture(head: bytes) -> bool:
@@ -151,6 +170,8 @@ def _format_of(data: bytes) -> tuple[str, str]:
             return name, plugin
     if any(magic.startswith(data) for magic, *_ in _FORMATS):
         raise BadInput(f"truncated: only {len(data)} bytes")
+    if foreign := next((name for start, name in _FOREIGN if start in data[:16]), None):
+        raise BadInput(f"{foreign} is not read here: save it as JPEG or PNG")
     raise BadInput(f"not a picture: starts with {data[:8]!r}, not as {', '.join(_names())} do")
 
 
@@ -215,8 +236,9 @@ def _to_eight_bits(picture: Any) -> Image:
     if mode[0] in "IF":
         from PIL.Image import fromarray
 
-        bits = getattr(picture, "tag_v2", {}).get(258, (16,))[0]
-        return fromarray(_scaled(np.asarray(picture), (1 << bits) - 1 if bits < 16 else 65535))
+        # A TIFF says how many bits it has; wide ones of other files were 16, all others are 32.
+        bits = getattr(picture, "tag_v2", {}).get(258, (16 if picture.format else 32,))[0]
+        return fromarray(_scaled(np.asarray(picture), bits))
     if picture.has_transparency_data:
         opaque = picture.convert("RGBA")
         grey = mode in ("LA", "La", "L", "1")
@@ -228,13 +250,18 @@ def _to_eight_bits(picture: Any) -> Image:
     return picture.convert("L" if mode == "1" else "RGB")
 
 
-def _scaled(values: np.ndarray, full: int = 65535) -> np.ndarray:
-    """Numbers as uint8: from [0, full] or [0, 1], else from their smallest to their largest."""
+def _scaled(values: np.ndarray, bits: int) -> np.ndarray:
+    """Numbers as uint8, on the scale of their bits or of what they hold (see `decode_image`)."""
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise BadInput("pixels that are not numbers")
-    span: float = 1.0 if values.dtype.kind == "f" else full
-    if low < 0 or high > span:
+    if values.dtype.kind == "f":
+        eight = 1 < high <= 255 and bool((values == np.rint(values)).all())
+        full = 255 if eight else 1
+    else:
+        full = (1 << bits) - 1 if bits <= 16 else 255 if high <= 255 else 65535
+    span: float = full
+    if low < 0 or high > full:
         values, span = values - np.float64(low), float(high) - float(low)
     return np.rint(values * (255.0 / span)).astype(np.uint8)
 
@@ -272,6 +299,21 @@ def _rows(picture: Any) -> int:
     return box[3] if box else 0
 
 
+def _from_object(source: Any, most_pixels: int) -> Image | np.ndarray:
+    """What a program has in its hands: a picture of Pillow's, an array or a tensor."""
+    pillow = sys.modules.get("PIL.Image")
+    if pillow is not None and isinstance(source, pillow.Image):
+        _check_size(source.size, most_pixels, "picture")
+        try:
+            source.load()
+            return _upright(_to_eight_bits(source))
+        except Exception as error:  # a file that Pillow had only opened
+            raise BadInput(f"broken picture: {str(error) or type(error).__name__}") from None
+    if not hasattr(source, "__array__"):
+        raise BadInput(f"{type(source).__name__} is no picture: give a path, bytes or an array")
+    return _from_array(np.asarray(source), most_pixels)
+
+
 def _from_array(array: np.ndarray, most_pixels: int) -> np.ndarray:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
@@ -283,7 +325,7 @@ def _from_array(array: np.ndarray, most_pixels: int) -> np.ndarray:
     elif array.dtype != np.uint8:
         if array.dtype.kind not in "iuf":
             raise BadInput(f"an array of {array.dtype}, not of numbers")
-        array = _scaled(array)
+        array = _scaled(array, 16 if array.dtype == np.uint16 else 32)
     if array.ndim == 3 and array.shape[2] in (2, 4):
         alpha = array[..., -1:] / np.float32(255)
         array = np.rint(array[..., :-1] * alpha + 255 * (1 - alpha)).astype(np.uint8)

@@ -30,6 +30,7 @@ from deepfield.toolkit.data import (
     Option,
     Reader,
     Sample,
+    is_one,
     own_columns,
     read_source,
 )
@@ -354,7 +355,7 @@ class Pipeline:
 
     def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
         """Samples from a source's name, from samples, or from raw things as `encode` takes them."""
-        for index, thing in enumerate([data] if isinstance(data, str | Path) else data):
+        for index, thing in enumerate([data] if is_one(data) else data):
             if isinstance(thing, Sample):
                 yield thing
             elif isinstance(thing, str | Path):

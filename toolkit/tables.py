@@ -128,6 +128,8 @@ def contents(found: Mapping[str, Any]) -> Iterator[str]:
     facts.append(("sizes", "; ".join(f"{n:,} {s}" for s, n in found["shapes"].items())))
     if found.get("parts"):
         facts.append(("split", ", ".join(f"{n:,} {part}" for part, n in found["parts"].items())))
+    if found.get("undealt"):
+        facts.append(("split", f"none: {found['undealt']}"))
     if found.get("problem"):
         facts.append(("labels", found["problem"]))
     facts.append(("rejected", _count(found["rejected"])))

@@ -230,14 +230,17 @@ def same_source(source: Any) -> Any:
         except OSError:
             return str(source)
         return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
-    return content_hash(source)
+    try:
+        return content_hash(source)
+    except BadInput as error:  # told again by who looks at it
+        return error.reason
 
 
 def content_hash(source: Any) -> bytes:
     """What two pictures share only if they are the same file, bytes or pixels.
 
     Raises:
-        BadInput: the file cannot be read.
+        BadInput: the file cannot be read, or it is no picture.
     """
     if isinstance(source, str | Path):
         try:
@@ -245,6 +248,8 @@ def content_hash(source: Any) -> bytes:
         except OSError as error:
             raise BadInput(f"cannot be read: {error.strerror}") from None
     digest = hashlib.blake2b(digest_size=16)
+    if not isinstance(source, bytes | bytearray | memoryview | np.ndarray):
+        source = np.asarray(decode_image(source))
     if isinstance(source, np.ndarray):
         digest.update(repr((source.shape, source.dtype)).encode())
         source = np.ascontiguousarray(source).tobytes()

@@ -46,11 +46,15 @@ class Gallery:
 
     def add(self, vectors: np.ndarray, people: Sequence[str], pictures: Sequence[str]) -> None:
         """Add faces; those of pictures that are known already are replaced."""
-        again = set(pictures)
-        self._keep(np.array([name not in again for name in self.pictures], bool))
+        self.drop(pictures)
         self.vectors = np.concatenate([self.vectors, vectors]) if len(self) else vectors
         self.people += people
         self.pictures += pictures
+
+    def drop(self, pictures: Iterable[str]) -> None:
+        """Take out the faces of pictures, where they are known."""
+        gone = set(pictures)
+        self._keep(np.array([name not in gone for name in self.pictures], bool))
 
     def forget(self, name: str) -> int:
         """Take out a person, or a picture; how many faces that were."""

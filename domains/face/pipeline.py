@@ -163,6 +163,13 @@ class FacePipeline(Pipeline):
         if self.tables:
             Landmarks.from_arrays(self.tables).check()
 
+    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
+        """As in the toolkit; two pictures in a tuple are a pair."""
+        for sample in super().as_samples(data, **options):
+            if isinstance(sample.data, tuple) and len(sample.data) == 2:
+                sample.data = Pair(*sample.data)
+            yield sample
+
     def encoded(self, samples: Iterable[Sample], targets: bool = False) -> Iterator[Encoded]:
         """In order, with the pictures of several samples looked at side by side."""
         samples = iter(samples)

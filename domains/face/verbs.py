@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -242,22 +243,40 @@ def _opened(file: str, pipeline: Any) -> Gallery:
 
 
 def _gallery(pipeline: Any, flags: Any, console: Console) -> tuple[Gallery, int]:
-    """The index, with the pictures of the gallery that it lacks; how many were rejected."""
+    """The index, with the pictures of the gallery that it lacks or that were changed since it was
+    written; how many were rejected.
+    """
     if not flags.gallery:
         return Gallery.load(flags.index, digest(pipeline)), 0
     gallery = _opened(flags.index, pipeline) if flags.index else Gallery(digest(pipeline))
-    known = set(gallery.pictures)
-    new = (s for s in _pictures(pipeline, (flags.gallery,), "find", flags) if s.id not in known)
+    before, known = gallery.pictures, set(gallery.pictures)
+    written = _written(flags.index) if known else 0
+    new = (
+        sample
+        for sample in _pictures(pipeline, (flags.gallery,), "find", flags)
+        if sample.id not in known
+        or _written(sample.data if isinstance(sample.data, str) else flags.gallery) >= written
+    )
     rejected, count = _added(pipeline, gallery, console.track(new, "gallery"), console)
-    if flags.index and count:
+    if flags.index and (count or gallery.pictures != before):
         gallery.save(flags.index)
     return gallery, rejected
+
+
+def _written(file: str) -> int:
+    """When a file was last written; 0 where it is not there."""
+    try:
+        return Path(file).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _added(
     pipeline: Any, gallery: Gallery, samples: Iterable[Sample], console: Console
 ) -> tuple[int, int]:
-    """Add the faces of pictures to a gallery; how many were rejected, how many added."""
+    """Add the faces of pictures to a gallery, and take out those of pictures that are rejected now;
+    how many were rejected, how many added.
+    """
     rejected, rows = 0, []
     for chunk in in_chunks(pipeline.encoded(samples), 2 * BATCH):
         sound = [item for item in chunk if item.fault is None]
@@ -265,6 +284,8 @@ def _added(
             if item.fault is not None:
                 rejected += 1
                 console.say(f"{item.sample.id}: {item.fault}")
+        if len(sound) < len(chunk):
+            gallery.drop(item.sample.id for item in chunk if item.fault is not None)
         for item, vector in zip(sound, _vectors(pipeline, sound), strict=True):
             rows.append((str(item.sample.target or ""), item.sample.id, vector))
     found = gathered(rows, gallery.network)

@@ -12,7 +12,7 @@ from deepfield.domains.image.data import READERS, SAMPLES
 from deepfield.domains.image.features import Framing, frame
 from deepfield.toolkit.data import Arrays, Option, Sample
 from deepfield.toolkit.errors import BadInput
-from deepfield.toolkit.pictures import decode_image, perceptual_hash
+from deepfield.toolkit.pictures import decode_image, is_one_picture, perceptual_hash
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.tasks import Classification
@@ -156,8 +156,12 @@ class ImagePipeline(Pipeline):
         if max(frame_.height, frame_.width, frame_.resize or 0) > 4096:
             raise ValueError(f"a frame of {frame_.height} x {frame_.width} pixels")
 
+    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
+        """As in the toolkit; an array of one picture is no list of its lines."""
+        return super().as_samples([data] if is_one_picture(data) else data, **options)
+
     def encode(self, item: Any) -> tuple[Arrays, Any]:
-        """A picture (path, bytes or array) to `pixels`, uint8 (height, width, channels)."""
+        """A picture (see `decode_image`) to `pixels`, uint8 (height, width, channels)."""
         return {"pixels": frame(decode_image(item, self.framing.least_side), self.framing)}, None
 
     def prepare(self, items: Sequence[Sample], targets: Sequence[Any]) -> None:

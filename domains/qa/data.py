@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from deepfield.domains.qa.features import Asked, sentences_of, words_of
+from deepfield.domains.qa.features import Asked, sentences_of, told_sentences, words_of
 from deepfield.domains.qa.world import NAMES, simulate
 from deepfield.toolkit.data import (
     Reader,
@@ -190,13 +190,16 @@ def story_text(source: str) -> str:
 
     Raises:
         NotFound: no such file, no such sample.
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is no text.
     """
     with _opened(shipped(source, SAMPLES)) as stream:
         try:
-            return stream.read()
+            text = stream.read()
         except _BROKEN as error:
             raise unreadable(source, error) from None
+    if "\0" in text:
+        raise UsageError(f"{source!r} is no text", "a story is a text file")
+    return text
 
 
 def _first_line(source: str) -> str:
@@ -338,7 +341,7 @@ def _from_row(number: int, row: dict[str, Any], fault: str | None) -> Sample:
     name = str(row.get("id") or f"row {number}")
     if fault is not None:
         return Sample(name, None, row=row, fault=fault)
-    sentences = _sentences(cell(_STORY, "the story"))
+    sentences = told_sentences(cell(_STORY, "the story"))
     question = cell(_QUESTION, "the question")
     if is_missing(question):
         raise ValueError("no question")
@@ -353,18 +356,8 @@ def _from_row(number: int, row: dict[str, Any], fault: str | None) -> Sample:
         Asked(sentences, question, _supporting(row, len(sentences)), str(row.get("task") or "")),
         None if answer is None or not str(answer).strip() else str(answer).strip(),
         group=hashlib.sha1(told, usedforsecurity=False).hexdigest()[:16],
-        row={k: v for k, v in row.items() if not isinstance(v, list | dict)},
+        row=row,
     )
-
-
-def _sentences(story: Any) -> tuple[str, ...]:
-    if isinstance(story, str):
-        return sentences_of(story)
-    if isinstance(story, list) and all(isinstance(s, str) for s in story):
-        return tuple(s.strip() for s in story if words_of(s))
-    if story is None:
-        raise ValueError("no story")
-    raise ValueError(f"story is {type(story).__name__}, expected a text or a list of sentences")
 
 
 def _supporting(row: Mapping[str, Any], count: int) -> tuple[int, ...]:
@@ -391,8 +384,6 @@ def _read_text(source: str, question: str | Sequence[str] | None = None) -> Iter
 
 def _ask_text(name: str, text: str, question: str | Sequence[str] | None) -> Iterator[Sample]:
     """One sample a question."""
-    if "\0" in text:
-        raise UsageError(f"{name!r} is no text", "a story is a text file")
     questions = [question] if isinstance(question, str) else list(question or ())
     if not questions:
         raise UsageError(

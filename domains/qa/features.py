@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Asked:
     """A story as far as it was told, and a question about it.
 
     Args:
-        sentences: as they were written, in order.
+        sentences: as they were written, in order; a text is taken apart into its sentences.
         question: as it was written.
         supporting: places in `sentences` (from 0) that the answer rests on, where the data say so.
         task: what kind of question it is, where the data are divided so.
@@ -54,6 +55,11 @@ class Asked:
     question: str
     supporting: tuple[int, ...] = ()
     task: str = ""
+
+    def __post_init__(self) -> None:
+        """A text would be read letter by letter."""
+        if isinstance(self.sentences, str):
+            object.__setattr__(self, "sentences", sentences_of(self.sentences))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,21 @@ def sentences_of(text: str) -> tuple[str, ...]:
     pieces = _END.split(text) if _STOP.search(text) else text.split("\n")
     joined = (" ".join(piece.split()) for piece in pieces)
     return tuple(piece for piece in joined if _WORD.search(piece))
+
+
+def told_sentences(story: Any) -> tuple[str, ...]:
+    """The sentences of a story that was given as a text, or as a list of sentences.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(story, str):
+        return sentences_of(story)
+    if isinstance(story, list | tuple) and all(isinstance(s, str) for s in story):
+        return tuple(s.strip() for s in story if words_of(s))
+    if story is None:
+        raise ValueError("no story")
+    raise ValueError(f"story is {type(story).__name__}, expected a text or a list of sentences")
 
 
 @lru_cache(maxsize=1 << 16)  # stories say the same things over and over

@@ -11,7 +11,7 @@ import numpy as np
 
 from deepfield.domains.qa.data import READERS, SAMPLES
 from deepfield.domains.qa.explanation import Explanation, explain
-from deepfield.domains.qa.features import Asked, Reading, encode, words_of
+from deepfield.domains.qa.features import Asked, Reading, encode, told_sentences, words_of
 from deepfield.domains.qa.names import Lesson, interchangeable, traded
 from deepfield.domains.qa.task import Answers
 from deepfield.domains.qa.verbs import NAMES, ask, write_stories
@@ -153,9 +153,14 @@ class QAPipeline(Pipeline):
             BadInput: it is neither.
         """
         if isinstance(item, Mapping) and {"story", "question"} <= set(item):
-            return Asked(tuple(item["story"]), str(item["question"]))
+            try:
+                item = Asked(told_sentences(item["story"]), item["question"])
+            except ValueError as error:
+                raise BadInput(str(error)) from None
         if not isinstance(item, Asked):
             raise BadInput("not a story with a question")
+        if not isinstance(item.question, str):
+            raise BadInput("no question")
         return item
 
     def targets(self, sample: Sample) -> Sequence[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from deepfield.domains.qa.data import story_text
 from deepfield.domains.qa.features import Asked, sentences_of
 from deepfield.domains.qa.world import NAMES, simulate, write_babi
+from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import REJECTED, UsageError
 
 
@@ -28,10 +29,11 @@ def ask(cls: Any, load: Any, questions: tuple[str, ...], flags: Any) -> int:
     sentences = sentences_of(story_text(flags.story))
     rejected = 0
     for question in questions or _typed(sys.stdin):
-        (row,) = pipeline.predict([Asked(sentences, question)])
+        sample = Sample(question, Asked(sentences, question), row={"question": question})
+        (row,) = pipeline.predict([sample])
         rejected += row["status"] != "ok"
         if flags.json:
-            emit({"question": question, **row})
+            emit(row)
             continue
         sys.stdout.write("\n".join(_told(row)) + "\n")
         sys.stdout.flush()

@@ -163,6 +163,8 @@ def test_options_go_to_the_reader_that_has_them():
             read_source(source, [reader], {})
     with pytest.raises(NotFound):
         read_source("sample:t", [reader], {"s": lambda: "w"})
+    with pytest.raises(UsageError, match="nothing is fetched"):
+        read_source("https://example.org/a.png", [reader], {})
 
 
 def test_nothing_of_a_row_is_lost_to_the_answer():

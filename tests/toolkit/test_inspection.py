@@ -9,7 +9,11 @@ import pytest
 from program import here, typed
 
 from deepfield.domains.image.data import SAMPLES
+from deepfield.domains.image.pipeline import ImagePipeline
 from deepfield.toolkit import tables
+from deepfield.toolkit.inspection import inspect
+from deepfield.toolkit.parts import deal
+from deepfield.toolkit.splits import Split
 
 
 @pytest.fixture
@@ -28,7 +32,32 @@ def test_everything_is_counted(messy):
     assert run.code == 3 and found["n"] == 43 and found["rejected"] == 1
     assert found["rejects"][0]["id"] == "2/broken.png" and found["duplicates"]["count"] == 1
     assert found["contradicting_labels"]["count"] == 1 and found["targets"]["0"] == 5
-    assert sum(found["parts"].values()) == 42
+    assert sum(found["parts"].values()) == 42 == sum(found["targets"].values())
+
+
+def test_the_parts_are_those_of_training(tmp_path):
+    root = shutil.copytree(SAMPLES["digits-folder"](), tmp_path / "d")
+    for digit in range(5):
+        (root / str(digit) / "0.png").write_bytes(b"\x89PNG no")  # the first of its folder
+    found = inspect(ImagePipeline("small_cnn"), root, timed=False)
+    parts = deal(ImagePipeline("small_cnn"), root, Split.parse(None)).parts
+    assert found["rejected"] == 5
+    assert found["parts"] == {part: len(places) for part, places in parts.items()}
+
+
+def test_what_has_no_label_contradicts_none(messy):
+    shutil.move(messy / "1" / "wrong.png", messy / "stray.png")
+    found = inspect(ImagePipeline("small_cnn"), messy, timed=False)
+    assert found["unlabelled"] == 1 and found["contradicting_labels"]["count"] == 0
+
+
+def test_a_test_part_alone_is_looked_at(tmp_path):
+    shutil.copytree(SAMPLES["digits-folder"](), tmp_path / "test")
+    run = here("image", "inspect", str(tmp_path), "--no-timing")
+    assert run.code == 0 and "40 of them labelled" in run.out
+    assert "none: no sample is in the training part" in run.out
+    run = here("image", "inspect", str(tmp_path), "--no-timing", "--split", "source")
+    assert run.code == 2
 
 
 def test_the_outline_is_for_a_person(messy):

@@ -1,8 +1,11 @@
 """Data are dealt again as they were for a network, which is judged as it was."""
 
+import numpy as np
 import pytest
 
 import deepfield
+from deepfield.domains.image.pipeline import ImagePipeline
+from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.parts import held_out
 
 
@@ -16,3 +19,12 @@ def test_what_a_network_never_saw_is_found_again_with_its_figures_and_interval(t
     again = pipeline.evaluate(samples)
     assert again["metrics"]["accuracy"] == config["metrics"]["test"]["accuracy"]
     assert again["intervals"]["accuracy"] == pytest.approx(config["intervals"]["test"]["accuracy"])
+
+
+def test_samples_without_a_label_are_told_in_a_line(tiny):
+    pipeline = deepfield.load(str(tiny))
+    pictures = np.zeros((99, 8, 8), np.uint8)
+    for learn in (pipeline.evaluate, ImagePipeline("small_cnn").fit):
+        with pytest.raises(UsageError, match="'samples'") as caught:
+            learn(pictures)
+        assert len(caught.value.message) < 120 and "\n" not in caught.value.message

@@ -56,6 +56,11 @@ def test_hidden_files_and_what_is_no_picture_are_not_walked(tmp_path):
     assert ["/".join(names) for names, _ in walk(tmp_path, ("b",))] == ["b/2.PNG"]
 
 
+def test_pictures_that_cannot_be_read_are_not_passed_over(tmp_path):
+    tree(tmp_path, "a/1.HEIC", "a/2.jfif", "a/3.avif", "a/4.svg")
+    assert [names[-1] for names, _ in walk(tmp_path)] == ["1.HEIC", "2.jfif", "3.avif"]
+
+
 def test_links_are_followed_once_and_loops_end(tmp_path):
     tree(tmp_path / "data", "a/1.png", "b/2.png")
     (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data")

@@ -172,6 +172,45 @@ def test_arrays_pass_through_and_are_scaled_by_their_type():
         reason(odd)
 
 
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint32", "float32"])
+def test_the_values_of_eight_bits_stay_as_they_are_in_any_type(kind):
+    dark = (RAMP // 5).astype(kind)
+    assert (decode_image(dark) == RAMP // 5).all()
+    if kind != "int8":
+        assert (decode_image(RAMP.astype(kind)) == RAMP).all()
+    if kind == "int32":
+        assert (pixels(encoded(dark, "TIFF"), channels=1)[..., 0] == RAMP // 5).all()
+        assert (pixels(Image.fromarray(dark), channels=1)[..., 0] == RAMP // 5).all()
+    faint = (RAMP // 5).astype(np.uint16)  # of 16 bits: nearly black
+    assert decode_image(faint).max() <= 1 and pixels(encoded(faint, "PPM")).max() <= 1
+    assert (decode_image(RAMP.astype(np.uint32) * 257) == RAMP).all()
+
+
+def test_pictures_of_pillow_are_read_as_their_files(tmp_path):
+    for form, modes in MODES.items():
+        for mode in modes:
+            (tmp_path / "picture").write_bytes(encoded(in_mode(mode), form))
+            found = pixels(Image.open(tmp_path / "picture"))
+            assert (found == pixels(tmp_path / "picture")).all(), (form, mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.open(io.BytesIO(encoded(COLOUR, exif=exif)))
+    assert decode_image(turned).size == (48, 64)
+    (tmp_path / "cut.png").write_bytes(encoded(COLOUR)[:-40])
+    assert reason(Image.open(tmp_path / "cut.png")).startswith("broken picture: ")
+    assert "the limit is 10" in reason(Image.fromarray(COLOUR), most_pixels=10)
+
+
+def test_what_holds_an_array_is_one_and_other_things_are_no_pictures():
+    class Tensor:
+        def __array__(self, dtype=None, copy=None):
+            return RAMP
+
+    assert (decode_image(Tensor()) == RAMP).all()
+    for thing in (None, 3, [[1]], {"path": "a.png"}):
+        assert reason(thing).startswith(f"{type(thing).__name__} is no picture")
+
+
 @pytest.mark.parametrize("form", MODES)
 def test_a_picture_is_known_by_sixteen_bytes(form):
     assert looks_like_picture(encoded(COLOUR, form)[:16])
@@ -197,11 +236,22 @@ def test_the_reason_names_what_a_path_is(tmp_path):
     assert reason(tmp_path / "empty.png") == "empty file"
 
 
-@pytest.mark.parametrize(
-    "data", [b"hello, world", b"P5x", b"RIFF1234WAVEfmt ", b"%PDF-1.7", b"\0\0\0\x1cftypheic"]
-)
+@pytest.mark.parametrize("data", [b"hello, world", b"P5x", b"RIFF1234WAVEfmt ", b"%PDF-1.7"])
 def test_what_is_no_picture_is_called_so(data):
     assert "not a picture: starts with" in reason(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\0\0\0\x1cftypheic", "HEIC"),
+        (b"\0\0\0\x18ftypmif1", "HEIC"),
+        (b"\0\0\0\x20ftypavif", "AVIF"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    ],
+)
+def test_pictures_of_formats_that_are_not_read_are_named(data, name):
+    assert reason(data) == f"{name} is not read here: save it as JPEG or PNG"
 
 
 @pytest.mark.parametrize("form", MODES)

@@ -122,9 +122,11 @@ def test_a_picture_that_is_a_face_becomes_a_chip():
 def test_what_is_no_picture_is_said(tmp_path):
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(b"\xff\xd8\xff\xe0 no jpg")
-    for source in (str(torn), b"no picture", str(tmp_path / "none.png")):
+    for source in (str(torn), b"no picture", str(tmp_path / "none.png"), None):
         with pytest.raises(BadInput):
             pixels_of(source)
+        with pytest.raises(BadInput):
+            Remembered(pixels_of)(source)
 
 
 # -- remembering
@@ -175,6 +177,7 @@ def test_files_bytes_and_pixels_are_the_same_only_if_they_hold_the_same(tmp_path
     pixels = np.zeros((4, 6, 3), np.uint8)
     assert content_hash(pixels) == content_hash(pixels.copy())
     assert content_hash(pixels) != content_hash(pixels.reshape(6, 4, 3))
+    assert content_hash(Image.fromarray(pixels)) == content_hash(Image.fromarray(pixels))
     assert same_source(str(tmp_path / "none")) == str(tmp_path / "none")
     with pytest.raises(BadInput, match="cannot be read"):
         content_hash(str(tmp_path / "none"))

@@ -87,6 +87,14 @@ def test_a_single_picture_is_no_question(pipeline, people):
     assert "nothing to compare it with" in rows[0]["reason"]
 
 
+def test_two_pictures_in_a_tuple_are_a_pair(pipeline, people):
+    one, two = (Path(people) / f"person_{i}" / "1.png" for i in (1, 2))
+    (expected,) = pipeline.predict([Pair(str(one), str(two))])
+    for pair in ((str(one), str(two)), (one, two), (Image.open(one), np.asarray(Image.open(two)))):
+        (row,) = pipeline.predict([pair])
+        assert row == expected and row["status"] == "ok"
+
+
 def test_a_fault_of_a_pair_names_its_side(pipeline, people, tmp_path):
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(b"\xff\xd8\xff\xe0 no jpg")

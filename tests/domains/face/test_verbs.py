@@ -128,6 +128,26 @@ def test_an_index_is_searched_again_without_the_pictures(run, people, tmp_path):
     assert again.code == 0 and json.loads(again.out) == json.loads(once.out)
 
 
+def test_a_picture_that_was_changed_is_looked_at_again(run, people, tmp_path):
+    pictures, index = tmp_path / "people", str(tmp_path / "people.index")
+    shutil.copytree(people, pictures)
+    shutil.copyfile(shot(people, 1, 1), pictures / "person_5" / "1.png")
+    asked = shot(people, 5, 1)
+    arguments = ("find", asked, "--gallery", str(pictures), "--index", index, "--json")
+    before = json.loads(run(*arguments).out)["found"]
+    written = Path(index).stat().st_mtime_ns
+    assert json.loads(run(*arguments).out)["found"] == before
+    assert Path(index).stat().st_mtime_ns == written  # nothing was new
+    shutil.copyfile(asked, pictures / "person_5" / "1.png")
+    found = json.loads(run(*arguments).out)
+    assert found["found"][0]["picture"] == "person_5/1.png" != before[0]["picture"]
+    assert found["found"][0]["distance"] == 0
+    (pictures / "person_5" / "1.png").write_bytes(b"no picture")
+    said = run(*arguments)
+    assert said.code == 3 and json.loads(said.out)["searched"] == found["searched"] - 1
+    assert json.loads(run("find", asked, "--index", index, "--json").out)["found"] == before
+
+
 def test_a_picture_that_is_new_in_the_gallery_comes_into_the_index(run, people, tmp_path):
     pictures, index = tmp_path / "people", str(tmp_path / "people.index")
     shutil.copytree(people, pictures)

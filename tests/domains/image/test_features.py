@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from deepfield.domains.image.features import FITS, Framing, frame
+from deepfield.domains.image.pipeline import ImagePipeline
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.pictures import decode_image
 
@@ -79,3 +80,13 @@ def test_framing_goes_through_json():
 def test_a_framing_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(UsageError):
         Framing(**{"height": 28, "width": 28, **wrong})
+
+
+def test_one_picture_in_a_programs_hands_is_one_sample():
+    pixels = np.zeros((8, 9, 3), np.uint8)
+    pipeline = ImagePipeline()
+    for thing in (pixels, pixels[..., 0], Image.fromarray(pixels), b"bytes"):
+        (sample,) = pipeline.as_samples(thing)
+        assert sample.data is thing
+    for several in (np.zeros((5, 8, 9), np.uint8), pixels[None].repeat(5, 0), [pixels] * 5):
+        assert len(list(pipeline.as_samples(several))) == 5

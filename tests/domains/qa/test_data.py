@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from deepfield.domains.qa.data import READERS
+from deepfield.domains.qa.data import READERS, story_text
 from deepfield.domains.qa.features import encode
 from deepfield.domains.qa.vocabulary import Vocabulary
 from deepfield.domains.qa.world import simulate, write_babi
@@ -224,6 +224,7 @@ def test_json_and_its_lines(file, name, text):
     assert (one.target, two.target) == ("Ann", "milk,tea")
     assert one.data.supporting == (0,) and one.data.task == "who" and one.id == "a7"
     assert one.group != two.group
+    assert [one.row, two.row] == ROWS  # every column comes back beside its answer
 
 
 def test_one_object_is_one_question(file):
@@ -351,6 +352,8 @@ def test_another_script_and_latin_1(file):
 def test_a_binary_file_is_no_story(file):
     with pytest.raises(UsageError, match="is no text"):
         read(file(b"\x00\x01\x02" * 100, "x.bin"), question="Where?")
+    with pytest.raises(UsageError, match="is no text"):
+        story_text(str(file(b"\x00\x01\x02" * 100, "x.bin")))
 
 
 def test_an_empty_file_and_a_missing_one(file, tmp_path):

@@ -98,7 +98,10 @@ def test_evaluation_has_a_row_a_task(trained):
         (None, "not a story with a question"),
         ({"story": []}, "not a story with a question"),
         ({"story": [], "question": "Where?"}, "the story is empty"),
+        ({"story": None, "question": "Where?"}, "no story"),
+        ({"story": "Ann left.", "question": None}, "no question"),
         (Asked(("Ann left.",), ""), "no question"),
+        (Asked(("Ann left.",), None), "no question"),
     ],
 )
 def test_what_cannot_be_asked_is_rejected(trained, item, reason):
@@ -106,6 +109,14 @@ def test_what_cannot_be_asked_is_rejected(trained, item, reason):
     assert row["status"] == "rejected" and row["reason"] == reason
     with pytest.raises(BadInput):
         trained.encode(item)
+
+
+def test_a_text_is_a_story_and_one_question_is_no_list(trained):
+    told, question = ("Qux went to the Hall.", "Qux sat."), "Where is Qux?"
+    (expected,) = trained.predict([Asked(told, question)])
+    for story in (list(told), " ".join(told)):
+        for item in (Asked(story, question), {"story": story, "question": question}):
+            assert list(trained.predict(item)) == [expected]
 
 
 def test_a_story_of_thousands_of_sentences_is_answered(trained):

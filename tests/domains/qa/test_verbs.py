@@ -17,11 +17,12 @@ class Loaded:
     """Stands for a trained pipeline: where somebody went last."""
 
     def predict(self, asked):
-        for one in asked:
-            assert isinstance(one, Asked)
+        for sample in asked:
+            one = sample.data
+            assert isinstance(one, Asked) and sample.row == {"question": one.question}
             who = one.question.removesuffix("?").rpartition(" ")[2]
             last = [s for s in one.sentences if s.startswith(who)]
-            row = {"answer": None, "probability": None, "supporting": [], "in_domain": None}
+            row = {**sample.row, "answer": None, "supporting": [], "in_domain": None}
             if not last:
                 yield row | {"status": "rejected", "reason": "nobody"}
                 continue
