@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from deepfield.domains.speech.pauses import Cuts, shortened
 from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.paths import is_file
@@ -68,7 +69,7 @@ class Clip:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What an answer tells of a piece beside its text: where it lies, how much was put before it,
-    and what is wrong with it.
+    what is wrong with it, and which pauses the network was spared.
     """
 
     start_s: float
@@ -76,6 +77,13 @@ class Heard:
     before_s: float
     silent: bool
     clipped: float
+    cuts: Cuts = field(default_factory=Cuts)
+
+    def when(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """From when to when of the network's waveform as seconds of the recording."""
+        inside = self.cuts.span(*(max(0.0, t - self.before_s) for t in (start_s, end_s)))
+        start, end = (self.start_s + min(t, self.seconds) for t in inside)
+        return round(start, 3), round(end, 3)
 
 
 # ---------------------------------------------------------------------------------- decoding
@@ -256,10 +264,15 @@ def loudest(x: np.ndarray, rate_hz: int) -> float:
     return float(np.sqrt((padded.reshape(count, step) ** 2).mean(axis=1).max())) if count else 0.0
 
 
-def encode(clip: Clip, rate_hz: int) -> tuple[dict[str, np.ndarray], Heard]:
+def encode(clip: Clip, rate_hz: int, shorten: bool = True) -> tuple[dict[str, np.ndarray], Heard]:
     """A piece as the network's input, and what its answer needs to know of it.
 
     Silence is all zeros to the network, which reads zeros at the end as padding: it hears no word.
+
+    Args:
+        clip: the piece.
+        rate_hz: of the network.
+        shorten: long pauses, for a network that hears sounds against the whole recording.
 
     Raises:
         BadInput: there is no sample.
@@ -267,10 +280,12 @@ def encode(clip: Clip, rate_hz: int) -> tuple[dict[str, np.ndarray], Heard]:
     x = np.clip(clip.waveform, -8.0, 8.0).astype(np.float32)
     if not len(x):
         raise BadInput("0 s of sound")
-    silent = loudest(x, rate_hz) < SILENCE
+    seconds, silent, cuts = len(x) / rate_hz, loudest(x, rate_hz) < SILENCE, Cuts()
+    if shorten and not silent:
+        x, cuts = shortened(x, rate_hz)
     missing = max(0, int(SHORTEST_S * rate_hz) - len(x))
     before = missing // 2
-    heard = Heard(round(clip.start_s, 6), len(x) / rate_hz, before / rate_hz, silent, clip.clipped)
+    heard = Heard(round(clip.start_s, 6), seconds, before / rate_hz, silent, clip.clipped, cuts)
     if silent:
         x = np.zeros_like(x)
     elif missing:

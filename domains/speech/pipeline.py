@@ -115,7 +115,8 @@ class SpeechPipeline(Pipeline):
             BadInput: no sound, no sample, samples that are no numbers.
         """
         clip = item if isinstance(item, Clip) else features.whole(item, self.rate_hz)
-        return features.encode(clip, self.rate_hz)
+        # a network that can be streamed hears against the last seconds, and is streamed as it is
+        return features.encode(clip, self.rate_hz, shorten=self.architecture != "tdnn")
 
     def restored(self) -> None:
         """A stranger's bundle must name letters, times and weights that make sense.
@@ -159,9 +160,7 @@ class SpeechPipeline(Pipeline):
         answer = self.task.answer(outputs["prediction"])
         words = answer["words"]
         for word in words:
-            for side in ("start", "end"):
-                inside = min(max(0.0, word[side] - context.before_s), context.seconds)
-                word[side] = round(context.start_s + inside, 3)
+            word["start"], word["end"] = context.when(word["start"], word["end"])
         answer |= {"start": round(context.start_s, 3),
                    "end": round(context.start_s + context.seconds, 3)}  # fmt: skip
         if context.silent:

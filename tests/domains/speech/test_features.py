@@ -9,6 +9,7 @@ import soundfile
 
 from deepfield.domains.speech import features
 from deepfield.domains.speech.features import Clip, Sound, blocks_of, encode, pieces, whole
+from deepfield.domains.speech.pauses import Cuts, shortened
 from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.errors import BadInput
 
@@ -102,6 +103,27 @@ def test_a_word_cut_out_closely_gets_room_around_it():
     around = np.delete(arrays["waveform"], np.arange(first, first + len(x)))
     assert 0 < np.abs(around).max() < 1e-3
     assert encode(Clip(tone(0.7, RATE)), RATE)[1].before_s == 0
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_of_long_pauses_only_the_ends_are_heard_and_times_are_those_of_the_recording(noise):
+    x = np.concatenate([tone(t, RATE, loud=v) for t, v in [(2, 0), (1, 0.5), (3, 0), (1, 0.5)]])
+    x += noise * np.random.default_rng(0).normal(size=len(x)).astype(np.float32)
+    arrays, heard = encode(Clip(x, 10.0), RATE)
+    assert len(arrays["waveform"]) == pytest.approx(2.6 * RATE, abs=0.1 * RATE)
+    assert heard.seconds == 7.0
+    first, second = heard.when(0.2, 1.2), heard.when(1.6, 2.6)
+    assert np.allclose([first, second], [(12, 13), (16, 17)], atol=0.05)
+    assert heard.when(0.2, 1.5) == pytest.approx((12, 13.2), abs=0.05)  # no word over a pause
+    assert np.array_equal(encode(Clip(x), RATE, shorten=False)[0]["waveform"], x)
+
+
+@pytest.mark.parametrize("count", [1, 100, 1599, 1601, 8000, 24007])
+def test_what_is_not_a_pause_is_heard_as_it_is(count):
+    rng = np.random.default_rng(count)
+    x = (rng.normal(0, 0.1, count) * np.linspace(0.05, 1, count)).astype(np.float32)
+    waveform, cuts = shortened(x, RATE)
+    assert np.array_equal(waveform, x) and cuts == Cuts()
 
 
 def test_clipping_is_noticed():
