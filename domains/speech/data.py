@@ -57,7 +57,8 @@ def is_sound_name(name: str) -> bool:
     return name[:1] != "." and name.lower().endswith(SUFFIXES)
 
 
-def _is_sound(source: str) -> bool:
+def is_sound(source: str) -> bool:
+    """Whether a source is the file of one recording, by its name or its beginning."""
     path = Path(source)
     if not is_file(path):
         return False
@@ -325,5 +326,5 @@ READERS: tuple[Reader, ...] = (
         _read_manifest,
         (*_COLUMNS, "root"),
     ),
-    Reader("recording", "a wav, flac, ogg or mp3 file", _is_sound, _read_sound),
+    Reader("recording", "a wav, flac, ogg or mp3 file", is_sound, _read_sound),
 )
