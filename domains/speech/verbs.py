@@ -31,6 +31,12 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
     for source in sources:  # a wrong name is told before anything is loaded
         read_source(source, cls.readers, cls.samples)
     alone = len(sources) == 1 and _is_one(shipped(sources[0], cls.samples))
+    if flags.live and (
+        flags.output not in (None, "-") or flags.json or forms not in ((), ("txt",))
+    ):
+        raise UsageError(
+            "--live writes text to standard output alone", "leave out -o, -f and --json"
+        )
     forms, file, folder = _place(flags.output, forms, alone)
     pipeline = load(preset_or(cls, flags.model), cls.domain)
     pipeline.settings.update(options_of(cls, "transcribe", flags, reader=False))

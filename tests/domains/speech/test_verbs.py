@@ -123,6 +123,8 @@ def test_silence_is_an_empty_line(model, tmp_path):
         (["synthetic:1", "-f", "srt", "-f", "txt"], 2, "srt and txt to standard output"),
         (["synthetic:1", "-f", "doc"], 2, "doc"),
         (["synthetic:1", "--live"], 2, "hears a recording as a whole"),
+        (["synthetic:1", "--live", "-o", "out"], 2, "--live writes text to standard output"),
+        (["synthetic:1", "--live", "--json"], 2, "--live writes text to standard output"),
         (["synthetic:1", "--sentences", "nosuch.txt"], 4, "no such text"),
     ],
 )
