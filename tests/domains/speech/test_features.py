@@ -1,5 +1,6 @@
 """Recordings of every kind become the same waveform, and what is none says why."""
 
+import contextlib
 import io
 import tracemalloc
 
@@ -83,6 +84,43 @@ def test_what_is_no_sound_says_why(tmp_path):
             whole(source, RATE)
     with pytest.raises(BadInput, match="0 s of sound"):
         encode(whole(written(np.zeros(0), RATE), RATE), RATE)
+
+
+def test_what_another_program_must_read_is_told_so(tmp_path):
+    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A and so on")
+    for source, reason in (
+        (tmp_path / "a.m4a", "MPEG-4.*ffmpeg"),
+        (b"\x1aE\xdf\xa3\x01", "Matroska"),
+        (b"", "it is empty"),
+        (b"words", "not a sound file"),
+    ):
+        with pytest.raises(BadInput, match=reason):
+            whole(source, RATE)
+
+
+def test_a_decoder_says_nothing_of_its_own(capfd):
+    for content in (written(speech(np.random.default_rng(0), 20.0), RATE, "MP3"),
+                    written(tone(2.0, RATE), RATE, "MP3")[:5000]):  # fmt: skip
+        with contextlib.suppress(BadInput):
+            whole(content, RATE)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_people_have_in_memory_is_heard():
+    x = tone(0.5, RATE)
+    content = written(x, RATE, subtype="FLOAT")
+    for thing in (
+        x, x.astype(np.float64), np.stack([x, x], 1), (x, RATE), (np.stack([x, x], 1), RATE),
+        {"array": x, "sampling_rate": RATE}, Sound(x, RATE), content, io.BytesIO(content),
+    ):  # fmt: skip
+        assert features.is_one(thing)
+        assert np.allclose(whole(thing, RATE).waveform, x, atol=1e-6)
+        if isinstance(thing, io.BytesIO):
+            assert not features.is_one([thing])
+    assert len(whole((x, 2 * RATE), RATE).waveform) == pytest.approx(len(x) / 2, abs=1)
+    for thing in (np.stack([x, x]), None, 5, x.tolist(), (x, "a"), (x, 10), {"path": "a.wav"}):
+        with pytest.raises(BadInput):
+            whole(thing, RATE)
 
 
 def test_silence_is_all_zeros_and_says_so():
