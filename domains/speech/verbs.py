@@ -59,7 +59,7 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
             if folder and stem != _wanted_name(told["path"]):
                 console.say(f"{told['path']}: written as {stem}, since the name was taken")
             for form in forms:
-                place = file or folder / f"{stem}.{form}"
+                place = file or Path(folder or "") / f"{stem}.{form}"
                 write_whole(str(place), FORMS[form](told).encode())
     seconds = time.monotonic() - began
     line = f"{heard_s:,.1f} s of sound in {seconds:.1f} s"
