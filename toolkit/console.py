@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -188,3 +189,23 @@ def stdout_away() -> Iterator[None]:
         os.dup2(kept, 1)
         os.close(nowhere)
         os.close(kept)
+
+
+_STDERR = threading.Lock()
+
+
+@contextlib.contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Silence C libraries, which write past Python's own standard error and have no switch."""
+    with _STDERR, open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        try:
+            kept = os.dup(2)
+        except OSError:  # closed already
+            yield
+            return
+        try:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -13,14 +13,13 @@ import io
 import os
 import stat
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepfield.toolkit.console import silent_stderr
 from deepfield.toolkit.errors import BadInput
 
 if TYPE_CHECKING:
@@ -59,7 +58,6 @@ _FOREIGN = (
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"JXL \r\n\x87\n", "JPEG XL"),
 )
-_STDERR = threading.Lock()
 _BINARY = getattr(os, "O_BINARY", 0)  # on Windows, where files are text otherwise
 # How a picture with an EXIF orientation is set upright: Pillow's transpose methods by number.
 _UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
@@ -184,23 +182,6 @@ def _opener(plugin: str) -> Any:
     # Image.open would load five plugins, print warnings and ask each; the magic number says which.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     return getattr(importlib.import_module(f"PIL.{plugin}ImagePlugin"), f"{plugin}ImageFile")
-
-
-@contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Silence C libraries, which write past Python's own standard error and have no switch."""
-    with _STDERR, open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        try:
-            kept = os.dup(2)
-        except OSError:  # closed already
-            yield
-            return
-        try:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _check_size(size: tuple[int, int], most_pixels: int, name: str) -> None:

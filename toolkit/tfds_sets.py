@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from deepfield.toolkit.console import silent_stderr
 from deepfield.toolkit.errors import NotFound
-from deepfield.toolkit.pictures import silent_stderr
 from deepfield.toolkit.splits import PART_NAMES
 
 

@@ -35,14 +35,15 @@ SUFFIXES = (
     ".au",
     ".w64",
     ".sph",
+    ".caf",
 )
 _STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM",
-           b".snd", b"riff", b"NIST")  # fmt: skip
-_PATH = ("path", "file", "filename", "audio", "wav")
-_TEXT = ("text", "transcript", "transcription", "sentence", "label", "word")
-_SPEAKER = ("speaker", "speaker_id", "client_id", "group")
+           b".snd", b"riff", b"NIST", b"caff")  # fmt: skip
+_PATH = ("path", "file", "filename", "file_name", "audio", "audio_filepath", "wav")
+_TEXT = ("text", "transcript", "transcription", "sentence", "label", "word", "wrd")
+_SPEAKER = ("speaker", "speaker_id", "spk_id", "client_id", "group")
 _PART = ("part", "split", "subset")
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # NeMo's lines: .json
 _TRANSCRIPTS = tuple(f"transcripts{suffix}" for suffix in _TABLES)
 
 #: How the digits of FSDD are written.
@@ -57,7 +58,8 @@ def is_sound_name(name: str) -> bool:
     return name[:1] != "." and name.lower().endswith(SUFFIXES)
 
 
-def _is_sound(source: str) -> bool:
+def is_sound(source: str) -> bool:
+    """Whether a source is the file of one recording, by its name or its beginning."""
     path = Path(source)
     if not is_file(path):
         return False
@@ -212,14 +214,14 @@ def _from_row(
 ) -> Sample:  # fmt: skip
     named = row.get(path)
     if fault is None and is_missing(named):
-        fault = f"line {number + 1}: no path"
+        fault = "no path"
     target = row.get(text) if text else None
     who = row.get(speaker) if speaker else None
     told = str(row.get(part) or "").strip().lower() if part else ""
     if fault is None and told and told not in PART_NAMES:
         fault = f"the part {told!r} is none of train, valid, test"
     return Sample(
-        str(named or f"line {number + 1}"),
+        str(f"row {number}" if is_missing(named) else named),
         str(folder / str(named)),
         # a word may be called "none" or "-", but nothing is nothing
         None if target is None or not str(target).strip() else str(target),
@@ -325,5 +327,5 @@ READERS: tuple[Reader, ...] = (
         _read_manifest,
         (*_COLUMNS, "root"),
     ),
-    Reader("recording", "a wav, flac, ogg or mp3 file", _is_sound, _read_sound),
+    Reader("recording", "a wav, flac, ogg or mp3 file", is_sound, _read_sound),
 )

@@ -8,7 +8,7 @@ them, without Keras. Only a picture imports matplotlib.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,24 +152,25 @@ def explain(pipeline: SpeechPipeline, sample: Sample) -> Explanation:
         BadInput: it is no sound.
     """
     piece = next(iter(pipeline.expand(Sample(sample.id, sample.data))))
-    arrays, heard = pipeline.encode(piece)
     rate_hz = pipeline.rate_hz
-    x = arrays["waveform"][: int(LONGEST_S * rate_hz)]
+    piece = replace(piece, waveform=piece.waveform[: int(LONGEST_S * rate_hz)])
+    arrays, heard = pipeline.encode(piece)
+    x, shown = arrays["waveform"], piece.waveform  # the latter without what was put around it
     if len(x) < rate_hz // 10:
         raise BadInput("less than 0.1 s of sound")
     outputs = pipeline.calibrated(pipeline.forward({"waveform": x[None]}))
     own = {name: values[0] for name, values in outputs.items()}
     words = pipeline.decode(own, heard)["words"]
-    tile_s = max(TILE_S, len(x) / rate_hz * BANDS / MOST_TILES)
+    tile_s = max(TILE_S, len(shown) / rate_hz * BANDS / MOST_TILES)
     edges = mel_to_hz(np.linspace(hz_to_mel(60.0), hz_to_mel(rate_hz / 2), BANDS + 1))
-    start = round(heard.before_s * rate_hz)  # what was put around it is not shown
-    shown = x[start : start + round(heard.seconds * rate_hz)]
     tiles = int(np.ceil(len(shown) / rate_hz / tile_s))
     worth = np.zeros((tiles, BANDS))
     text = " ".join(word["word"] for word in words)
     if text:
-        at_s = [heard.before_s + t * tile_s for t in range(tiles)]
-        worth = _worth(pipeline, x, own["log_probs"], text, at_s, tile_s, edges)
+        inside = [heard.cuts.shortened(t * tile_s) for t in range(tiles)]
+        rows = [t for t in range(tiles) if inside[t] is not None]  # the network heard these
+        at_s = [heard.before_s + at for at in inside if at is not None]
+        worth[rows] = _worth(pipeline, x, own["log_probs"], text, at_s, tile_s, edges)
     return Explanation(
         sample.id, words, _spectrogram(shown, rate_hz), worth, tile_s, edges, rate_hz
     )

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from deepfield.domains.speech.pauses import Cuts, shortened
 from deepfield.domains.speech.wav_stream import WavStream
+from deepfield.toolkit.console import silent_stderr
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.paths import is_file
 
@@ -34,6 +37,15 @@ _FULL_SCALE = 0.999
 #: So many samples of a recording may be clipped before it is said: one in a thousand.
 CLIPPED_SHARE = 1e-3
 _BLOCK_S = 4.0
+#: Files of sound and video that need another program: where the mark is, the mark, the name.
+_OTHERS = (
+    (4, b"ftyp", "an MPEG-4 file (m4a, mp4)"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska file (webm, mkv)"),
+    (0, b"0&\xb2u", "a Windows Media file (wma)"),
+    (0, b"#!AMR", "an AMR file"),
+    (0, b"\xff\xf1", "an AAC file"),
+    (0, b"\xff\xf9", "an AAC file"),
+)
 _RATES_HZ = (1000, 768_000)
 
 
@@ -68,7 +80,7 @@ class Clip:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What an answer tells of a piece beside its text: where it lies, how much was put before it,
-    and what is wrong with it.
+    what is wrong with it, and which pauses the network was spared.
     """
 
     start_s: float
@@ -76,6 +88,13 @@ class Heard:
     before_s: float
     silent: bool
     clipped: float
+    cuts: Cuts = field(default_factory=Cuts)
+
+    def when(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """From when to when of the network's waveform as seconds of the recording."""
+        inside = self.cuts.span(*(max(0.0, t - self.before_s) for t in (start_s, end_s)))
+        start, end = (self.start_s + min(t, self.seconds) for t in inside)
+        return round(start, 3), round(end, 3)
 
 
 # ---------------------------------------------------------------------------------- decoding
@@ -85,23 +104,32 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
     """A recording in pieces of a few seconds, (samples,) float32, at another rate.
 
     Args:
-        source: a path, the bytes of a file, a `WavStream`, a `Sound`, or an iterable of float32
-            blocks that have the wanted rate already.
+        source: a path, a file or its bytes, a `WavStream`, a `Sound` or the pair (waveform, rate)
+            of one, datasets' `{"array", "sampling_rate"}`; or an array, or an iterator of arrays,
+            that has the wanted rate already.
         rate_hz: samples a second of the pieces.
 
     Raises:
         BadInput: it is no sound, it is empty or broken off, or holds what is no number.
     """
+    source = _sound_of(source, rate_hz)
     if isinstance(source, Sound):
+        if not _RATES_HZ[0] <= source.rate_hz <= _RATES_HZ[1]:
+            raise BadInput(f"a rate of {source.rate_hz} Hz is no sound")
+        shape = np.shape(source.waveform)
+        if len(shape) == 2 and 0 < shape[0] < shape[1]:
+            raise BadInput(f"an array {shape} is no (samples, channels)")
         yield from _resampled(iter([_mono(source.waveform)]), source.rate_hz, rate_hz)
         return
     if isinstance(source, WavStream):
         blocks = (_mono(block) for block in source.blocks())
         yield from _resampled(blocks, source.rate_hz, rate_hz)
         return
-    if not isinstance(source, str | bytes | Path):
+    if isinstance(source, Iterator):
         yield from source
         return
+    if not isinstance(source, str | bytes | Path):
+        raise BadInput(f"not a recording: {type(source).__name__}")
     import soundfile
 
     if isinstance(source, str | Path) and not is_file(source):
@@ -110,11 +138,47 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
         raise BadInput("cannot be read: Permission denied")
     handle = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     try:
-        file = soundfile.SoundFile(handle)
+        with silent_stderr():  # libmpg123 warns there
+            file = soundfile.SoundFile(handle)
     except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
-        raise BadInput(f"not a sound file: {_why(error)}") from None
+        raise BadInput(_no_sound(source, _why(error))) from None
     with file:
         yield from _resampled(_decoded(file, _missing(source)), file.samplerate, rate_hz)
+
+
+def _sound_of(source: Any, rate_hz: int) -> Any:
+    """What people have in memory as a `Sound`; anything else as it is."""
+    if isinstance(source, np.ndarray):
+        return Sound(source, rate_hz)
+    if isinstance(source, io.BufferedIOBase):
+        return source.read()
+    if isinstance(source, Mapping) and {"array", "sampling_rate"} <= source.keys():
+        source = source["array"], source["sampling_rate"]
+    if isinstance(source, tuple) and len(source) == 2 and np.ndim(source[1]) == 0:
+        try:
+            return Sound(np.asarray(source[0]), int(source[1]))
+        except (TypeError, ValueError, OverflowError):
+            return source
+    return source
+
+
+def _no_sound(source: Any, why: str) -> str:
+    """Why a file is not read, by its first bytes."""
+    head = source[:12] if isinstance(source, bytes) else b""
+    if not isinstance(source, bytes):
+        with Path(source).open("rb") as file:
+            head = file.read(12)
+    if not head:
+        return "not a sound file: it is empty"
+    for place, mark, kind in _OTHERS:
+        if head[place:].startswith(mark):
+            return f"{kind} is not read: make a wav of it (ffmpeg -i IN OUT.wav)"
+    return f"not a sound file: {why}"
+
+
+def is_one(thing: Any) -> bool:
+    """Whether something is one recording in memory, not several."""
+    return isinstance(thing, bytes | io.BufferedIOBase) or isinstance(_sound_of(thing, 1), Sound)
 
 
 def _decoded(file: Any, missing: float) -> Iterator[np.ndarray]:
@@ -126,7 +190,8 @@ def _decoded(file: Any, missing: float) -> Iterator[np.ndarray]:
     size = max(1, int(_BLOCK_S * file.samplerate))
     while True:
         try:
-            block = file.read(size, dtype="float32", always_2d=True)
+            with silent_stderr() if file.format == "MP3" else nullcontext():
+                block = file.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise BadInput(_broken(got, told, file.samplerate, _why(error))) from None
         if not len(block):
@@ -256,10 +321,15 @@ def loudest(x: np.ndarray, rate_hz: int) -> float:
     return float(np.sqrt((padded.reshape(count, step) ** 2).mean(axis=1).max())) if count else 0.0
 
 
-def encode(clip: Clip, rate_hz: int) -> tuple[dict[str, np.ndarray], Heard]:
+def encode(clip: Clip, rate_hz: int, shorten: bool = True) -> tuple[dict[str, np.ndarray], Heard]:
     """A piece as the network's input, and what its answer needs to know of it.
 
     Silence is all zeros to the network, which reads zeros at the end as padding: it hears no word.
+
+    Args:
+        clip: the piece.
+        rate_hz: of the network.
+        shorten: long pauses, for a network that hears sounds against the whole recording.
 
     Raises:
         BadInput: there is no sample.
@@ -267,10 +337,12 @@ def encode(clip: Clip, rate_hz: int) -> tuple[dict[str, np.ndarray], Heard]:
     x = np.clip(clip.waveform, -8.0, 8.0).astype(np.float32)
     if not len(x):
         raise BadInput("0 s of sound")
-    silent = loudest(x, rate_hz) < SILENCE
+    seconds, silent, cuts = len(x) / rate_hz, loudest(x, rate_hz) < SILENCE, Cuts()
+    if shorten and not silent:
+        x, cuts = shortened(x, rate_hz)
     missing = max(0, int(SHORTEST_S * rate_hz) - len(x))
     before = missing // 2
-    heard = Heard(round(clip.start_s, 6), len(x) / rate_hz, before / rate_hz, silent, clip.clipped)
+    heard = Heard(round(clip.start_s, 6), seconds, before / rate_hz, silent, clip.clipped, cuts)
     if silent:
         x = np.zeros_like(x)
     elif missing:

@@ -15,6 +15,7 @@ import numpy as np
 from deepfield.domains.speech.decoder import BeamSearch
 from deepfield.domains.speech.language import END, FIRST, START, Language
 from deepfield.domains.speech.text import Alphabet
+from deepfield.toolkit.console import silent_stderr
 from deepfield.toolkit.errors import NotFound
 
 _MARKS = {START: "<s>", END: "</s>"}
@@ -65,7 +66,8 @@ class FlashlightSearch(BeamSearch):
         with tempfile.TemporaryDirectory(prefix="deepfield.") as folder:
             path = Path(folder, "language.arpa")
             path.write_text("\n".join(arpa(language)) + "\n", "utf-8")
-            self._model = KenLM(str(path), words)
+            with silent_stderr():  # it shows how far it is
+                self._model = KenLM(str(path), words)
         start = self._model.start(False)
         tree = decoder.Trie(len(alphabet) + 1, self._space)
         for index, word in enumerate(language.words):

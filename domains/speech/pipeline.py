@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -95,6 +95,10 @@ class SpeechPipeline(Pipeline):
         """Samples a second that the network hears."""
         return int(self.hyper.get("rate_hz", 16000))
 
+    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
+        """As in the toolkit; one recording in memory needs no list around it."""
+        yield from super().as_samples([data] if features.is_one(data) else data, **options)
+
     def expand(self, sample: Sample) -> Iterable[Any]:
         """Pieces of a recording, cut at pauses where it is long; one that has a text is one piece.
 
@@ -115,7 +119,8 @@ class SpeechPipeline(Pipeline):
             BadInput: no sound, no sample, samples that are no numbers.
         """
         clip = item if isinstance(item, Clip) else features.whole(item, self.rate_hz)
-        return features.encode(clip, self.rate_hz)
+        # a network that can be streamed hears against the last seconds, and is streamed as it is
+        return features.encode(clip, self.rate_hz, shorten=self.architecture != "tdnn")
 
     def restored(self) -> None:
         """A stranger's bundle must name letters, times and weights that make sense.
@@ -159,9 +164,7 @@ class SpeechPipeline(Pipeline):
         answer = self.task.answer(outputs["prediction"])
         words = answer["words"]
         for word in words:
-            for side in ("start", "end"):
-                inside = min(max(0.0, word[side] - context.before_s), context.seconds)
-                word[side] = round(context.start_s + inside, 3)
+            word["start"], word["end"] = context.when(word["start"], word["end"])
         answer |= {"start": round(context.start_s, 3),
                    "end": round(context.start_s + context.seconds, 3)}  # fmt: skip
         if context.silent:

@@ -77,6 +77,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "transcribe": (
         "deepfield speech transcribe sample:said",
         "deepfield speech transcribe *.wav -f srt -o subtitles",
+        "deepfield speech transcribe talk.wav -o talk.srt",
     ),
 }
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from deepfield.domains.speech import features
+from deepfield.domains.speech.data import is_sound
 from deepfield.domains.speech.subtitles import FORMS, lines_of
 from deepfield.toolkit.commands import emit, options_of, preset_or
 from deepfield.toolkit.console import Console
-from deepfield.toolkit.data import Sample, own_columns, read_source
+from deepfield.toolkit.data import Sample, own_columns, read_source, shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
 from deepfield.toolkit.writers import write_whole
 
@@ -23,15 +24,20 @@ TOGETHER = 4
 
 
 def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int:
-    """Write what recordings say: to standard output, or a file each and form into a folder."""
-    forms = tuple(dict.fromkeys(flags.form or ())) or (("json",) if flags.json else ("txt",))
-    folder = None if flags.output in (None, "-") else Path(flags.output)
-    if folder is None and len(forms) > 1:
-        raise UsageError(f"{' and '.join(forms)} to standard output", "add -o FOLDER")
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise UsageError(f"{flags.output!r} is a file", "-o names a folder for the transcripts")
+    """Write what recordings say: to standard output, to a file, or a file each and form into a
+    folder.
+    """
+    forms = tuple(dict.fromkeys(flags.form or ())) or (("json",) if flags.json else ())
     for source in sources:  # a wrong name is told before anything is loaded
         read_source(source, cls.readers, cls.samples)
+    alone = len(sources) == 1 and _is_one(shipped(sources[0], cls.samples))
+    if flags.live and (
+        flags.output not in (None, "-") or flags.json or forms not in ((), ("txt",))
+    ):
+        raise UsageError(
+            "--live writes text to standard output alone", "leave out -o, -f and --json"
+        )
+    forms, file, folder = _place(flags.output, forms, alone)
     pipeline = load(preset_or(cls, flags.model), cls.domain)
     pipeline.settings.update(options_of(cls, "transcribe", flags, reader=False))
     pipeline._use()
@@ -41,24 +47,61 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
         return _live(pipeline, samples, console)
     began, heard_s, rejected = time.monotonic(), 0.0, 0
     names: set[str] = set()
-    alone = len(sources) == 1 and not Path(sources[0]).is_dir()
     for told in transcripts(pipeline, samples):
         heard_s += told["seconds"] or 0.0
         if told["status"] != "ok":
             rejected += 1
             console.say(f"{told['path']}: {told['reason']}")
-        if folder is None:
+        if file is None and folder is None:
             _show(told, forms[0], alone, bool(flags.json))
         elif told["status"] == "ok":
             stem = _free_name(told["path"], names)
+            if folder and stem != _wanted_name(told["path"]):
+                console.say(f"{told['path']}: written as {stem}, since the name was taken")
             for form in forms:
-                write_whole(str(folder / f"{stem}.{form}"), FORMS[form](told).encode())
+                place = file or Path(folder or "") / f"{stem}.{form}"
+                write_whole(str(place), FORMS[form](told).encode())
     seconds = time.monotonic() - began
     line = f"{heard_s:,.1f} s of sound in {seconds:.1f} s"
     if heard_s >= 10:
         line += f" (real-time factor {seconds / heard_s:.3f})"
-    console.say(line + (f", wrote {folder}" if folder else ""))
+    wrote = folder or (file if not rejected else None)
+    console.say(line + (f", wrote {wrote}" if wrote else ""))
     return REJECTED if rejected else 0
+
+
+def _is_one(source: str) -> bool:
+    """Whether a source is one recording, not a folder or a table of some."""
+    return source == "-" or is_sound(source)
+
+
+def _place(
+    output: str | None, forms: tuple[str, ...], alone: bool
+) -> tuple[tuple[str, ...], Path | None, Path | None]:
+    """The forms, and the file or the folder to write; neither is standard output.
+
+    Raises:
+        UsageError: what is wanted does not fit there.
+    """
+    if output in (None, "-"):
+        if len(forms) > 1:
+            raise UsageError(f"{' and '.join(forms)} to standard output", "add -o FOLDER")
+        if not alone and forms and forms[0] not in ("txt", "json"):
+            raise UsageError(
+                f"{forms[0]} of several recordings to standard output", "add -o FOLDER"
+            )
+        return forms or ("txt",), None, None
+    path = Path(str(output))
+    own = path.suffix[1:].lower()
+    if path.is_dir() or (own not in FORMS and not path.exists()):
+        return forms or ("txt",), None, path
+    if own not in FORMS or (forms and forms != (own,)):
+        wanted = " and ".join(forms) or "transcripts"
+        raise UsageError(f"{wanted} into the file {output!r}", "-o names a folder, or one file"
+                         f" .{', .'.join(FORMS)}")  # fmt: skip
+    if not alone:
+        raise UsageError(f"several recordings into the file {output!r}", "-o FOLDER: a file each")
+    return (own,), path, None
 
 
 def transcripts(pipeline: Any, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
@@ -90,6 +133,8 @@ def _together(
 ) -> dict[str, Any]:
     words = [word for answer in answers for word in answer["words"]]
     doubts = [a["in_domain_reason"] for a in answers if a.get("in_domain") is False]
+    reasons = {a.get("in_domain_reason", "") for a in answers}
+    alike = reasons if len(reasons) == 1 else ()  # silent from beginning to end
     chance = float(np.prod([w["probability"] for w in words])) if words else None
     told: dict[str, Any] = {
         "path": sample.id,
@@ -99,7 +144,7 @@ def _together(
         "lines": lines_of(words),
         "words": words,
         "in_domain": not doubts if answers else None,
-        "in_domain_reason": "; ".join(dict.fromkeys(doubts)),
+        "in_domain_reason": "; ".join(dict.fromkeys(doubts or alike)),
         "status": "rejected" if faults else "ok",
         "reason": faults[0] if faults else "",
         "model": pipeline.name,
@@ -117,13 +162,22 @@ def _show(told: dict[str, Any], form: str, alone: bool, as_lines: bool) -> None:
         sys.stdout.flush()
 
 
+def _wanted_name(path: str) -> str:
+    """The name of a transcript: that of the recording, in the folders in which it was found."""
+    place = PurePath(path)
+    folders = () if place.is_absolute() or ".." in place.parts else place.parts[:-1]
+    return str(PurePath(*folders, "stdin" if path == "-" else place.stem or "recording"))
+
+
 def _free_name(path: str, names: set[str]) -> str:
-    """The name of a transcript, which no other one of this run has."""
-    stem = "stdin" if path == "-" else Path(path).stem or "recording"
+    """The name of a transcript, which no other one of this run has, also where small and large
+    letters are alike.
+    """
+    stem = _wanted_name(path)
     found, number = stem, 2
-    while found in names:
+    while found.casefold() in names:
         found, number = f"{stem}-{number}", number + 1
-    names.add(found)
+    names.add(found.casefold())
     return found
 
 

@@ -37,7 +37,7 @@ def test_a_table_names_paths_texts_and_speakers(tmp_path):
     assert one.data == str(tmp_path / "audio/a.wav")
     assert (one.target, one.group, one.part) == ("Go left", "ann", "train")
     assert (two.target, two.part) == ("none", "valid")  # a word may be called so
-    assert three.fault == "line 4: no path" and four.target is None and four.group is None
+    assert three.fault == "no path" and four.target is None and four.group is None
     rows = list(SpeechPipeline().encoded([one, two, long]))
     assert rows[0].fault is None and all("no such file" in row.fault for row in rows[1:])
     lines = tmp_path / "mine.jsonl"
@@ -194,3 +194,16 @@ def test_a_set_of_tfds_is_read(tmp_path, monkeypatch):
     assert samples[0].data.rate_hz == 8000 and np.allclose(samples[0].data.waveform, 0.5)
     with pytest.raises(NotFound, match="no TFDS set"):
         read("tfds:nosuchset")
+
+
+def test_manifests_of_other_toolkits_are_read(tmp_path):
+    (tmp_path / "nemo.json").write_text(
+        '{"audio_filepath": "a.wav", "duration": 1.2, "text": "yes"}\n{"audio_filepath": null}\n'
+    )
+    (tmp_path / "speechbrain.csv").write_text("ID,duration,wav,spk_id,wrd\n1,1.2,a.wav,bob,YES\n")
+    good, bad = list(SpeechPipeline().read(str(tmp_path / "nemo.json")))
+    assert (good.id, good.target, good.fault) == ("a.wav", "yes", None)
+    assert (bad.id, bad.fault) == ("row 2", "no path")
+    (sample,) = SpeechPipeline().read(str(tmp_path / "speechbrain.csv"))
+    assert (sample.target, sample.group) == ("YES", "bob")
+    assert sample.data == str(tmp_path / "a.wav")

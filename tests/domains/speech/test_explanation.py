@@ -12,7 +12,7 @@ from deepfield.toolkit.errors import BadInput
 
 def test_words_and_what_they_rest_on_are_told(trained):
     rng = np.random.default_rng(2)
-    quiet = np.zeros(16000)
+    quiet = np.zeros(16000)  # of which the network gets a part
     x = np.concatenate([quiet, say("sami", Speaker.drawn(rng), rng), quiet])
     explanation = trained.explain(Sample("clip", Sound(x, 16000)))
     assert explanation.text == "sami"

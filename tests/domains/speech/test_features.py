@@ -1,5 +1,6 @@
 """Recordings of every kind become the same waveform, and what is none says why."""
 
+import contextlib
 import io
 import tracemalloc
 
@@ -9,6 +10,7 @@ import soundfile
 
 from deepfield.domains.speech import features
 from deepfield.domains.speech.features import Clip, Sound, blocks_of, encode, pieces, whole
+from deepfield.domains.speech.pauses import Cuts, shortened
 from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.errors import BadInput
 
@@ -84,6 +86,43 @@ def test_what_is_no_sound_says_why(tmp_path):
         encode(whole(written(np.zeros(0), RATE), RATE), RATE)
 
 
+def test_what_another_program_must_read_is_told_so(tmp_path):
+    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A and so on")
+    for source, reason in (
+        (tmp_path / "a.m4a", "MPEG-4.*ffmpeg"),
+        (b"\x1aE\xdf\xa3\x01", "Matroska"),
+        (b"", "it is empty"),
+        (b"words", "not a sound file"),
+    ):
+        with pytest.raises(BadInput, match=reason):
+            whole(source, RATE)
+
+
+def test_a_decoder_says_nothing_of_its_own(capfd):
+    for content in (written(speech(np.random.default_rng(0), 20.0), RATE, "MP3"),
+                    written(tone(2.0, RATE), RATE, "MP3")[:5000]):  # fmt: skip
+        with contextlib.suppress(BadInput):
+            whole(content, RATE)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_people_have_in_memory_is_heard():
+    x = tone(0.5, RATE)
+    content = written(x, RATE, subtype="FLOAT")
+    for thing in (
+        x, x.astype(np.float64), np.stack([x, x], 1), (x, RATE), (np.stack([x, x], 1), RATE),
+        {"array": x, "sampling_rate": RATE}, Sound(x, RATE), content, io.BytesIO(content),
+    ):  # fmt: skip
+        assert features.is_one(thing)
+        assert np.allclose(whole(thing, RATE).waveform, x, atol=1e-6)
+        if isinstance(thing, io.BytesIO):
+            assert not features.is_one([thing])
+    assert len(whole((x, 2 * RATE), RATE).waveform) == pytest.approx(len(x) / 2, abs=1)
+    for thing in (np.stack([x, x]), None, 5, x.tolist(), (x, "a"), (x, 10), {"path": "a.wav"}):
+        with pytest.raises(BadInput):
+            whole(thing, RATE)
+
+
 def test_silence_is_all_zeros_and_says_so():
     quiet = Clip(np.random.default_rng(0).normal(0, 1e-4, RATE).astype(np.float32))
     arrays, heard = encode(quiet, RATE)
@@ -102,6 +141,27 @@ def test_a_word_cut_out_closely_gets_room_around_it():
     around = np.delete(arrays["waveform"], np.arange(first, first + len(x)))
     assert 0 < np.abs(around).max() < 1e-3
     assert encode(Clip(tone(0.7, RATE)), RATE)[1].before_s == 0
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_of_long_pauses_only_the_ends_are_heard_and_times_are_those_of_the_recording(noise):
+    x = np.concatenate([tone(t, RATE, loud=v) for t, v in [(2, 0), (1, 0.5), (3, 0), (1, 0.5)]])
+    x += noise * np.random.default_rng(0).normal(size=len(x)).astype(np.float32)
+    arrays, heard = encode(Clip(x, 10.0), RATE)
+    assert len(arrays["waveform"]) == pytest.approx(2.6 * RATE, abs=0.1 * RATE)
+    assert heard.seconds == 7.0
+    first, second = heard.when(0.2, 1.2), heard.when(1.6, 2.6)
+    assert np.allclose([first, second], [(12, 13), (16, 17)], atol=0.05)
+    assert heard.when(0.2, 1.5) == pytest.approx((12, 13.2), abs=0.05)  # no word over a pause
+    assert np.array_equal(encode(Clip(x), RATE, shorten=False)[0]["waveform"], x)
+
+
+@pytest.mark.parametrize("count", [1, 100, 1599, 1601, 8000, 24007])
+def test_what_is_not_a_pause_is_heard_as_it_is(count):
+    rng = np.random.default_rng(count)
+    x = (rng.normal(0, 0.1, count) * np.linspace(0.05, 1, count)).astype(np.float32)
+    waveform, cuts = shortened(x, RATE)
+    assert np.array_equal(waveform, x) and cuts == Cuts()
 
 
 def test_clipping_is_noticed():

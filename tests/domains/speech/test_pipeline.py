@@ -206,3 +206,12 @@ def test_describing_names_every_architecture():
         assert 4e5 < model.count_params() < 1.3e6
         assert [t.name for t in model.inputs] == ["waveform"]
         assert model.output_names == ["log_probs"]
+
+
+def test_recordings_in_memory_need_no_file(trained):
+    rng = np.random.default_rng(4)
+    x = say("sami mora", Speaker.drawn(rng), rng).astype(np.float32)
+    for data in (x, (x, 16000), [x], [(x, 16000)]):
+        assert [row["text"] for row in trained.predict(data)] == ["sami mora"]
+    rows = list(trained.predict([x, None, x[:, None], np.stack([x, x])]))
+    assert [row["status"] for row in rows] == ["ok", "rejected", "ok", "rejected"]

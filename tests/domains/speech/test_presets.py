@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from deepfield.domains.speech import SpeechPipeline
-from deepfield.domains.speech.features import blocks_of
+from deepfield.domains.speech.features import Sound, blocks_of, whole
 from deepfield.domains.speech.streaming import Stream
 from deepfield.domains.speech.task import letter_edits
+from deepfield.toolkit.data import Sample
 
 CLIP, SAID = "sample:said", "five nine one two"
 
@@ -21,6 +22,20 @@ def test_the_clip_is_heard(name, decoder):
     assert letter_edits(SAID, row["text"])[0] <= (2 if decoder == "greedy" else 0), row["text"]
     times = [t for word in row["words"] for t in (word["start"], word["end"])]
     assert times == sorted(times) and times[0] >= 0 and times[-1] < 2.2
+
+
+@pytest.mark.parametrize("name", SpeechPipeline.presets)
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_pauses_around_words_change_none(name, noise):
+    pipeline = SpeechPipeline.from_preset(name)
+    (sample,) = pipeline.read(CLIP)
+    x, pause = whole(sample.data, 16000).waveform, np.zeros(3 * 16000, np.float32)
+    y = np.concatenate([pause, x, pause])
+    y += noise * np.random.default_rng(0).normal(size=len(y)).astype(np.float32)
+    (row,) = pipeline.predict([Sample("paused", Sound(y, 16000))])
+    assert row["text"] == SAID
+    assert row["words"][0]["start"] == pytest.approx(3.2, abs=0.4)
+    assert row["words"][-1]["end"] == pytest.approx(5.0, abs=0.4)
 
 
 @pytest.mark.parametrize("name", SpeechPipeline.presets)

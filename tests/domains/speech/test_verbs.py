@@ -49,6 +49,40 @@ def test_each_form_gets_a_file_of_its_own(model, clips):
     assert "-->" in (out / "two.srt").read_text()
 
 
+def test_one_recording_goes_to_the_file_that_is_named(model, clips):
+    out = clips / "there" / "one.srt"
+    run = here("speech", "transcribe", str(clips / "one.wav"), "-m", model, "-o", str(out))
+    assert (run.code, run.out) == (0, "") and "wrote" in run.err
+    assert out.read_text().startswith("1\n00:00:0") and "sami mora" in out.read_text()
+    for arguments, said in (
+        (["one.wav", "-o", str(out), "-f", "vtt"], "vtt into the file"),
+        (["one.wav", "two.wav", "-o", str(out)], "several recordings into the file"),
+        (["", "-o", str(out)], "several recordings into the file"),
+        (["one.wav", "-o", str(clips / "two.wav")], "two.wav"),
+        (["one.wav", "two.wav", "-f", "srt"], "srt of several recordings to standard output"),
+    ):
+        names = [str(clips / n) if not n or (n[-4:] == ".wav" and "/" not in n) else n
+                 for n in arguments]  # fmt: skip
+        run = here("speech", "transcribe", *names, "-m", model)
+        assert run.code == 2 and said in run.err and run.two_lines
+
+
+def test_transcripts_lie_in_folders_as_the_recordings_do(model, clips):
+    for folder in ("a", "b"):
+        (clips / folder).mkdir()
+        (clips / folder / "one.wav").write_bytes((clips / "one.wav").read_bytes())
+    (clips / "ONE.WAV").write_bytes((clips / "two.wav").read_bytes())
+    (clips / "list.csv").write_text("path\none.wav\n../nosuch/one.wav\na/one.wav\n")
+    out = clips / "said"
+    run = here("speech", "transcribe", str(clips), "-m", model, "-o", str(out))
+    told = {str(p.relative_to(out)): p.read_text() for p in out.rglob("*.txt")}
+    assert sorted(told) == ["ONE.txt", "a/one.txt", "b/one.txt", "one-2.txt", "two.txt"]
+    assert told["ONE.txt"] == "tuli\n" and told["one-2.txt"] == "sami mora\n"
+    assert "one.wav: written as one-2, since the name was taken" in run.err
+    run = here("speech", "transcribe", str(clips / "list.csv"), "-m", model)
+    assert run.code == 3 and run.out == "one.wav\tsami mora\na/one.wav\tsami mora\n"
+
+
 def test_json_is_one_object_a_recording(model, clips):
     run = here("speech", "transcribe", str(clips), "--model", model, "--json")
     rows = [json.loads(line) for line in run.out.splitlines()]
@@ -78,6 +112,8 @@ def test_silence_is_an_empty_line(model, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
     run = here("speech", "transcribe", str(tmp_path / "silence.wav"), "--model", model)
     assert (run.code, run.out) == (0, "\n")
+    run = here("speech", "transcribe", str(tmp_path / "silence.wav"), "-m", model, "--json")
+    assert json.loads(run.out)["in_domain_reason"].startswith("silence")
 
 
 @pytest.mark.parametrize(
@@ -87,6 +123,8 @@ def test_silence_is_an_empty_line(model, tmp_path):
         (["synthetic:1", "-f", "srt", "-f", "txt"], 2, "srt and txt to standard output"),
         (["synthetic:1", "-f", "doc"], 2, "doc"),
         (["synthetic:1", "--live"], 2, "hears a recording as a whole"),
+        (["synthetic:1", "--live", "-o", "out"], 2, "--live writes text to standard output"),
+        (["synthetic:1", "--live", "--json"], 2, "--live writes text to standard output"),
         (["synthetic:1", "--sentences", "nosuch.txt"], 4, "no such text"),
     ],
 )
