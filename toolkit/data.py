@@ -47,7 +47,8 @@ class Sample:
         data: what the domain reads: a path, bytes, an array, a text.
         target: its label or labels, or None where unknown.
         group: samples of one group never straddle two parts of a split.
-        part: `"train"`, `"valid"` or `"test"` where the source itself says so.
+        part: `"train"`, `"valid"` or `"test"` where the source itself says so; another word that
+            stands there is refused where parts matter (see `Split.placed`).
         time: when it was measured: a number, or a date as ISO writes it.
         row: the columns it came with; answers are added to them.
         fault: why the reader could make nothing of it; such a sample is only reported.

@@ -51,7 +51,8 @@ def inspect(
         "duplicates", "near_duplicates", "contradicting_labels", "leakage", "training"}`; and
         `"problem"`, where no network could learn the labels, `"undealt"`, why there are no parts.
     """
-    samples = list(pipeline.as_samples(data, **(reader_options or {})))
+    dealing = Split.parse(split, seed)
+    samples = list(dealing.placed(pipeline.as_samples(data, **(reader_options or {}))))
     if not samples:
         raise UsageError(f"{name_of(data)!r} is empty", "name a file or folder that holds samples")
     good = [s for s in samples if s.fault is None]
@@ -90,7 +91,7 @@ def inspect(
     if not known:
         return result
     try:
-        dealt = _dealt(pipeline, Split.parse(split, seed), labelled, fine)
+        dealt = _dealt(pipeline, dealing, labelled, fine)
     except UsageError as error:
         if split:
             raise

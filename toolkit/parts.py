@@ -75,7 +75,8 @@ def deal(
     Raises:
         UsageError: nothing left to train on, or no labels.
     """
-    samples = list(labelled(pipeline.as_samples(data, **(reader_options or {}))))
+    read = pipeline.as_samples(data, **(reader_options or {}))
+    samples = list(split.placed(labelled(read)))
     good = [s for s in samples if s.fault is None]
     rejected = [Encoded(s, fault=s.fault) for s in samples if s.fault is not None]
     name = name_of(data)
@@ -135,7 +136,7 @@ def held_out(
     assert pipeline.bundle is not None
     told = pipeline.bundle.config["data"]["split"]
     split = Split(told["kind"], tuple(told["fractions"]), told["seed"])
-    samples = labelled(pipeline.as_samples(data, **(reader_options or {})))
+    samples = split.placed(labelled(pipeline.as_samples(data, **(reader_options or {}))))
     good = [s for s in samples if s.fault is None]
     return [good[i] for i in split.deal(good, pipeline.splits)[part]]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepfield.toolkit.data import Sample
+from deepfield.toolkit.data import Sample, is_missing
 from deepfield.toolkit.errors import UsageError
 
 PARTS = ("train", "valid", "test")
@@ -22,6 +22,20 @@ PART_NAMES = {
     **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
     **dict.fromkeys(("test", "testing", "t10k"), "test"),
 }
+
+
+def part_named(cell: Any) -> str | None:
+    """The part that a cell of a table names, by any of its usual names.
+
+    Another word stays as it is, since a row can be answered all the same (see `Split.placed`); None
+    for an empty cell.
+
+    Example:
+        >>> part_named("Dev"), part_named("train "), part_named("held-back"), part_named("")
+        ('valid', 'train', 'held-back', None)
+    """
+    told = "" if is_missing(cell) else str(cell).strip()
+    return PART_NAMES.get(told.lower(), told) or None
 
 
 class Grouping(NamedTuple):
@@ -81,6 +95,16 @@ class Split:
             )
         train, valid, test = (number / total for number in numbers)
         return cls(kind or "random", (train, valid, test), seed)
+
+    def placed(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Samples as they come; where their parts matter, one in a part of no known name has that
+        as its fault.
+        """
+        for sample in samples:
+            unknown = self.kind in ("auto", "source") and sample.part not in (None, *PARTS)
+            if sample.fault is None and unknown:
+                sample.fault = f"part {sample.part!r} is none of train, valid and test"
+            yield sample
 
     def deal(
         self, samples: Sequence[Sample], groupers: Groupers | None = None

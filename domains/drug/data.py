@@ -27,7 +27,7 @@ from deepfield.toolkit.data import (
 )
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.paths import is_file, is_there
-from deepfield.toolkit.splits import PART_NAMES
+from deepfield.toolkit.splits import part_named
 
 #: Columns that hold the structure, by their usual names.
 SMILES = ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "molecule")
@@ -102,11 +102,7 @@ class Columns:
                 sample.time = float(told)
             except ValueError:
                 sample.time = told
-        if self.part and not is_missing(row.get(self.part)):
-            part = str(row[self.part])
-            sample.part = PART_NAMES.get(part.strip().lower())
-            if sample.part is None:
-                sample.fault = sample.fault or f"part {part!r} is none of train, valid and test"
+        sample.part = part_named(row.get(self.part or ""))
         return sample
 
     def _numbers(self, row: Mapping[str, Any]) -> Descriptors:

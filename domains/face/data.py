@@ -56,7 +56,7 @@ from deepfield.toolkit.picture_files import (
     walk,
 )
 from deepfield.toolkit.pictures import decode_image, looks_like_picture
-from deepfield.toolkit.splits import PART_NAMES
+from deepfield.toolkit.splits import part_named
 
 #: Columns that name the person in a picture, and the part of the data, by their usual names.
 PERSON = ("person", "identity", "subject", "label", "class", "name")
@@ -323,13 +323,8 @@ def _read_people(source: str, root: str | None, rows: _Rows) -> Iterator[Sample]
             known = True
         told = row.get(person or "")
         who = None if is_missing(told) else str(told).strip()
-        sample = Sample(name, data, who, who, row=row, fault=fault)
-        if part and not is_missing(row.get(part)):
-            sample.part = PART_NAMES.get(str(row[part]).strip().lower())
-            if sample.part is None:
-                wrong = f"part {row[part]!r} is none of train, valid and test"
-                sample.fault = fault or wrong
-        yield sample
+        own_part = part_named(row.get(part or ""))
+        yield Sample(name, data, who, who, own_part, row=row, fault=fault)
 
 
 def _read_stdin(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:

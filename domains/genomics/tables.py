@@ -11,7 +11,7 @@ from typing import Any
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.toolkit.data import Sample, find_column, is_missing, open_text, read_rows
 from deepfield.toolkit.errors import UsageError
-from deepfield.toolkit.splits import PART_NAMES
+from deepfield.toolkit.splits import part_named
 
 #: Columns by their usual names. `EventID`, `seq` and `Bound` are those of DeepBind's files.
 SEQUENCES = ("sequence", "seq", "dna", "dna_sequence", "nucleotides", "bases")
@@ -68,11 +68,7 @@ class Columns:
         label, group = row.get(self.label or ""), row.get(self.group or "")
         sample.target = None if is_missing(label) else text_of_cell(label)
         sample.group = (contig or None) if is_missing(group) else text_of_cell(group)
-        if self.part and not is_missing(row.get(self.part)):
-            part = str(row[self.part])
-            sample.part = PART_NAMES.get(part.strip().lower())
-            if sample.part is None:
-                sample.fault = sample.fault or f"part {part!r} is none of train, valid and test"
+        sample.part = part_named(row.get(self.part or ""))
         return sample
 
 

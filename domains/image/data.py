@@ -38,7 +38,7 @@ from deepfield.toolkit.picture_files import (
     walk,
 )
 from deepfield.toolkit.pictures import looks_like_picture
-from deepfield.toolkit.splits import PART_NAMES
+from deepfield.toolkit.splits import PART_NAMES, part_named
 
 _LABEL = ("label", "class", "target")
 _PART, _GROUP = ("split", "part", "subset"), ("group",)
@@ -94,12 +94,8 @@ def _from_columns(
         return None if key is None or is_missing(columns[key]) else _text(columns[key])
 
     target, group = cell(label, "the label"), cell(group, "the group")
-    sample = Sample(name, data, target, group, own_part, row=row)
-    if told := cell(part, "the part"):
-        sample.part = PART_NAMES.get(told.lower())
-        if sample.part is None:
-            sample.fault = f"part {told!r} is none of train, valid and test"
-    return sample
+    own_part = part_named(cell(part, "the part")) or own_part
+    return Sample(name, data, target, group, own_part, row=row)
 
 
 def _text(value: Any) -> str:

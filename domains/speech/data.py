@@ -19,7 +19,7 @@ from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, read_rows
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.paths import is_file, is_folder, is_there
-from deepfield.toolkit.splits import PART_NAMES, Grouping
+from deepfield.toolkit.splits import PART_NAMES, Grouping, part_named
 from deepfield.toolkit.tasks import natural_key
 
 #: How files of sound are called.
@@ -217,16 +217,13 @@ def _from_row(
         fault = "no path"
     target = row.get(text) if text else None
     who = row.get(speaker) if speaker else None
-    told = str(row.get(part) or "").strip().lower() if part else ""
-    if fault is None and told and told not in PART_NAMES:
-        fault = f"the part {told!r} is none of train, valid, test"
     return Sample(
         str(f"row {number}" if is_missing(named) else named),
         str(folder / str(named)),
         # a word may be called "none" or "-", but nothing is nothing
         None if target is None or not str(target).strip() else str(target),
         None if who is None or is_missing(who) else str(who),
-        part=PART_NAMES.get(told),
+        part=part_named(row.get(part or "")),
         row={**row, **({"speaker": who} if who is not None else {})},
         fault=fault,
     )

@@ -19,6 +19,7 @@ from deepfield.toolkit.splits import (
     folds,
     kept_together,
     near_duplicates,
+    part_named,
 )  # fmt: skip
 
 SAMPLES = st.lists(
@@ -137,6 +138,20 @@ def test_labels_of_two_samples_each_are_stratified_still():
 def test_a_split_that_makes_no_sense_is_refused(text):
     with pytest.raises(UsageError, match="KIND"):
         Split.parse(text)
+
+
+def test_a_part_of_no_known_name_is_refused_where_parts_matter_only():
+    cells = ["Dev", " TRAIN", "eval", "", None, float("nan")]
+    named = [part_named(cell) for cell in cells]
+    assert named == ["valid", "train", "eval", None, None, None]
+
+    def faults(split):
+        samples = [Sample(str(i), "", part=part) for i, part in enumerate(named)]
+        return [s.fault for s in Split.parse(split).placed(samples)]
+
+    assert faults("random:80/20/0") == [None] * 6
+    told = "part 'eval' is none of train, valid and test"
+    assert faults(None) == faults("source") == [None, None, told, None, None, None]
 
 
 def test_splits_are_read_in_fractions_or_percent():

@@ -94,12 +94,12 @@ def test_no_row_is_lost_and_none_out_of_order(file):
     samples = read(file(text))
     assert [s.id for s in samples] == [f"row {n}" for n in range(1, 7)]
     assert [s.fault for s in samples] == [
-        None, "no sequence in column 'sequence'", None,
-        "part 'x' is none of train, valid and test",
+        None, "no sequence in column 'sequence'", None, None,
         "line 6: 2 cells between commas, the header has 3", None,
     ]  # fmt: skip
     assert letters(samples)[2] == "hello!"  # encoding says which letter is wrong, and where
     assert samples[5].target is None and samples[5].part == "valid"
+    assert samples[3].part == "x"  # refused by who deals the samples, and answered all the same
 
 
 @pytest.mark.parametrize(
