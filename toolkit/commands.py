@@ -416,6 +416,8 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
         emit(explanation.facts())
     else:
         _lines(explanation.lines())
+    if cls.explain_several is Pipeline.explain_several and next(samples, None):
+        _console(flags).say(f"of several samples the first: {one.id}")
     if output:
         _console(flags).say(f"wrote {output}")
     return 0

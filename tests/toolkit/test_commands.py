@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -157,7 +158,9 @@ def test_every_verb_runs_and_talks_on_standard_error_alone(tiny, tmp_path):
 
     assert "1,797 of them labelled" in run("inspect", "digits").out
     assert json.loads(run("describe", "m", "--json").out)["total"]["parameters"] > 1000
-    run("explain", "sample:digit", "-m", "m", "-o", "why.png")
+    assert "of several" not in run("explain", "sample:digit", "-m", "m", "-o", "why.png").err
+    told = run("explain", "sample:digits-folder", "-m", "m", "-o", "why.png").err
+    assert re.search(r"of several samples the first: \S+\.png\n", told)
     run("explain", "sample:digit", "-m", "m", "-o", "why.html")
     for name in ("m.onnx", "m.tflite"):
         assert json.loads(run("export", "-m", "m", "-o", name, "--json").out)["bytes"] > 1000
