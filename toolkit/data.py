@@ -124,10 +124,10 @@ class Encoded:
     fault: str | None = None
 
 
-def is_one(data: Any) -> bool:
+def is_one(thing: Any) -> bool:
     """Whether what a program asks about is one thing, not several of them."""
-    one = isinstance(data, str | bytes | bytearray | Mapping)
-    return one or not isinstance(data, Iterable)
+    one = isinstance(thing, str | bytes | bytearray | Mapping)
+    return one or not isinstance(thing, Iterable)
 
 
 def name_of(data: Any) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfield.toolkit.console import silent_stderr
+from deepfield.toolkit.data import is_one
 from deepfield.toolkit.errors import BadInput
 
 if TYPE_CHECKING:
@@ -116,9 +117,10 @@ def decode_image(
 
 
 def is_one_picture(thing: Any) -> bool:
-    """Whether an array is one picture, not several of them."""
-    return isinstance(thing, np.ndarray) and (
-        thing.ndim == 2 or (thing.ndim == 3 and thing.shape[2] <= 4)
+    """Whether something is one picture, not several of them: also an array of one."""
+    return is_one(thing) or (
+        isinstance(thing, np.ndarray)
+        and (thing.ndim == 2 or (thing.ndim == 3 and thing.shape[2] <= 4))
     )
 
 

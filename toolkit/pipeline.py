@@ -70,6 +70,7 @@ class Pipeline:
         any_length: items have hardly ever the same length twice (see `runtime.Network`).
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`); `""` for none.
         task_class: what the outputs mean.
+        is_one: whether what a program asks about is one thing, not several (an array may be).
         explanation_file: what `explain` writes where no output is named; None for nothing.
         explanation_forms: how the names of such files may end.
     """
@@ -96,6 +97,7 @@ class Pipeline:
     any_length: ClassVar[bool] = False
     baseline: str = "svm"
     task_class: ClassVar[type[Task]] = Task
+    is_one = staticmethod(is_one)
     explanation_file: ClassVar[str | None] = "explanation.png"
     explanation_forms: ClassVar[tuple[str, ...]] = (".png", ".html")
 
@@ -355,7 +357,7 @@ class Pipeline:
 
     def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
         """Samples from a source's name, from samples, or from raw things as `encode` takes them."""
-        for index, thing in enumerate([data] if is_one(data) else data):
+        for index, thing in enumerate([data] if self.is_one(data) else data):
             if isinstance(thing, Sample):
                 yield thing
             elif isinstance(thing, str | Path):

@@ -56,6 +56,7 @@ class ImagePipeline(Pipeline):
     architectures = "deepfield.domains.image.models"
     default_architecture = "small_cnn"
     task_class = Classification
+    is_one = staticmethod(is_one_picture)
     baseline = "svm"
     presets = (
         "efficientnet_lite0_imagenet",
@@ -155,10 +156,6 @@ class ImagePipeline(Pipeline):
         frame_ = self.framing
         if max(frame_.height, frame_.width, frame_.resize or 0) > 4096:
             raise ValueError(f"a frame of {frame_.height} x {frame_.width} pixels")
-
-    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
-        """As in the toolkit; an array of one picture is no list of its lines."""
-        return super().as_samples([data] if is_one_picture(data) else data, **options)
 
     def encode(self, item: Any) -> tuple[Arrays, Any]:
         """A picture (see `decode_image`) to `pixels`, uint8 (height, width, channels)."""

@@ -19,6 +19,7 @@ import numpy as np
 from deepfield.domains.speech.pauses import Cuts, shortened
 from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.console import silent_stderr
+from deepfield.toolkit.data import is_one
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.paths import is_file
 
@@ -176,9 +177,10 @@ def _no_sound(source: Any, why: str) -> str:
     return f"not a sound file: {why}"
 
 
-def is_one(thing: Any) -> bool:
-    """Whether something is one recording in memory, not several."""
-    return isinstance(thing, bytes | io.BufferedIOBase) or isinstance(_sound_of(thing, 1), Sound)
+def is_one_recording(thing: Any) -> bool:
+    """Whether something is one recording, not several: also one in memory."""
+    in_memory = isinstance(thing, io.BufferedIOBase) or isinstance(_sound_of(thing, 1), Sound)
+    return in_memory or is_one(thing)
 
 
 def _decoded(file: Any, missing: float) -> Iterator[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -44,6 +44,7 @@ class SpeechPipeline(Pipeline):
     architectures = "deepfield.domains.speech.models"
     default_architecture = "quartznet_small"
     task_class = Transcription
+    is_one = staticmethod(features.is_one_recording)
     any_length = True
     baseline = "words"
     presets: ClassVar = ("english", "an4", "digits")
@@ -94,10 +95,6 @@ class SpeechPipeline(Pipeline):
     def rate_hz(self) -> int:
         """Samples a second that the network hears."""
         return int(self.hyper.get("rate_hz", 16000))
-
-    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
-        """As in the toolkit; one recording in memory needs no list around it."""
-        yield from super().as_samples([data] if features.is_one(data) else data, **options)
 
     def expand(self, sample: Sample) -> Iterable[Any]:
         """Pieces of a recording, cut at pauses where it is long; one that has a text is one piece.

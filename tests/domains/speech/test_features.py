@@ -113,10 +113,10 @@ def test_what_people_have_in_memory_is_heard():
         x, x.astype(np.float64), np.stack([x, x], 1), (x, RATE), (np.stack([x, x], 1), RATE),
         {"array": x, "sampling_rate": RATE}, Sound(x, RATE), content, io.BytesIO(content),
     ):  # fmt: skip
-        assert features.is_one(thing)
+        assert features.is_one_recording(thing)
         assert np.allclose(whole(thing, RATE).waveform, x, atol=1e-6)
         if isinstance(thing, io.BytesIO):
-            assert not features.is_one([thing])
+            assert not features.is_one_recording([thing])
     assert len(whole((x, 2 * RATE), RATE).waveform) == pytest.approx(len(x) / 2, abs=1)
     for thing in (np.stack([x, x]), None, 5, x.tolist(), (x, "a"), (x, 10), {"path": "a.wav"}):
         with pytest.raises(BadInput):
