@@ -160,7 +160,7 @@ def rows_of(details: Mapping[str, Any]) -> list[dict[str, Any]]:
     factors = [found for name, found in details.items() if name.startswith("tf_")]
     if factors:
         pairs = [(np.mean(f["network"]), np.mean(f["kmers"])) for f in factors]
-        rows.append(row("factors above the k-mers", sum(a > b for a, b in pairs), "", ">= 8"))
+        rows.append(row("factors above the k-mers", sum(bool(a > b) for a, b in pairs), "", ">= 8"))
         rows.append(row("factors, mean roc_auc", float(np.mean([a for a, _ in pairs])), "",
                         ">= 0.97"))  # fmt: skip
     return rows

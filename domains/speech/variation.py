@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import fft
 
 from deepfield.domains.speech.recombination import Recombination, Word
 from deepfield.toolkit.data import Arrays, collate
@@ -126,17 +127,20 @@ def in_room(x: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray
     tail = rng.normal(size=count) * 10 ** (-3 * np.arange(count) / count)
     tail *= rng.uniform(0.2, 0.8) / np.sqrt((tail**2).sum())
     tail[0] = 1.0
-    size = 1 << (len(x) + count - 1).bit_length()
-    wet = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(tail, size), size)[: len(x)]
+    size = fft.next_fast_len(len(x) + count - 1, real=True)
+    wet = fft.irfft(fft.rfft(x, size) * fft.rfft(tail, size), size)[: len(x)]
     return wet * np.sqrt((x**2).sum() / max(1e-12, float((wet**2).sum())))
 
 
 def below(x: np.ndarray, cutoff_hz: float, rate_hz: int) -> np.ndarray:
     """A waveform without the frequencies above one, which falls off over a twentieth of it."""
-    size = len(x)
-    hz = np.fft.rfftfreq(size, 1 / rate_hz) if size else np.zeros(0)
+    if len(x) < 2:
+        return x
+    # a length that is a large prime takes ten times as long
+    size = fft.next_fast_len(len(x), real=True)
+    hz = fft.rfftfreq(size, 1 / rate_hz)
     kept = np.clip((cutoff_hz * 1.05 - hz) / (0.05 * cutoff_hz), 0.0, 1.0)
-    return np.fft.irfft(np.fft.rfft(x) * kept, size) if size > 1 else x
+    return fft.irfft(fft.rfft(x, size) * kept, size)[: len(x)]
 
 
 def _trimmed(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

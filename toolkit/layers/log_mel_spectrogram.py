@@ -124,14 +124,14 @@ class LogMelSpectrogram(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """The logarithm of the energies."""
         x = ops.cast(inputs, "float32")
-        frames = self._frames(x) * self._hann
+        frames = ops.multiply(self._frames(x), self._hann)
         count = ops.shape(frames)[1]
         # sample columns * a + b -> (a, b) -> (b, a), over which the first transform goes
         grid = ops.reshape(frames, (-1, count, self._rows, self._columns))
         grid = ops.transpose(grid, (0, 1, 3, 2))
         cosine, sine = self._first
         real, imaginary = ops.matmul(grid, cosine), -ops.matmul(grid, sine)
-        cosine, sine = self._twist
+        cosine, sine = map(ops.convert_to_tensor, self._twist)  # to where x is
         real, imaginary = real * cosine + imaginary * sine, imaginary * cosine - real * sine
         # (b, k1) -> (k1, b), over which the second one goes
         real = ops.transpose(real, (0, 1, 3, 2))
