@@ -60,8 +60,10 @@ SETS: dict[str, Set] = {
     ),
     "splice_uci": Set("uci-splice/splice.data", "accuracy", 0.97, 10,
                       pipeline={"kind": "window", "members": 3}),
-    "splice_hs3d_donor": Set("splice-hs3d/donor.tsv.gz", "accuracy", 0.965),
-    "splice_hs3d_acceptor": Set("splice-hs3d/acceptor.tsv.gz", "accuracy", 0.955),
+    "splice_hs3d_donor": Set("splice-hs3d/donor.tsv.gz", "accuracy", 0.965,
+                              pipeline={"members": 3}),
+    "splice_hs3d_acceptor": Set("splice-hs3d/acceptor.tsv.gz", "accuracy", 0.955,
+                              pipeline={"members": 3}),
     "splice_human_donor": Set("splice-human/donor.tsv.gz", "accuracy", 0.975),
     "splice_human_acceptor": Set("splice-human/acceptor.tsv.gz", "accuracy", 0.965),
 } | {

@@ -5,12 +5,8 @@ Results go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import re
 import shlex
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -19,8 +15,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from deepfield.toolkit import backends, tables
 from deepfield.toolkit import console as console_module
-from deepfield.toolkit import tables
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import BATCH, read_source
 from deepfield.toolkit.errors import (
@@ -122,8 +118,11 @@ def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     """Train and write a bundle, or cross-validate."""
     if not flags.output or flags.output == "-":
         raise UsageError("train needs a name for the model", "add -o NAME")
-    together = _machines(flags) if flags.machines else None
-    console_module.silence_tensorflow()
+    if flags.machines:
+        others = [n for n in ("resume", "folds", "device") if flags.get(n)]
+        together = backends.machines(flags.machines, others)
+    backends.backend(data)
+    console_module.silence_tensorflow(learning=True)
     console = _console(flags)
     options = options_of(cls, "train", flags, reader=False)
     shared = _learning(cls, "train", data, flags, console)
@@ -137,13 +136,15 @@ def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         emit(result) if flags.json else _lines(tables.figures_of_evaluation(result))
         return REJECTED if result["rejected"] else 0
     pipeline = cls(flags.architecture, **options)
-    if together is not None:
+    if flags.machines:
         from deepfield.toolkit.machines import several_machines
 
         with console_module.stdout_away(), several_machines(*together):
             pipeline.fit(data, out=flags.output, **shared)
-        return 0 if together[1] else _finish(cls, data, flags)
+        return 0 if together[1] else _finish(cls, "train", data, flags)
     fitted = pipeline.fit(data, out=flags.output, **shared)
+    if fitted.bundle is None:
+        return _finish(cls, "train", data, flags)
     return _trained(fitted, flags, console)
 
 
@@ -156,11 +157,14 @@ def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if not all(name.strip() for name in names):
         raise UsageError("--from names nothing between its commas", "give A or A,B")
     base, *others = (load(name, cls.domain) for name in names)
-    console_module.silence_tensorflow()
+    backends.backend(data)
+    console_module.silence_tensorflow(learning=True)
     console = _console(flags)
     base.settings.update(options_of(cls, "finetune", flags, reader=False))
     learning = _learning(cls, "finetune", data, flags, console)
     _, fitted = base.finetune(data, out=flags.output, others=others, **learning)
+    if fitted.bundle is None:
+        return _finish(cls, "finetune", data, flags)
     return _trained(fitted, flags, console)
 
 
@@ -176,37 +180,12 @@ def _learning(
     }  # fmt: skip
 
 
-def _machines(flags: Flags) -> tuple[str, int, int]:
-    """The parts of `--machines`, with Keras told to run on JAX, which it is asked once only."""
-    form = re.fullmatch(r"(\S+:\d+),(\d+),(\d+)", flags.machines)
-    if form is None:
-        raise UsageError(
-            f"--machines {flags.machines!r} is not HOST:PORT,INDEX,COUNT", "as a:1234,0,2"
-        )
-    if int(form[2]) >= int(form[3]):
-        raise UsageError(f"machine {form[2]} of {form[3]}", "machines are counted from 0")
-    for name in ("resume", "folds", "device"):
-        if flags.get(name):
-            raise UsageError(f"--{name} does not go with --machines", "leave one of them away")
-    if importlib.util.find_spec("jax") is None:
-        raise UsageError("--machines needs JAX, which is not here", 'pip install "deepfield[jax]"')
-    os.environ["KERAS_BACKEND"] = "jax"
-    return form[1], int(form[2]), int(form[3])
-
-
-def _finish(cls: type[Pipeline], data: str, flags: Flags) -> int:
-    """Machine 0 makes the bundle of the trained weights: ONNX needs TensorFlow, so another process
-    resumes the run, whose epochs are all done.
-    """
-    again = Flags({k: v for k, v in flags.items() if k != "machines"})
-    command = shlex.split(command_line(cls, "train", data, again))[1:]
-    command += [f"--{n}" for n in ("json", "quiet", "verbose", "debug") if flags.get(n)]
-    environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
-    sys.stdout.flush()
-    return subprocess.run(
-        [sys.executable, "-m", "deepfield.cli", *command, "--resume"],
-        env=environment, stderr=sys.stderr, check=False,
-    ).returncode  # fmt: skip
+def _finish(cls: type[Pipeline], verb: str, data: str, flags: Flags) -> int:
+    """Make the bundle of what was learnt without TensorFlow."""
+    again = Flags({k: v for k, v in flags.items() if k not in ("machines", "resume")})
+    command = shlex.split(command_line(cls, verb, data, again))[1:]
+    told = [f"--{n}" for n in ("json", "quiet", "verbose", "debug") if flags.get(n)]
+    return backends.finish([*command, *told])
 
 
 def _trained(fitted: Any, flags: Flags, console: Console) -> int:

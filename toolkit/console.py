@@ -123,13 +123,18 @@ def _clock(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
-def silence_tensorflow() -> None:
+def silence_tensorflow(learning: bool = False) -> None:
     """Keep TensorFlow's chatter off the screen; call it before TensorFlow is imported.
+
+    Unless something is to be learnt, Keras runs on it whatever `KERAS_BACKEND` says: networks are
+    converted, described and explained by TensorFlow alone.
 
     Its C++ parts write to file descriptor 2 before any setting of theirs is read, so the
     descriptor itself is turned away, and Python's standard error keeps a copy of the old one.
     """
     keep_out_of_home()
+    if not learning:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     warnings.simplefilter("ignore")

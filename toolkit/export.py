@@ -229,10 +229,15 @@ def litert_network(path: Path) -> Callable[[Arrays], Arrays]:
     return run
 
 
+def converts() -> bool:
+    """Whether Keras runs on TensorFlow, of whose graphs alone ONNX files are made."""
+    return bool(keras.backend.backend() == "tensorflow")
+
+
 def keras_network(model: Any) -> Callable[[Arrays], Arrays]:
     """A Keras model as a function from a batch of arrays to arrays by output name."""
     names = list(model.output_names)
-    answer = _traced(model) if keras.backend.backend() == "tensorflow" else model.predict_on_batch
+    answer = _traced(model) if converts() else model.predict_on_batch
 
     def run(arrays: Arrays) -> Arrays:
         inputs = {tensor.name: arrays[tensor.name] for tensor in model.inputs}

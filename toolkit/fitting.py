@@ -22,6 +22,7 @@ from deepfield.toolkit.bundle import refuse_foreign, replace_file
 from deepfield.toolkit.cards import known_data
 from deepfield.toolkit.data import Arrays, Encoded
 from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
+from deepfield.toolkit.export import converts
 from deepfield.toolkit.measuring import Fitted, measure
 from deepfield.toolkit.packing import (
     build_models,
@@ -73,9 +74,9 @@ def fit(
         reader_options: handed to the reader.
         checkpoint_minutes: how often a checkpoint is written inside an epoch.
 
-    On several machines (see `toolkit.machines.several_machines`) it ends with the finished
-    checkpoints in `OUT.part` on machine 0; what is left (calibration, figures, the files of the
-    bundle) a process on TensorFlow does that calls `fit` with `resume=True`.
+    With Keras on JAX or PyTorch, and on several machines (see `toolkit.machines`), it ends with the
+    finished checkpoints in `OUT.part` (of machine 0); what is left (calibration, figures, the files
+    of the bundle) a process on TensorFlow does that calls `fit` with `resume=True`.
 
     Raises:
         UsageError: unknown settings, too little data, one class only.
@@ -222,7 +223,7 @@ class _Fit:
         self._open_folder(parts)
         fitted = Fitted(parts=parts)
         networks = self._train(parts, fitted)
-        if self.share.machines > 1:
+        if self.share.machines > 1 or (self.out is not None and not converts()):
             fitted.seconds = round(time.monotonic() - began, 1)
             return fitted
         models = self._in_single_precision(networks)

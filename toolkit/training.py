@@ -156,7 +156,8 @@ def fit(
             loss=losses,
             metrics=metrics,
             loss_weights=loss_weights,
-            jit_compile=recipe.jit,
+            # PyTorch's compiler loses an axis where a layer has a gradient of its own
+            jit_compile=recipe.jit and keras.backend.backend() != "torch",
             auto_scale_loss=recipe.precision == "mixed_float16",
         )
         model.optimizer.build(model.trainable_variables)

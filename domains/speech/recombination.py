@@ -20,8 +20,7 @@ from deepfield.domains.speech.decoder import align, heard_frames
 from deepfield.domains.speech.features import Sound
 from deepfield.domains.speech.task import Transcription
 from deepfield.toolkit.data import Arrays, Encoded, Sample
-from deepfield.toolkit.export import to_onnx
-from deepfield.toolkit.runtime import Network
+from deepfield.toolkit.export import keras_network
 from deepfield.toolkit.splits import Split
 
 _HOP_S = 0.01
@@ -88,7 +87,7 @@ class Recombination:
                   for text in texts for word in text.split()}  # fmt: skip
         waveforms = [(e.arrays or {})["waveform"] for e in items]
         aligner = _aligner(waveforms, texts, sounds, rate_hz)
-        network = Network(to_onnx(aligner.models["model"]), "aligner", "cpu")
+        network = keras_network(aligner.models["model"])
         other = aligner.transcription
         space = int(other.alphabet.symbols(" ")[0])
         words: list[list[Word]] = []

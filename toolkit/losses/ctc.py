@@ -56,5 +56,8 @@ class Ctc(keras.losses.Loss):
         needed = symbols + ops.sum(ops.cast(twice, "int32"), axis=1)
         heard = ops.cast(ops.max(scores[..., 1:], axis=-1) > IMPOSSIBLE, "int32")
         frames = ops.zeros_like(symbols) + ops.shape(scores)[1]
+        possible = needed <= ops.sum(heard, axis=1)
+        # PyTorch's gradient of an infinite loss is no number, whatever is made of the loss
+        symbols = ops.where(possible, symbols, 0)
         loss = ops.ctc_loss(targets, scores, symbols, frames, mask_index=0)
-        return ops.where(needed <= ops.sum(heard, axis=1), loss, 0.0)
+        return ops.where(possible, loss, 0.0)
