@@ -189,8 +189,9 @@ class WithQuestion(layers.Layer):
         """Fill the shorter one up with padding."""
         story, question = inputs
         wide, long = ops.shape(story)[2], ops.shape(question)[1]
-        story = ops.pad(story, [[0, 0], [0, 0], [0, ops.maximum(long - wide, 0)]])
-        question = ops.pad(question, [[0, 0], [0, ops.maximum(wide - long, 0)]])
+        more = max if isinstance(long, int) and isinstance(wide, int) else ops.maximum  # JAX: known
+        story = ops.pad(story, [[0, 0], [0, 0], [0, more(long - wide, 0)]])
+        question = ops.pad(question, [[0, 0], [0, more(wide - long, 0)]])
         return ops.concatenate([story, ops.expand_dims(question, 1)], axis=1)
 
     def compute_output_spec(self, inputs):

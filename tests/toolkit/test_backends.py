@@ -112,7 +112,7 @@ def test_all_but_learning_is_tensorflows_whatever_the_backend():
     "words",
     [
         ("image", "train", "digits", "--architecture", "lenet5"),
-        ("genomics", "train", "sim:200:0"),
+        ("genomics", "train", "simulate:motif:200:0"),
         ("qa", "train", "world:200"),
     ],
 )
