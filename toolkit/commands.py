@@ -156,8 +156,8 @@ def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     names = preset_or(cls, flags.get("from")).split(",")
     if not all(name.strip() for name in names):
         raise UsageError("--from names nothing between its commas", "give A or A,B")
-    base, *others = (load(name, cls.domain) for name in names)
     backends.backend(data)
+    base, *others = (load(name, cls.domain) for name in names)
     console_module.silence_tensorflow(learning=True)
     console = _console(flags)
     base.settings.update(options_of(cls, "finetune", flags, reader=False))

@@ -20,7 +20,15 @@ from deepfield.toolkit.errors import DeepfieldError
 from deepfield.toolkit.golden import TOLERANCE, disagreement
 from deepfield.toolkit.layers import _recurrence
 
-__all__ = ["TOLERANCE", "disagreement", "keras_network", "litert_network", "to_litert", "to_onnx"]
+__all__ = [
+    "TOLERANCE",
+    "converts",
+    "disagreement",
+    "keras_network",
+    "litert_network",
+    "to_litert",
+    "to_onnx",
+]
 
 
 def to_onnx(model: Any) -> bytes:
