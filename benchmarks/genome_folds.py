@@ -3,7 +3,9 @@
 Sequences that share a quarter of their 16-letter words, on either strand, are in one fold. The
 network sets a tenth of the other folds aside, dealt likewise; the regression (see `kmers`) has them
 all. What is finished is kept in `build/genome_folds`, fold by fold: an interrupted run goes on.
-Sets that are not named this time keep the figures that `benchmarks/results.json` has of them.
+With `KERAS_BACKEND=jax` (or torch) the networks are trained and kept, here or on another machine;
+the same command without it measures them. Sets that are not named this time keep the figures that
+`benchmarks/results.json` has of them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from measuring import ROOT, recorded, report, row
 from deepfield.domains.genomics import GenomicsPipeline
 from deepfield.domains.genomics.splits import SPLITS
 from deepfield.toolkit.data import Sample
+from deepfield.toolkit.export import converts
 from deepfield.toolkit.splits import Split, folds, kept_together
 from deepfield.toolkit.writers import write_whole
 
@@ -83,9 +86,12 @@ def main() -> int:
     if unknown:
         parser.error(f"no set {unknown[0]!r}; there are {', '.join(SETS)}")
     kept = {} if arguments.random else recorded("genome_folds")
-    details = kept | {
+    found = {
         name: measured(name, arguments.data, arguments.random) for name in arguments.names or SETS
     }
+    if not converts():
+        return 0
+    details = kept | found
     name = "genome_folds_random" if arguments.random else "genome_folds"
     return report(name, rows_of(details), **details)
 
@@ -109,7 +115,11 @@ def measured(name: str, data: Path, at_random: bool) -> dict[str, Any]:
     found["samples"] = len(samples)
     for number, held in enumerate(folds(samples, own.count)[done:], start=done + 1):
         began = time.monotonic()
-        ours, theirs = one_fold(own, samples, set(held.tolist()))
+        figures = one_fold(own, samples, set(held.tolist()), file.with_suffix("") / f"fold{number}")
+        if figures is None:
+            print(f"{name}, fold {number}: trained", file=sys.stderr, flush=True)
+            continue
+        ours, theirs = figures
         found["network"].append(ours)
         found["kmers"].append(theirs)
         found["seconds"] += round(time.monotonic() - began)
@@ -130,12 +140,22 @@ def read(own: Set, data: Path) -> list[Sample]:
     return [s for s in samples if s.fault is None and s.target is not None]
 
 
-def one_fold(own: Set, samples: Sequence[Sample], held: set[int]) -> tuple[float, float]:
-    """The figure of the network and of the regression on the held-out samples."""
+def one_fold(
+    own: Set, samples: Sequence[Sample], held: set[int], folder: Path
+) -> tuple[float, float] | None:
+    """The figure of the network and of the regression on the held-out samples; None where Keras
+    runs on what cannot finish a network, which then is trained only.
+    """
     rest = [replace(s, part=None) for i, s in enumerate(samples) if i not in held]
     pipeline = GenomicsPipeline(**own.pipeline)
     pipeline.baseline = ""  # it is fitted below, to all of the rest
-    pipeline.fit(rest, split=Split("auto", (0.9, 0.1, 0.0)), seed=0, settings=dict(own.settings))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    pipeline.fit(
+        rest, out=folder, resume=True, split=Split("auto", (0.9, 0.1, 0.0)), seed=0,
+        settings=dict(own.settings),
+    )  # fmt: skip
+    if not converts():
+        return None
     asked = [sample for i, sample in enumerate(samples) if i in held]
     judged = [item for item, _ in pipeline.answers(asked, targets=True) if item.fault is None]
     truth = np.array([(item.target or {})["logits"] for item in judged])

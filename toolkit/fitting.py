@@ -312,13 +312,14 @@ class _Fit:
                 if recipe.class_weight == "balanced":
                     labels = stacked_targets(train, self.pipeline.task.output)
                     weights = training.class_weights(labels)
+                few = training.compiled(recipe)
                 feed = feed_of(
                     self.pipeline, name, model, train, recipe.batch_size, self.seed + index,
-                    weights, self.pipeline.variation(train), recipe.jit,
+                    weights, self.pipeline.variation(train), few,
                 )  # fmt: skip
                 size = max(recipe.batch_size, 128)
                 check = (
-                    feed_of(self.pipeline, name, model, valid, size, few_shapes=recipe.jit)
+                    feed_of(self.pipeline, name, model, valid, size, few_shapes=few)
                     if valid
                     else None
                 )

@@ -156,8 +156,7 @@ def fit(
             loss=losses,
             metrics=metrics,
             loss_weights=loss_weights,
-            # PyTorch's compiler loses an axis where a layer has a gradient of its own
-            jit_compile=recipe.jit and keras.backend.backend() != "torch",
+            jit_compile=compiled(recipe),
             auto_scale_loss=recipe.precision == "mixed_float16",
         )
         model.optimizer.build(model.trainable_variables)
@@ -185,6 +184,13 @@ def fit(
     if recipe.recalibrate_bn and train.share.machines == 1:
         recalibrate(model, train)
     return keeper.history
+
+
+def compiled(recipe: Recipe) -> bool:
+    """Whether the step is compiled: always on JAX, which else goes operation by operation; never on
+    PyTorch, whose compiler loses an axis where a layer has a gradient of its own.
+    """
+    return {"jax": True, "torch": False}.get(keras.backend.backend(), recipe.jit)
 
 
 def _where_built(model: Any) -> Any:
