@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.data import (
     Encoded,
+    Sample,
     batches_that_fit,
     collate,
     numbers_only,
 )
-from deepfield.toolkit.errors import BadInput, UnusableModel, UsageError
+from deepfield.toolkit.errors import BadInput, NotFound, UnusableModel, UsageError
 
 if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
@@ -28,12 +30,48 @@ _CHUNK_BYTES = 64 << 20
 Answered = tuple[Encoded, dict[str, Any]]
 
 
+def samples(
+    pipeline: Pipeline, data: Any, options: Mapping[str, Any], rejecting: bool = False
+) -> Iterator[Sample]:
+    """The samples of what a program asks about, one thing or several.
+
+    Args:
+        pipeline: knows what one of them is.
+        data: a source's name, a sample, a raw thing, or several of these.
+        options: of the reader.
+        rejecting: one source of several that is not there costs its own row alone.
+
+    Raises:
+        UsageError: a table in memory, of which nobody knows which column is meant.
+        NotFound: no such source.
+    """
+    if hasattr(data, "columns"):
+        kind = type(data).__name__
+        raise UsageError(
+            f"a {kind} is a table, not a list of things", "give one of its columns, or a file"
+        )
+    if isinstance(data, str | Path):
+        yield from pipeline.read(str(data), **options)
+        return
+    if pipeline.is_one(data):
+        data = [data]
+    for index, thing in enumerate(data):
+        try:
+            yield from pipeline.samples_of(thing, index, **options)
+        except NotFound as error:
+            if not rejecting:
+                raise
+            yield Sample(str(thing), None, fault=error.message)
+
+
 def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> Iterator[Answered]:
     """Items with their answers, in order.
 
     A network's answer depends, in its last bit, on what is answered beside it; so a run that goes
     on behind an earlier one (`pipeline.resumed`) puts together what that one would have.
     """
+    if batch_size < 1:
+        raise UsageError(f"batches of {batch_size} items", "1 or more")
     at_once = 1 if pipeline.bundle is None else AT_ONCE  # Keras networks take one thread
     with ThreadPoolExecutor(at_once) as network:
         waiting: deque[Future] = deque()

@@ -357,13 +357,13 @@ class Pipeline:
 
     def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
         """Samples from a source's name, from samples, or from raw things as `encode` takes them."""
-        for index, thing in enumerate([data] if self.is_one(data) else data):
-            if isinstance(thing, Sample):
-                yield thing
-            elif isinstance(thing, str | Path):
-                yield from self.read(str(thing), **options)
-            else:
-                yield Sample(str(index), thing)
+        return answering.samples(self, data, options)
+
+    def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
+        """The samples of one of several things, the `index`th."""
+        if isinstance(thing, str | Path):
+            return self.read(str(thing), **options)
+        return iter([thing if isinstance(thing, Sample) else Sample(str(index), thing)])
 
     def encoded(self, samples: Iterable[Sample], targets: bool = False) -> Iterator[Encoded]:
         """Every item of every sample, encoded or with the reason why not, in order."""
@@ -391,10 +391,10 @@ class Pipeline:
 
         Raises:
             BadInput: with `on_error="fail"`.
-            UsageError: `on_error` is none of these.
+            UsageError: `on_error` is none of these, or no item is seen at once.
         """
-        pairs = self.answers(self.as_samples(data, **options), batch_size)
-        yield from answering.rows(self, pairs, on_error)
+        samples = answering.samples(self, data, options, rejecting=True)
+        yield from answering.rows(self, self.answers(samples, batch_size), on_error)
 
     def explain(self, thing: Any, **options: Any) -> Any:
         """Why the network says so of one thing; see `toolkit.answering.explained`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -208,18 +207,11 @@ class DrugPipeline(Pipeline):
         ):
             raise ValueError("the names of the training molecules make no sense")
 
-    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
-        """Also of a list of SMILES, in which a broken or an empty one costs its own row."""
-        if isinstance(data, str | Path):
-            yield from super().as_samples(data, **options)
-            return
-        for index, thing in enumerate(data):
-            if isinstance(thing, str) and not names_data(thing):
-                yield from read_literal(thing)
-            elif isinstance(thing, str | Path | Sample):
-                yield from super().as_samples([thing], **options)
-            else:
-                yield Sample(str(index), thing)
+    def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
+        """Also of a SMILES in a list, in which a broken or an empty one costs its own row."""
+        if isinstance(thing, str) and not names_data(thing):
+            return read_literal(thing)
+        return super().samples_of(thing, index, **options)
 
     def encode(self, item: Any) -> tuple[Arrays, Any]:
         """A molecule, or a table's descriptors of one, to arrays.

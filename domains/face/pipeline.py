@@ -163,9 +163,9 @@ class FacePipeline(Pipeline):
         if self.tables:
             Landmarks.from_arrays(self.tables).check()
 
-    def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
+    def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
         """As in the toolkit; two pictures in a tuple are a pair."""
-        for sample in super().as_samples(data, **options):
+        for sample in super().samples_of(thing, index, **options):
             if isinstance(sample.data, tuple) and len(sample.data) == 2:
                 sample.data = Pair(*sample.data)
             yield sample

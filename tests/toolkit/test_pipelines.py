@@ -15,8 +15,9 @@ from deepfield.domains import DOMAINS, domain
 from deepfield.domains.face.data import Pair
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.qa.features import Asked
+from deepfield.toolkit import answering
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.testing_pipelines import check_pipeline
 
 
@@ -229,6 +230,30 @@ def test_what_is_explained_is_one_of_what_is_answered():
         pipeline.explain(Sample("bad", None, fault="cut off"))
     with pytest.raises(BadInput, match="empty"):
         pipeline.explain("toy:0")
+
+
+def test_a_source_of_several_that_is_not_there_costs_its_own_row(tmp_path):
+    asked = ["toy:1", str(tmp_path / "gone.csv"), Sample("bad", None, fault="cut off"), "toy:1"]
+    found = list(Explained().as_samples(asked[:1]))
+    assert [s.id for s in found] == ["toy0"]
+    samples = list(answering.samples(Explained(), asked, {}, rejecting=True))
+    assert [bool(s.fault) for s in samples] == [False, True, True, False]
+    assert "gone.csv" in samples[1].fault
+    with pytest.raises(NotFound, match=r"gone\.csv"):  # training on the rest would be no answer
+        list(Explained().as_samples(asked))
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_batches_hold_something(size):
+    with pytest.raises(UsageError, match=f"batches of {size} items"):
+        next(Explained().predict("toy:3", batch_size=size))
+
+
+def test_a_table_in_memory_is_no_list_of_its_columns():
+    table = type("DataFrame", (), {"columns": ["smiles"]})()  # as pandas and polars have them
+    with pytest.raises(UsageError, match="a DataFrame is a table, not a list of things") as raised:
+        next(Explained().predict(table))
+    assert raised.value.hint == "give one of its columns, or a file"
 
 
 def test_an_unknown_way_with_errors_is_refused():
