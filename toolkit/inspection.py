@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -62,7 +62,7 @@ def inspect(
         pipeline.prepare(good, [s.target for s in good])
     encoded = list(pipeline.encoded(samples))
     fine = [e for e in encoded if e.fault is None]
-    problem = _judge_labels(pipeline, fine) if labelled else ""
+    problem, meaning = _judge_labels(pipeline, fine)
     bad = [e for e in encoded if e.fault is not None]
     result["rejected"] = len(bad)
     if problem:
@@ -85,8 +85,8 @@ def inspect(
     name = [e.sample.id for e in fine]
     result["duplicates"] = _pairs(same, name)
     result["near_duplicates"] = _pairs(near, name)
-    said = [e.sample.target for e in fine]
-    contradicting = [g for g in same if len({str(said[i]) for i in g if said[i] is not None}) > 1]
+    said = [meaning.get(id(e.sample)) for e in fine]
+    contradicting = [g for g in same if len({said[i] for i in g if said[i] is not None}) > 1]
     result["contradicting_labels"] = _pairs(contradicting, name)
     if not known:
         return result
@@ -121,22 +121,27 @@ def _dealt(
     }
 
 
-def _judge_labels(pipeline: Pipeline, items: Sequence[Encoded]) -> str:
-    """Reject the items whose label cannot be learnt, and say why none of them can."""
+def _judge_labels(pipeline: Pipeline, items: Sequence[Encoded]) -> tuple[str, dict[int, Hashable]]:
+    """Reject the items whose label cannot be learnt, and say why none of them can; and what each
+    sample's label means to a network, in whatever way it is written.
+    """
     known = [e for e in items if e.sample.target is not None]
+    meaning: dict[int, Hashable] = {id(e.sample): str(e.sample.target) for e in known}
+    if not known:
+        return "", meaning
     told = {id(e.sample): pipeline.targets(e.sample) for e in known}
     task = type(pipeline.task)(dict(pipeline.task.state))
     try:
         task.learn([target for targets in told.values() for target in targets])
     except DeepfieldError as error:
-        return error.message
+        return error.message, meaning
     for item in known:
+        own = id(item.sample)
         try:
-            for target in told[id(item.sample)]:
-                task.encode(target)
+            meaning[own] = tuple(fingerprint(task.encode(target)) for target in told[own])
         except BadInput as error:
             item.fault = error.reason
-    return ""
+    return "", meaning
 
 
 def _pairs(groups: list[Any], names: list[str]) -> dict[str, Any]:

@@ -51,6 +51,15 @@ def test_what_has_no_label_contradicts_none(messy):
     assert found["unlabelled"] == 1 and found["contradicting_labels"]["count"] == 0
 
 
+@pytest.mark.parametrize(("other", "count"), [("2.50", 0), ("2.6", 1)])
+def test_a_label_that_is_written_otherwise_contradicts_none(other, count, tmp_path):
+    rows = ["smiles,y", "CCO,2.5", f"CCO,{other}", *(f"{'C' * n},{n}" for n in range(3, 12))]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    run = here("drug", "inspect", str(tmp_path / "t.csv"), "--no-timing", "--json")
+    found = json.loads(run.out)
+    assert found["duplicates"]["count"] == 1 and found["contradicting_labels"]["count"] == count
+
+
 def test_a_test_part_alone_is_looked_at(tmp_path):
     shutil.copytree(SAMPLES["digits-folder"](), tmp_path / "test")
     run = here("image", "inspect", str(tmp_path), "--no-timing")
