@@ -264,11 +264,12 @@ def _gallery(pipeline: Any, flags: Any, console: Console) -> tuple[Gallery, int]
 
 
 def _written(file: str) -> int:
-    """When a file was last written; 0 where it is not there."""
+    """When a file came to be what it is; 0 where it is not there."""
     try:
-        return Path(file).stat().st_mtime_ns
+        about = Path(file).stat()
     except OSError:
         return 0
+    return max(about.st_mtime_ns, about.st_ctime_ns)  # a copy may keep the date of what it is of
 
 
 def _added(
