@@ -14,6 +14,7 @@ from deepfield.domains.speech.features import Clip, Heard
 from deepfield.domains.speech.formants import WORDS, Speaker, say
 from deepfield.domains.speech.language import Language
 from deepfield.domains.speech.lexicon import Lexicon
+from deepfield.domains.speech.streaming import STREAMED
 from deepfield.domains.speech.task import Transcription, certainty
 from deepfield.domains.speech.text import Alphabet, plain
 from deepfield.domains.speech.usage import EXAMPLES, OPTIONS, VERBS
@@ -117,7 +118,7 @@ class SpeechPipeline(Pipeline):
         """
         clip = item if isinstance(item, Clip) else features.whole(item, self.rate_hz)
         # a network that can be streamed hears against the last seconds, and is streamed as it is
-        return features.encode(clip, self.rate_hz, shorten=self.architecture != "tdnn")
+        return features.encode(clip, self.rate_hz, shorten=self.architecture != STREAMED)
 
     def restored(self) -> None:
         """A stranger's bundle must name letters, times and weights that make sense.

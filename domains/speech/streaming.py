@@ -19,7 +19,9 @@ from deepfield.toolkit.errors import UsageError
 if TYPE_CHECKING:
     from deepfield.domains.speech.pipeline import SpeechPipeline
 
-#: The delays of `tdnn`: steps before, steps after, spacing; the first layer's are of 10 ms, the
+#: The architecture whose answers rest on a bounded stretch.
+STREAMED = "tdnn"
+#: Its delays: steps before, steps after, spacing; the first layer's are of 10 ms, the
 #: others' of `subsampling` times that.
 FIRST_DELAYS = (3, 3)
 DELAYS = ((1, 1, 1), (2, 1, 2), (2, 1, 3), (3, 1, 3), (1, 0, 1))
@@ -32,9 +34,9 @@ def reach(architecture: str, hyper: Mapping[str, Any]) -> tuple[int, int]:
     Raises:
         UsageError: a network whose answers rest on the whole recording.
     """
-    if architecture != "tdnn":
+    if architecture != STREAMED:
         raise UsageError(
-            f"{architecture} hears a recording as a whole", "stream with a network of tdnn"
+            f"{architecture} hears a recording as a whole", f"stream with a network of {STREAMED}"
         )
     step = int(hyper.get("subsampling", 2))
     before = FIRST_DELAYS[0] + step * sum(b * spacing for b, _, spacing in DELAYS)
