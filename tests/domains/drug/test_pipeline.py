@@ -13,7 +13,7 @@ from deepfield.domains.drug import DrugPipeline
 from deepfield.domains.drug.molecules import Descriptors
 from deepfield.toolkit.bundle import open_bundle, write_bundle
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError
+from deepfield.toolkit.errors import UnusableModel, UsageError
 from deepfield.toolkit.testing_pipelines import check_pipeline
 
 BAD = Sample("broken", "CC(C)(C)(C)C", row={"id": "broken"})
@@ -109,8 +109,9 @@ def test_a_broken_molecule_of_a_list_costs_its_own_row(tmp_path):
     assert [row["status"] for row in rows] == told
     assert rows[1]["reason"] == "no structure" == rows[4]["reason"] == rows[5]["reason"]
     assert rows[3]["reason"].startswith("'a' at position 1 is no atom")
-    with pytest.raises(NotFound):
-        list(pipeline.predict(["CCO", "missing.csv"]))
+    *_, gone = pipeline.predict(["CCO", "missing.csv"])
+    assert gone["status"] == "rejected"
+    assert gone["reason"] == "no such file or folder: 'missing.csv'"
 
 
 def test_who_does_not_want_to_know_the_nearest_is_not_told(trained, tmp_path):
