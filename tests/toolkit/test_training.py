@@ -120,6 +120,16 @@ def test_two_runs_with_augmentation_and_dropout_are_equal_bit_for_bit():
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize(
+    ("backend", "asked", "compiled"),
+    [("tensorflow", True, True), ("tensorflow", False, False), ("jax", False, True),
+     ("torch", True, False)],
+)  # fmt: skip
+def test_what_is_compiled_depends_on_the_backend(backend, asked, compiled, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    assert training.compiled(Recipe(jit=asked)) is compiled
+
+
 def test_another_seed_gives_another_network():
     kernels = []
     for seed in (1, 2):
