@@ -51,6 +51,10 @@ def promoters(positives: str, negatives: str, bar: float) -> Set:
                negatives=f"promoters/{negatives}.fa")  # fmt: skip
 
 
+def sites(source: str, bar: float) -> Set:
+    return Set(source, "accuracy", bar, pipeline={"members": 3})
+
+
 _PEAK, _MANY = {"kind": "peak", "members": 3}, {"batch_size": 128, "learning_rate": 3e-3}
 FACTORS = ("ARID3A", "CTCFL", "ELK1", "FOXA1", "GABPA", "MYC", "REST", "SP1", "USF1", "ZBTB7A")
 SETS: dict[str, Set] = {
@@ -63,10 +67,10 @@ SETS: dict[str, Set] = {
     ),
     "splice_uci": Set("uci-splice/splice.data", "accuracy", 0.97, 10,
                       pipeline={"kind": "window", "members": 3}),
-    "splice_hs3d_donor": Set("splice-hs3d/donor.tsv.gz", "accuracy", 0.965),
-    "splice_hs3d_acceptor": Set("splice-hs3d/acceptor.tsv.gz", "accuracy", 0.955),
-    "splice_human_donor": Set("splice-human/donor.tsv.gz", "accuracy", 0.975),
-    "splice_human_acceptor": Set("splice-human/acceptor.tsv.gz", "accuracy", 0.965),
+    "splice_hs3d_donor": sites("splice-hs3d/donor.tsv.gz", 0.965),
+    "splice_hs3d_acceptor": sites("splice-hs3d/acceptor.tsv.gz", 0.955),
+    "splice_human_donor": sites("splice-human/donor.tsv.gz", 0.975),
+    "splice_human_acceptor": sites("splice-human/acceptor.tsv.gz", 0.965),
 } | {
     f"tf_{name.lower()}": Set(f"chipseq/{name}_*_AC.seq.gz", "roc_auc", None,
                               reading={"negatives": "shuffle"}, pipeline=_PEAK, settings=_MANY)
