@@ -47,7 +47,7 @@ def backend(source: str = "") -> str:
     return name
 
 
-def machines(told: str, others: Sequence[str]) -> tuple[str, int, int]:
+def parse_machines(told: str, others: Sequence[str]) -> tuple[str, int, int]:
     """The parts of `--machines`, with Keras told to run on JAX, which it is asked once only.
 
     Args:

@@ -120,7 +120,7 @@ def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         raise UsageError("train needs a name for the model", "add -o NAME")
     if flags.machines:
         others = [n for n in ("resume", "folds", "device") if flags.get(n)]
-        together = backends.machines(flags.machines, others)
+        together = backends.parse_machines(flags.machines, others)
     backends.backend(data)
     console_module.silence_tensorflow(learning=True)
     console = _console(flags)
@@ -198,6 +198,7 @@ def _trained(fitted: Any, flags: Flags, console: Console) -> int:
         emit(
             {
                 "model": flags.output,
+                "rejected": len(fitted.parts.rejected),
                 "seconds": fitted.seconds,
                 "metrics": fitted.metrics,
                 "intervals": fitted.intervals,

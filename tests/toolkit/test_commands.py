@@ -173,6 +173,23 @@ def test_every_verb_runs_and_talks_on_standard_error_alone(tiny, tmp_path):
 
 
 @pytest.mark.slow
+def test_training_counts_what_it_cannot_read(tmp_path):
+    from PIL import Image
+
+    for shade in (0, 200):
+        (tmp_path / "data" / str(shade)).mkdir(parents=True)
+        for index in range(10):
+            file = tmp_path / "data" / str(shade) / f"{index}.png"
+            Image.new("L", (16, 16), shade + index).save(file)
+    (tmp_path / "data" / "0" / "broken.png").write_bytes(b"no picture")
+    run = typed(
+        "image", "train", "data", "-o", "m", "--epochs", "1", "--set", "filters=4", "--json",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert run.code == 0 and json.loads(run.out)["rejected"] == 1 and "broken.png" in run.err, run
+
+
+@pytest.mark.slow
 def test_settings_that_make_no_sense_are_two_lines(tmp_path):
     for pair, said in (
         ("filter=4", "did you mean filters"), ("filters=abc", "a number"),
