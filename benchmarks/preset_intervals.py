@@ -1,5 +1,6 @@
 """Measure shipped presets again on what they were trained without, and write the intervals of their
-figures into their config.json and card.md.
+figures into their config.json and card.md; with `--baseline` also what the shallow model beside
+them reaches on the same parts.
 
 Networks made today record them when they are trained; this is for those that were made before.
 Data are read as the command in config.json says and dealt again by its split. The headline figure
@@ -28,7 +29,7 @@ from deepfield.toolkit.cards import card, headline
 from deepfield.toolkit.commands import Flags, options_of
 from deepfield.toolkit.console import silence_tensorflow
 from deepfield.toolkit.data import Encoded
-from deepfield.toolkit.measuring import judged, outputs_of
+from deepfield.toolkit.measuring import judged, outputs_of, shallow_figures
 from deepfield.toolkit.packing import build_models, round_weights, stored_weights
 from deepfield.toolkit.parts import held_out, stacked_targets
 from deepfield.toolkit.pipeline import Pipeline
@@ -68,23 +69,32 @@ def as_it_was_judged(pipeline: Pipeline, held: list[Encoded], train: list[Encode
 
 
 def measured(
-    pipeline: Pipeline, part: str, data: str, options: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The figures of a part, and their intervals, as training would record them."""
+    pipeline: Pipeline, part: str, data: str, options: dict[str, Any], baseline: bool
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The figures of a part, their intervals, and if wanted those of the shallow model, as training
+    would record them.
+    """
     assert pipeline.bundle is not None
     task, seed = pipeline.task, pipeline.bundle.config["seed"]
     held = items_of(pipeline, part, data, options)
-    if type(pipeline).settle is not Pipeline.settle:
-        as_it_was_judged(pipeline, held, items_of(pipeline, "train", data, options))
+    settles = type(pipeline).settle is not Pipeline.settle
+    train = items_of(pipeline, "train", data, options) if settles or baseline else []
+    if settles:
+        as_it_was_judged(pipeline, held, train)
     trials = pipeline.trials(held)
     targets = {part: stacked_targets(trials, task.output)}
     outputs = {part: outputs_of(pipeline, trials)}
     said = judged(task, outputs, targets, pipeline.calibrator, seed)[part]
     intervals = task.intervals(targets[part], said, [item.sample.group for item in trials])
-    return {"n": len(trials), **task.figures(targets[part], said)}, intervals
+    shallow = {}
+    if baseline:
+        shallow = shallow_figures(pipeline, train, {part: trials}, targets, seed)
+    return {"n": len(trials), **task.figures(targets[part], said)}, intervals, shallow
 
 
-def write(pipeline: Pipeline, part: str, intervals: dict[str, Any]) -> None:
+def write(
+    pipeline: Pipeline, part: str, intervals: dict[str, Any], baseline: dict[str, Any]
+) -> None:
     """Put the intervals beside the figures, and into the verdict and the card."""
     bundle = pipeline.bundle
     assert bundle is not None
@@ -94,8 +104,9 @@ def write(pipeline: Pipeline, part: str, intervals: dict[str, Any]) -> None:
         config[key] = value
         if key == "metrics":
             config["intervals"] = {part: intervals}
-    if part in old["baseline"]:
-        shallow = {"kind": old["baseline"]["kind"], **old["baseline"][part]}
+    config["baseline"] = baseline = baseline or old["baseline"]
+    if part in baseline:
+        shallow = {"kind": baseline["kind"], **baseline[part]}
         metric = pipeline.task.metrics[0]
         config["verdict"] = verdict(old["metrics"][part], shallow, metric, intervals[metric])
     files = {name: bundle.read(name) for name in bundle.files}
@@ -106,6 +117,7 @@ def write(pipeline: Pipeline, part: str, intervals: dict[str, Any]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="../shared/data")
+    parser.add_argument("--baseline", action="store_true", help="fit the shallow model again too")
     parser.add_argument("--dry-run", action="store_true", help="measure, and write nothing")
     parser.add_argument("names", nargs="*", help="presets; all without one")
     given = parser.parse_args()
@@ -119,7 +131,7 @@ def main() -> int:
         config = pipeline.bundle.config
         known = headline(config)
         part, metric = known["part"], known["metric"]
-        figures, intervals = measured(pipeline, part, *told(words))
+        figures, intervals, shallow = measured(pipeline, part, *told(words), given.baseline)
         recorded = config["metrics"][part]
         moved = {
             k: f"{recorded[k]:.4g}, now {v:.4g}"
@@ -131,11 +143,12 @@ def main() -> int:
         print(
             f"{name}: {metric} {figures[metric]:.4f}, {intervals[metric]}, n {figures['n']}, "
             f"{time.monotonic() - began:.0f} s{'' if same else ': NOT the same, left alone'}"
-            + (f"; others: {moved}" if moved else ""),
+            + (f"; others: {moved}" if moved else "")
+            + (f"; {shallow['kind']}: {shallow[part][metric]:.4f}" if shallow else ""),
             flush=True,
         )
         if same and not given.dry_run:
-            write(load(preset, wing), part, intervals)
+            write(load(preset, wing), part, intervals, shallow)
     return 1 if others else 0
 
 

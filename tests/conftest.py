@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 import pytest
+
+# Several processes of pytest-xdist have a core each, and so has what they start: with more threads
+# than cores each waits for the others. Before TensorFlow is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(_name, "1")
 
 # With --import-mode=importlib the tests' own module is found by nobody: it is loaded here, once.
 _spec = importlib.util.spec_from_file_location("program", Path(__file__).with_name("program.py"))

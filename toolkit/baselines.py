@@ -214,14 +214,14 @@ def _fit(kind: str, x: np.ndarray, y: np.ndarray, task: str, seed: int) -> _Fitt
     if kind == "forest":
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+        grown: dict[str, Any] = {"random_state": seed, "n_jobs": -1}
         if values:
-            return _Fitted(
-                RandomForestRegressor(200, max_features=1 / 3, random_state=seed).fit(x, y)
-            )
-        forest = RandomForestClassifier(200, oob_score=True, random_state=seed).fit(x, y)
+            model = RandomForestRegressor(200, max_features=1 / 3, **grown).fit(x, y)
+            return _Fitted(model.set_params(n_jobs=1))  # several add up in any order
+        forest = RandomForestClassifier(200, oob_score=True, **grown).fit(x, y)
         out_of_bag = np.log(np.maximum(forest.oob_decision_function_, 1e-3))
         calibration = Temperature.fit(out_of_bag, np.searchsorted(forest.classes_, y))
-        return _Fitted(forest, calibration=calibration)
+        return _Fitted(forest.set_params(n_jobs=1), calibration=calibration)
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
     return _Fitted((DummyRegressor() if values else DummyClassifier(strategy="prior")).fit(x, y))

@@ -140,17 +140,23 @@ def _copied_once() -> Iterator[None]:
 
     It goes through a graph dozens of times and copies it before each, in case one fails: a quarter
     of all time. Here the passes are tried without copies, and with them only after one has failed.
+    Behind each pass it also writes all constants into their protocol buffers anew, which give
+    nothing back: gigabytes, where trees are large. It writes them once more at the end in any case.
     """
     from tf2onnx import optimizer
+    from tf2onnx.graph import Graph
 
-    plain = optimizer.optimize_graph
+    plain, write = optimizer.optimize_graph, Graph.update_proto
 
     def optimize(graph: Any, catch_errors: bool = True, optimizers: Any = None) -> Any:
         spare = copy.deepcopy(graph)
+        Graph.update_proto = lambda *arguments, **named: None
         try:
             return plain(graph, catch_errors=False, optimizers=optimizers)
         except Exception:
             return plain(spare, catch_errors, optimizers)
+        finally:
+            Graph.update_proto = write
 
     optimizer.optimize_graph = optimize
     try:

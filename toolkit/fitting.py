@@ -327,6 +327,8 @@ class _Fit:
                 figures = training.watched(self.pipeline.task, model)
                 rows = training.fit(model, feed, check, recipe, losses, run, figures)
                 fitted.history += [{"network": name, "stage": stage, **row} for row in rows]
+                if len(rows) < recipe.epochs:
+                    self.say(f"no better for {recipe.patience} epochs: {len(rows)} were enough")
             self.pipeline.finish(whole, train)
             finished[name] = whole
         return finished

@@ -171,17 +171,28 @@ def _compare(
     labels = len(train) * int(np.prod(targets[part].shape[1:]))
     if features > _BASELINE_FEATURES or labels > _BASELINE_LABELS:
         return
+    fitted.baseline = shallow_figures(pipeline, train, held, targets, seed)
+    metric = pipeline.task.metrics[0]
+    shallow = {"kind": pipeline.baseline, **fitted.baseline[part]}
+    interval = fitted.intervals[part][metric]
+    fitted.verdict = verdict(fitted.metrics[part], shallow, metric, interval)
+    say(fitted.verdict)
+
+
+def shallow_figures(
+    pipeline: Pipeline, train: Sequence[Encoded], held: Mapping[str, Sequence[Encoded]],
+    targets: Mapping[str, np.ndarray], seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """What kind of shallow model stands beside the network, its figures by part, and the seconds
+    that it took.
+    """
     began = time.monotonic()
     shallow = pipeline.fit_shallow(train, seed)
-    fitted.baseline = {"kind": pipeline.baseline}
-    for name, items in held.items():
+    found: dict[str, Any] = {"kind": pipeline.baseline}
+    for part, items in held.items():
         predictions = shallow.predict(pipeline.shallow_features(items))
         names = [m for m in pipeline.task.metrics if not m.startswith("coverage")]
-        figures = pipeline.task.figures(targets[name], predictions, names)
-        fitted.baseline[name] = {"n": len(items), **figures}
-    fitted.baseline["seconds"] = round(time.monotonic() - began, 1)
-    metric = pipeline.task.metrics[0]
-    shallow_figures = {"kind": pipeline.baseline, **fitted.baseline[part]}
-    interval = fitted.intervals[part][metric]
-    fitted.verdict = verdict(fitted.metrics[part], shallow_figures, metric, interval)
-    say(fitted.verdict)
+        figures = pipeline.task.figures(targets[part], predictions, names)
+        found[part] = {"n": len(items), **figures}
+    found["seconds"] = round(time.monotonic() - began, 1)
+    return found

@@ -89,7 +89,8 @@ class Recipe:
         )  # fmt: skip
 
     def for_items(self, count: int) -> Recipe:
-        """How so many training items are learnt: with as many epochs as `least_steps` asks for.
+        """How so many training items are learnt: with as many epochs as `least_steps` asks for,
+        and as much more patience.
 
         Example:
             >>> Recipe(epochs=40, batch_size=32, least_steps=2000).for_items(640).epochs
@@ -97,7 +98,8 @@ class Recipe:
         """
         steps = max(1, -(-count // self.batch_size))
         wanted = -(-self.least_steps // steps)
-        return replace(self, epochs=max(self.epochs, min(wanted, _MOST_TIMES * self.epochs)))
+        epochs = max(self.epochs, min(wanted, _MOST_TIMES * self.epochs))
+        return replace(self, epochs=epochs, patience=self.patience * epochs // self.epochs)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """A copy with some fields replaced; names that are no field of a recipe are passed over.

@@ -45,14 +45,14 @@ def settle(
         seen = np.concatenate([seen, np.stack([own["fingerprint"] for own in arrays])], axis=1)
     names = {layer.name for layer in model.layers}
     relevance = start = None
-    if "forest_0" in names:
+    if "forest" in names:
         relevance = _settle_forest(model, seen, targets, binary, counts)
     if "relevance" in names and relevance is not None:
         _settle_relevance(model.get_layer("relevance"), described, relevance)
     if "kernel" in names:
         start = _settle_kernel(model, described, arrays, targets, binary, relevance)
-    if "boosted_0" in names:
-        own = model.get_layer("boosted_0")
+    if "boosted" in names:
+        own = model.get_layer("boosted")
         grown = grow_boosted(seen, targets, binary, trees=own.trees, depth=own.depth, start=start)
         _set_trees(model, "boosted", grown)
 
@@ -71,7 +71,7 @@ def _settle_forest(
     model: Any, seen: np.ndarray, targets: np.ndarray, binary: Sequence[bool], counts: bool
 ) -> np.ndarray | None:
     """Grow the forest; how relevant it found what it saw, if anything."""
-    own = model.get_layer("forest_0")
+    own = model.get_layer("forest")
     grown = grow_forests(
         seen, targets, binary, trees=own.trees, leaves=(own.nodes + 1) // 2, depth=own.depth,
         sparse=counts,
@@ -83,8 +83,8 @@ def _settle_forest(
 
 
 def _set_trees(model: Any, kind: str, grown: Sequence[Trees]) -> None:
-    for place, one in enumerate(grown):
-        model.get_layer(f"{kind}_{place}").set_trees(one.trees, one.start)
+    for quantity, one in enumerate(grown):
+        model.get_layer(kind).set_trees(one.trees, one.start, quantity)
 
 
 def _settle_kernel(

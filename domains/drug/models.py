@@ -271,15 +271,6 @@ def descriptor_dnn(
     return keras.Model(given, outputs, name="descriptor_dnn")
 
 
-def _trees(name: str, asked: Any, quantities: int, trees: int, nodes: int, depth: int) -> Any:
-    """Trees of every quantity, side by side: (batch, quantities)."""
-    grown = [
-        DecisionTrees(trees, nodes, depth, name=f"{name}_{q}", dtype="float32")(asked)
-        for q in range(quantities)
-    ]
-    return ops.concatenate(grown, axis=-1)
-
-
 @ARCHITECTURES.register()
 def fusion(
     quantities: int,
@@ -379,7 +370,8 @@ def fusion(
     nodes = 2 * min(leaves, samples) - 1
     if trees:
         each = max(1, min(_MOST_TREES, trees // quantities))
-        found.append(_trees("forest", asked, quantities, each, nodes, TREE_DEPTH))
+        forest = DecisionTrees(each, nodes, TREE_DEPTH, quantities, name="forest", dtype="float32")
+        found.append(forest(asked))
     likened = []
     if references:
         count = min(references, samples)
@@ -403,8 +395,10 @@ def fusion(
     if boosted:
         each = max(1, min(_MOST_BOOSTED, boosted // quantities))
         nodes = 2 ** (_BOOST_DEPTH + 1) - 1
-        mended = _trees("boosted", asked, quantities, each, nodes, _BOOST_DEPTH)
-        found.append(mended + likened[0] if likened else mended)
+        mending = DecisionTrees(
+            each, nodes, _BOOST_DEPTH, quantities, name="boosted", dtype="float32"
+        )
+        found.append(mending(asked) + likened[0] if likened else mending(asked))
     found += likened
     outputs = layers.Identity(name="quantities", dtype="float32")(ops.stack(found, axis=-1))
     return keras.Model(inputs, {"quantities": outputs}, name="fusion")

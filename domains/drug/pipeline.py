@@ -16,7 +16,14 @@ from deepfield.domains.drug.data import (
     names_data,
     read_literal,
 )
-from deepfield.domains.drug.features import at_least, compared, described, encoded
+from deepfield.domains.drug.features import (
+    ATOM_CODES,
+    BOND_CODES,
+    at_least,
+    compared,
+    described,
+    encoded,
+)
 from deepfield.domains.drug.molecules import STANDARDISERS, Descriptors, MolBlock, molecule
 from deepfield.domains.drug.neighbours import (
     MOST_REFERENCES,
@@ -111,7 +118,7 @@ class DrugPipeline(Pipeline):
     explanation_forms = (".svg", ".png", ".html")
     finetune_recipe = Recipe(
         epochs=40, batch_size=32, optimizer="adamw", learning_rate=1e-3, schedule="onecycle",
-        warmup=0.1, weight_decay=1e-4, clip_norm=5.0, least_steps=2000,
+        warmup=0.1, weight_decay=1e-4, clip_norm=5.0, least_steps=2000, patience=12,
     )  # fmt: skip
     recipes: ClassVar = {
         "": finetune_recipe,
@@ -361,14 +368,16 @@ class DrugPipeline(Pipeline):
     # ------------------------------------------------------------------ beside the network
 
     def baseline_features(self, arrays: Arrays) -> np.ndarray:
-        """The fingerprint or the descriptors where the network has them; else counts of codes."""
-        if "atoms" not in arrays:
-            return super().baseline_features(arrays)
-        from deepfield.domains.drug.features import ATOM_CODES, BOND_CODES
-
-        atoms = np.bincount(arrays["atoms"].ravel(), minlength=ATOM_CODES)
-        bonds = np.bincount(arrays["bonds"].ravel(), minlength=BOND_CODES)
-        return np.concatenate([atoms, bonds]).astype(np.float32)
+        """What chemists give a forest, as far as it was computed: circular environments (ECFP4,
+        counts where the network has them), and descriptors.
+        """
+        told = [arrays[name] for name in ("fingerprint", "descriptors") if name in arrays]
+        if "fingerprint" not in arrays and "environments" in arrays:
+            told.insert(0, np.unpackbits(arrays["environments"]))
+        if not told:  # a graph alone, whose neighbours nobody wants to know
+            codes = (("atoms", ATOM_CODES), ("bonds", BOND_CODES))
+            told = [np.bincount(arrays[name].ravel(), minlength=most) for name, most in codes]
+        return np.concatenate(told).astype(np.float32)
 
     @classmethod
     def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:

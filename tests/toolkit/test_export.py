@@ -1,5 +1,8 @@
 """ONNX and LiteRT say what Keras says; what half precision holds is stored in it."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import onnx
@@ -7,6 +10,7 @@ import pytest
 import toy_models
 from keras import layers
 from onnx import TensorProto
+from program import environment
 from safetensors.numpy import load
 
 from deepfield.domains.image.models import small_cnn
@@ -213,3 +217,26 @@ def test_an_lstm_with_other_functions_stays_as_keras_has_it():
     given = RNG.normal(size=(2, 6, 5)).astype("float32")
     (got,) = Network(data, "model", "cpu")({"x": given}).values()
     np.testing.assert_allclose(got, np.asarray(model(given)), atol=2e-6)
+
+
+TREES = """
+import resource, keras
+from deepfield.toolkit.export import to_onnx
+from deepfield.toolkit.layers import DecisionTrees
+inputs = keras.Input((5,))
+model = keras.Model(inputs, DecisionTrees(100, 20_000, 5)(inputs))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+size = len(to_onnx(model))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, size)
+"""
+
+
+@pytest.mark.slow
+def test_large_tables_are_converted_in_a_few_times_their_memory():
+    # tf2onnx goes through a graph in some forty passes, and kept a copy of all tables of each
+    run = subprocess.run(
+        [sys.executable, "-c", TREES], capture_output=True, text=True, env=environment(), check=True
+    )
+    kib, _ = map(int, run.stdout.split())
+    table = 4 * 4 * 100 * 20_000 / 1024
+    assert kib < 20 * table, f"{kib / table:.1f} times"

@@ -24,16 +24,17 @@ class DecisionTrees(keras.layers.Layer):
     Trees are grown elsewhere and set with `set_trees`; no training moves them.
 
     Args:
-        trees: how many.
+        trees: how many, for each output.
         nodes: most nodes of a tree, leaves among them.
         depth: most steps from a root to a leaf.
+        outputs: how many sums, each of trees of its own.
         **kwargs: what every Keras layer takes.
 
     Call arguments:
         inputs: (batch, features), floating point, at most 65,504; NaN goes left.
 
     Returns:
-        Sums (batch, 1), the compute dtype; added in single precision.
+        Sums (batch, outputs), the compute dtype; added in single precision.
 
     Raises:
         ValueError: an argument is no positive integer, or the input has not two axes.
@@ -52,11 +53,12 @@ class DecisionTrees(keras.layers.Layer):
         a gradient boosting machine", Annals of Statistics 2001, eq. (2). No deviation.
     """
 
-    def __init__(self, trees: int, nodes: int, depth: int, **kwargs: Any) -> None:
+    def __init__(self, trees: int, nodes: int, depth: int, outputs: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.trees = integer("DecisionTrees", "trees", trees)
         self.nodes = integer("DecisionTrees", "nodes", nodes)
         self.depth = integer("DecisionTrees", "depth", depth)
+        self.outputs = integer("DecisionTrees", "outputs", outputs)
         self.input_spec = keras.layers.InputSpec(ndim=2)
 
     def build(self, input_shape) -> None:
@@ -68,25 +70,28 @@ class DecisionTrees(keras.layers.Layer):
                 autocast=False,
             )  # fmt: skip
 
-        size = (self.trees, self.nodes)
+        size = (self.outputs * self.trees, self.nodes)
         self.features = fixed("features", size, "int32")
         self.thresholds = fixed("thresholds", size)
         self.lefts = fixed("lefts", size, "int32")
         self.values = fixed("values", size)
-        self.start = fixed("start", ())
+        self.start = fixed("start", (self.outputs,))
 
-    def set_trees(self, trees: Any, start: float = 0.0) -> None:
-        """Say this from now on.
+    def set_trees(self, trees: Any, start: float = 0.0, output: int = 0) -> None:
+        """Say this from now on, as one of the outputs.
 
         Args:
             trees: for each tree four sequences over its nodes, the root first: which feature is
                 asked, its threshold, the place of the left child (the right one is next to it; -1
                 for a leaf), and what a leaf says.
             start: added to the sum.
+            output: which one.
 
         Raises:
-            ValueError: more trees or nodes than there is room for.
+            ValueError: more trees or nodes than there is room for, or no such output.
         """
+        if not 0 <= output < self.outputs:
+            raise ValueError(f"DecisionTrees: output {output} of {self.outputs}")
         size = (self.trees, self.nodes)
         features, lefts = np.zeros(size, np.int32), np.zeros(size, np.int32)
         thresholds, values = np.full(size, _ENDLESS), np.zeros(size)
@@ -103,11 +108,15 @@ class DecisionTrees(keras.layers.Layer):
             thresholds[place, :count] = np.where(inner, threshold, _ENDLESS)
             lefts[place, :count] = np.where(inner, left, np.arange(count))  # a leaf stays
             values[place, :count] = np.where(inner, 0, value)
-        self.features.assign(features)
-        self.thresholds.assign(thresholds)
-        self.lefts.assign(lefts)
-        self.values.assign(values)
-        self.start.assign(start)
+        own = slice(output * self.trees, (output + 1) * self.trees)
+        told: tuple[tuple[Any, Any, Any], ...] = (
+            (self.features, own, features), (self.thresholds, own, thresholds),
+            (self.lefts, own, lefts), (self.values, own, values), (self.start, output, start),
+        )  # fmt: skip
+        for variable, rows, value in told:
+            every = np.array(ops.convert_to_numpy(variable))
+            every[rows] = value
+            variable.assign(every)
 
     def call(self, inputs):
         """Go down all trees at once."""
@@ -116,20 +125,34 @@ class DecisionTrees(keras.layers.Layer):
             ops.reshape(weight, (-1,))
             for weight in (self.features, self.thresholds, self.lefts, self.values)
         )
-        roots = self.nodes * ops.arange(self.trees, dtype="int32")
-        place = ops.broadcast_to(roots, (ops.shape(x)[0], self.trees))
+        count, width = ops.shape(x)
+        x, first = ops.reshape(x, (-1,)), width * ops.expand_dims(ops.arange(count), -1)
+        every = self.outputs * self.trees
+        roots = self.nodes * ops.arange(every, dtype="int32")
+        place = ops.broadcast_to(roots, (count, every))
         for _ in range(self.depth):
-            value = ops.take_along_axis(x, ops.take(asked, place, axis=0), axis=1)
-            right = ops.cast(value > ops.take(limits, place, axis=0), "int32")
-            place = roots + ops.take(lefts, place, axis=0) + right
-        said = ops.sum(ops.take(values, place, axis=0), axis=1, keepdims=True)
-        return ops.cast(self.start + said, self.compute_dtype)
+            value = _at(x, first + _at(asked, place))
+            right = ops.cast(value > _at(limits, place), "int32")
+            place = roots + _at(lefts, place) + right
+        said = ops.reshape(_at(values, place), (count, self.outputs, self.trees))
+        return ops.cast(self.start + ops.sum(said, axis=-1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Return (batch, 1)."""
-        return (input_shape[0], 1)
+        """Return (batch, outputs)."""
+        return (input_shape[0], self.outputs)
 
     def get_config(self) -> dict[str, Any]:
         """Return all constructor arguments."""
-        sizes = {"trees": self.trees, "nodes": self.nodes, "depth": self.depth}
+        sizes = {
+            "trees": self.trees, "nodes": self.nodes, "depth": self.depth, "outputs": self.outputs
+        }  # fmt: skip
         return {**super().get_config(), **sizes}
+
+
+def _at(table: Any, places: Any) -> Any:
+    """Values of a flat table at places that are not negative."""
+    if keras.backend.backend() == "tensorflow":  # `take` provides for negative ones, in ten steps
+        import tensorflow as tf
+
+        return tf.gather(table, places)
+    return ops.take(table, places, axis=0)

@@ -24,7 +24,7 @@ def test_boosted_trees_add_to_what_the_kernel_machine_says(model, molecules):
     for weight in model.get_layer("kernel").weights:
         weight.assign(random.normal(size=weight.shape))
     for q, start in enumerate((0.5, -2.0)):
-        model.get_layer(f"boosted_{q}").set_trees([], start)
+        model.get_layer("boosted").set_trees([], start, q)
     given = {tensor.name: molecules[tensor.name] for tensor in model.inputs}
     *_, boosted, kernel = np.moveaxis(np.asarray(model(given)["quantities"]), -1, 0)
     assert np.ptp(kernel) > 0

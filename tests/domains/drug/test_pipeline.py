@@ -9,7 +9,7 @@ from random_molecules import SMALL_FUSION, random_molecule
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from deepfield.domains.drug import DrugPipeline
+from deepfield.domains.drug import DrugPipeline, features
 from deepfield.domains.drug.molecules import Descriptors
 from deepfield.toolkit.bundle import open_bundle, write_bundle
 from deepfield.toolkit.data import Sample
@@ -89,6 +89,25 @@ def test_the_card_tells_what_the_networks_reach_alone(trained):
     assert "| networks alone, valid |" in card and "| forest, valid |" in card
     # by the graph and by everything, forest, boosted trees, kernel machine
     assert len(pipeline.calibrator.weights) == 5
+
+
+def test_the_forest_beside_a_network_knows_what_chemists_tell_one():
+    ring = "c1ccccc1O"
+
+    def told(architecture, **settings):
+        pipeline = DrugPipeline(architecture, **settings)
+        pipeline.prepare([Sample("a", ring)], [None])
+        return pipeline.baseline_features(pipeline.encode(ring)[0])
+
+    mol = Chem.MolFromSmiles(ring)
+    counts = features.fingerprint(mol)["fingerprint"]
+    of_all = told("fusion")
+    np.testing.assert_array_equal(of_all[:2048], counts)
+    np.testing.assert_array_equal(of_all[2048:], features.descriptors(mol)["descriptors"])
+    of_graph = told("dmpnn")  # its neighbours are found by environments
+    assert len(of_graph) == 1024 and of_graph.sum() == (counts > 0).sum()
+    alone = told("dmpnn", neighbours=0)
+    assert alone.sum() == 7 * 7 + 7 * 3  # properties of seven atoms and seven bonds
 
 
 def test_every_row_names_the_training_molecule_that_is_nearest(trained):

@@ -1,7 +1,11 @@
+import keras
 import numpy as np
+import onnx
 import pytest
 
+from deepfield.toolkit.export import to_onnx
 from deepfield.toolkit.layers import DecisionTrees
+from deepfield.toolkit.runtime import Network
 from deepfield.toolkit.testing import check_layer
 
 RANDOM = np.random.default_rng(0)
@@ -50,6 +54,29 @@ def test_every_tree_is_walked_down():
     assert not layer.trainable_weights
 
 
+def test_every_output_has_trees_of_its_own():
+    own = [[grown(leaves) for leaves in sizes] for sizes in ((3, 9), (5,), ())]
+    layer = DecisionTrees(trees=2, nodes=17, depth=9, outputs=3)
+    layer.build((None, 5))
+    for output in (2, 0, 1):  # in any order, and more than once
+        layer.set_trees([grown(2)], 7.0, output)
+        layer.set_trees(own[output], output / 2, output)
+    expected = [walked(X, trees, output / 2) for output, trees in enumerate(own)]
+    np.testing.assert_allclose(layer(X), np.concatenate(expected, axis=1), rtol=1e-5)
+
+
+def test_exported_a_step_down_takes_few_operations_however_many_outputs():
+    layer = DecisionTrees(trees=4, nodes=31, depth=15, outputs=5)
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, layer(inputs))
+    for output in range(5):
+        layer.set_trees([grown(leaves) for leaves in (1, 2, 7, 16)], 0.5, output)
+    network = to_onnx(model)
+    (answer,) = Network(network, "trees")({inputs.name: X}).values()
+    np.testing.assert_allclose(answer, layer(X), rtol=1e-5)
+    assert len(onnx.load_from_string(network).graph.node) <= 10 * layer.depth + 30
+
+
 def test_what_is_not_a_number_goes_left():
     layer = DecisionTrees(1, 3, 1)
     layer.build((None, 1))
@@ -57,10 +84,10 @@ def test_what_is_not_a_number_goes_left():
     np.testing.assert_array_equal(layer(np.array([[np.nan], [1.0]], "float32")), [[-1], [1]])
 
 
-@pytest.mark.parametrize("wrong", ["trees", "nodes", "depth"])
+@pytest.mark.parametrize("wrong", ["trees", "nodes", "depth", "outputs"])
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match=f"{wrong} must be a positive integer, got 0"):
-        DecisionTrees(**{"trees": 2, "nodes": 3, "depth": 1, wrong: 0})
+        DecisionTrees(**{"trees": 2, "nodes": 3, "depth": 1, "outputs": 1, wrong: 0})
 
 
 def test_more_than_there_is_room_for_is_refused():
@@ -68,3 +95,5 @@ def test_more_than_there_is_room_for_is_refused():
     layer.build((None, 5))
     with pytest.raises(ValueError, match="1 trees of up to 5 nodes, there is room for 1 of 3"):
         layer.set_trees([grown(3)])
+    with pytest.raises(ValueError, match="output 1 of 1"):
+        layer.set_trees([], output=1)
