@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from deepfield.toolkit.layers._arguments import integer
+from deepfield.toolkit.layers._tables import at
 
 #: The largest half-precision number: nothing that is asked for is larger.
 _ENDLESS = 65_504.0
@@ -131,10 +132,10 @@ class DecisionTrees(keras.layers.Layer):
         roots = self.nodes * ops.arange(every, dtype="int32")
         place = ops.broadcast_to(roots, (count, every))
         for _ in range(self.depth):
-            value = _at(x, first + _at(asked, place))
-            right = ops.cast(value > _at(limits, place), "int32")
-            place = roots + _at(lefts, place) + right
-        said = ops.reshape(_at(values, place), (count, self.outputs, self.trees))
+            value = at(x, first + at(asked, place))
+            right = ops.cast(value > at(limits, place), "int32")
+            place = roots + at(lefts, place) + right
+        said = ops.reshape(at(values, place), (count, self.outputs, self.trees))
         return ops.cast(self.start + ops.sum(said, axis=-1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
@@ -147,12 +148,3 @@ class DecisionTrees(keras.layers.Layer):
             "trees": self.trees, "nodes": self.nodes, "depth": self.depth, "outputs": self.outputs
         }  # fmt: skip
         return {**super().get_config(), **sizes}
-
-
-def _at(table: Any, places: Any) -> Any:
-    """Values of a flat table at places that are not negative."""
-    if keras.backend.backend() == "tensorflow":  # `take` provides for negative ones, in ten steps
-        import tensorflow as tf
-
-        return tf.gather(table, places)
-    return ops.take(table, places, axis=0)

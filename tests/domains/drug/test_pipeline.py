@@ -26,7 +26,9 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("architecture", ["dmpnn", "graph_attention"])
+@pytest.mark.parametrize(
+    "architecture", ["dmpnn", pytest.param("graph_attention", marks=pytest.mark.slow)]
+)
 def test_it_keeps_the_contract(architecture, tmp_path):  # fusion: with the other domains
     verbs = ("inspect", "evaluate", "predict", "explain", "export", "describe")
     check_pipeline(

@@ -31,7 +31,9 @@ def stories(tmp_path_factory):
     return str(path)
 
 
-@pytest.mark.parametrize("architecture", ["query_reduction", "memn2n"])
+@pytest.mark.parametrize(
+    "architecture", [pytest.param("query_reduction", marks=pytest.mark.slow), "memn2n"]
+)
 def test_it_keeps_the_contract(architecture, stories, tmp_path):
     check_pipeline(
         lambda: QAPipeline(architecture),
