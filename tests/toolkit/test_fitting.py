@@ -226,3 +226,13 @@ def test_networks_of_two_forms_have_no_mean(base):
     other.fit("toy", settings={"epochs": 1, "filters": 3}, seed=1)
     with pytest.raises(UsageError, match="networks of two forms"):
         base.finetune("toy", settings={"epochs": 1}, others=[other])
+
+
+@pytest.mark.parametrize("patience", [2, 0])
+def test_who_waits_is_told_where_learning_no_longer_helps(patience):
+    said = []
+    settings = {"epochs": 5, "patience": patience, "learning_rate": 1e-12, "schedule": "constant"}
+    fitted = toys.Pictures().fit("toy", settings=settings, split="random:60/40/0", say=said.append)
+    early = [line for line in said if line.startswith("no better for")]
+    assert early == (["no better for 2 epochs: 3 were enough"] if patience else [])
+    assert len(fitted.history) == (3 if patience else 5)

@@ -96,10 +96,8 @@ def test_settings_that_are_not_the_recipes_are_passed_over():
 def test_few_items_are_learnt_for_more_epochs_unless_their_number_was_named():
     recipe = Recipe(epochs=40, batch_size=32, least_steps=2000)
     assert [recipe.for_items(n).epochs for n in (0, 640, 1600, 9000)] == [120, 100, 40, 40]
-    assert (
-        Recipe(epochs=40, batch_size=32, least_steps=2000, patience=12).for_items(640).patience
-        == 30
-    )
+    patient = Recipe(epochs=40, batch_size=32, least_steps=2000, patience=12)
+    assert [patient.for_items(n).patience for n in (640, 9000)] == [30, 12]
     assert recipe.with_settings({"epochs": 5}).for_items(33).epochs == 5
     assert recipe.with_settings({"epochs": 5, "least_steps": 20}).for_items(33).epochs == 10
 
