@@ -2,15 +2,17 @@
 
 Sequences that share a quarter of their 16-letter words, on either strand, are in one fold. The
 network sets a tenth of the other folds aside, dealt likewise; the regression (see `kmers`) has them
-all. What is finished is kept in `build/genome_folds`, fold by fold: an interrupted run goes on.
-With `KERAS_BACKEND=jax` (or torch) the networks are trained and kept, here or on another machine;
-the same command without it measures them. Sets that are not named this time keep the figures that
-`benchmarks/results.json` has of them.
+all. Sets of a family share their folds: a first network learns the other folds of all of them, and
+is fine-tuned to those of each. What is finished is kept in `build/genome_folds`, fold by fold: an
+interrupted run goes on. With `KERAS_BACKEND=jax` (or torch) the networks are trained and kept (of a
+family the first ones), here or on another machine; the same command without it measures them. Sets
+that are not named this time keep the figures that `benchmarks/results.json` has of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -44,6 +46,7 @@ class Set:
     pipeline: Mapping[str, Any] = field(default_factory=dict)
     negatives: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    family: str = ""
 
 
 def promoters(positives: str, negatives: str, bar: float) -> Set:
@@ -55,7 +58,7 @@ def sites(source: str, bar: float) -> Set:
     return Set(source, "accuracy", bar, pipeline={"members": 3})
 
 
-_PEAK, _MANY = {"kind": "peak", "members": 3}, {"batch_size": 128, "learning_rate": 3e-3}
+_PEAK = {"kind": "peak", "members": 3}
 FACTORS = ("ARID3A", "CTCFL", "ELK1", "FOXA1", "GABPA", "MYC", "REST", "SP1", "USF1", "ZBTB7A")
 SETS: dict[str, Set] = {
     "promoter_ecoli": promoters("Ecoli_prom", "Ecoli_non_prom", 0.86),
@@ -73,9 +76,14 @@ SETS: dict[str, Set] = {
     "splice_human_acceptor": sites("splice-human/acceptor.tsv.gz", 0.965),
 } | {
     f"tf_{name.lower()}": Set(f"chipseq/{name}_*_AC.seq.gz", "roc_auc", None,
-                              reading={"negatives": "shuffle"}, pipeline=_PEAK, settings=_MANY)
+                              reading={"negatives": "shuffle"}, pipeline=_PEAK, family="factors",
+                              settings={"batch_size": 128, "learning_rate": 1e-3, "epochs": 5})
     for name in FACTORS
 }  # fmt: skip
+#: How the first network of a family learns.
+FAMILIES: dict[str, Mapping[str, Any]] = {
+    "factors": {"batch_size": 128, "learning_rate": 3e-3, "epochs": 4},
+}
 
 
 def main() -> int:
@@ -113,13 +121,21 @@ def measured(name: str, data: Path, at_random: bool) -> dict[str, Any]:
     done = len(found["network"])
     if done == own.count:
         return found
-    samples = read(own, data)
-    if not at_random:
-        samples = kept_together(samples, "similarity", SPLITS)
-    found["samples"] = len(samples)
-    for number, held in enumerate(folds(samples, own.count)[done:], start=done + 1):
+    names = tuple(k for k, other in SETS.items() if other.family == own.family)
+    every, dealt = read_and_dealt(names if own.family else (name,), data, own.count, at_random)
+    mine = [sample.row["of"] == name for sample in every]
+    found["samples"] = sum(mine)
+    for number in range(done + 1, own.count + 1):
         began = time.monotonic()
-        figures = one_fold(own, samples, set(held.tolist()), file.with_suffix("") / f"fold{number}")
+        held = set(dealt[number - 1].tolist())
+        rest = [replace(s, part=None) for i, s in enumerate(every) if i not in held]
+        asked = [every[i] for i in sorted(held) if mine[i]]
+        first = None
+        if own.family:
+            folder = file.with_name(f"{own.family}{'-random' if at_random else ''}")
+            first = first_network(own, rest, folder / f"fold{number}")
+            rest = [sample for sample in rest if sample.row["of"] == name]
+        figures = one_fold(own, rest, asked, file.with_suffix("") / f"fold{number}", first)
         if figures is None:
             print(f"{name}, fold {number}: trained", file=sys.stderr, flush=True)
             continue
@@ -134,6 +150,21 @@ def measured(name: str, data: Path, at_random: bool) -> dict[str, Any]:
     return found
 
 
+@functools.cache
+def read_and_dealt(
+    names: tuple[str, ...], data: Path, count: int, at_random: bool
+) -> tuple[list[Sample], list[np.ndarray]]:
+    """The samples of sets, one behind the other, and which of them are in each fold."""
+    samples = [
+        replace(s, id=f"{name} {s.id}", row={**s.row, "of": name})
+        for name in names
+        for s in read(SETS[name], data)
+    ]
+    if not at_random:
+        samples = kept_together(samples, "similarity", SPLITS)
+    return samples, folds(samples, count)
+
+
 def read(own: Set, data: Path) -> list[Sample]:
     """The sound samples of a set, at their classes."""
     (source,) = sorted(data.glob(own.source))
@@ -144,23 +175,41 @@ def read(own: Set, data: Path) -> list[Sample]:
     return [s for s in samples if s.fault is None and s.target is not None]
 
 
+def first_network(own: Set, samples: list[Sample], folder: Path) -> GenomicsPipeline | None:
+    """What is fine-tuned to each set of a family; None where Keras cannot finish it."""
+    if not (folder / "config.json").is_file():
+        pipeline = GenomicsPipeline(**own.pipeline)
+        pipeline.baseline = ""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        pipeline.fit(
+            samples, out=folder, resume=True, split=Split("auto", (0.95, 0.05, 0.0)), seed=0,
+            settings=dict(FAMILIES[own.family]),
+        )  # fmt: skip
+    return GenomicsPipeline.load(folder) if converts() else None
+
+
 def one_fold(
-    own: Set, samples: Sequence[Sample], held: set[int], folder: Path
-) -> tuple[float, float] | None:
-    """The figure of the network and of the regression on the held-out samples; None where Keras
-    runs on what cannot finish a network, which then is trained only.
+    own: Set, rest: list[Sample], asked: Sequence[Sample], folder: Path,
+    first: GenomicsPipeline | None,
+) -> tuple[float, float] | None:  # fmt: skip
+    """The figure of the network and of the regression on the samples asked; None where Keras runs
+    on what cannot finish a network, which then is trained only.
     """
-    rest = [replace(s, part=None) for i, s in enumerate(samples) if i not in held]
-    pipeline = GenomicsPipeline(**own.pipeline)
-    pipeline.baseline = ""  # it is fitted below, to all of the rest
+    if own.family and first is None:
+        return None
+    GenomicsPipeline.baseline = ""  # it is fitted below, to all of the rest
     folder.parent.mkdir(parents=True, exist_ok=True)
-    pipeline.fit(
-        rest, out=folder, resume=True, split=Split("auto", (0.9, 0.1, 0.0)), seed=0,
-        settings=dict(own.settings),
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "out": folder, "resume": True, "split": Split("auto", (0.9, 0.1, 0.0)), "seed": 0,
+        "settings": dict(own.settings),
+    }  # fmt: skip
+    if first is not None:
+        pipeline, _ = first.finetune(rest, **options)
+    else:
+        pipeline = GenomicsPipeline(**own.pipeline)
+        pipeline.fit(rest, **options)
     if not converts():
         return None
-    asked = [sample for i, sample in enumerate(samples) if i in held]
     judged = [item for item, _ in pipeline.answers(asked, targets=True) if item.fault is None]
     truth = np.array([(item.target or {})["logits"] for item in judged])
     said = np.stack([item.prediction for item in judged if item.prediction is not None])
