@@ -59,6 +59,7 @@ def sites(source: str, bar: float) -> Set:
 
 
 _PEAK = {"kind": "peak", "members": 3}
+_FINELY = {"batch_size": 128, "learning_rate": 3e-3, "epochs": 4, "least_steps": 800}
 FACTORS = ("ARID3A", "CTCFL", "ELK1", "FOXA1", "GABPA", "MYC", "REST", "SP1", "USF1", "ZBTB7A")
 SETS: dict[str, Set] = {
     "promoter_ecoli": promoters("Ecoli_prom", "Ecoli_non_prom", 0.86),
@@ -77,7 +78,7 @@ SETS: dict[str, Set] = {
 } | {
     f"tf_{name.lower()}": Set(f"chipseq/{name}_*_AC.seq.gz", "roc_auc", None,
                               reading={"negatives": "shuffle"}, pipeline=_PEAK, family="factors",
-                              settings={"batch_size": 128, "learning_rate": 1e-3, "epochs": 5})
+                              settings=_FINELY)
     for name in FACTORS
 }  # fmt: skip
 #: How the first network of a family learns.
