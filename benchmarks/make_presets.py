@@ -1,6 +1,7 @@
 """Name and run the commands of every shipped preset, as its config.json records them.
 
-Several are joined by `&&`: the last one makes the preset, from what those before it made.
+Several are joined by `&&`: the last one makes the preset, from what those before it made; one that
+begins with `python` is a script of this repository, which is told where the data lie.
 
 Run from the root of the repository. Records name training files as `data/...` (or
 `form:data/...`): `--data` says where that folder lies here. `--list` only names the commands.
@@ -21,7 +22,9 @@ RECORDED = re.compile(r"^(\w+:)?data/")
 
 
 def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
-    """Pairs of a preset and one of its commands, without the program's name, in their order."""
+    """Pairs of a preset and one of its commands, in their order: the program's without its name, of
+    a script its path first.
+    """
     found = []
     configs = sorted(ROOT.glob("domains/*/presets/*/config.json"))
     if unknown := sorted({*names} - {config.parent.name for config in configs}):
@@ -40,6 +43,8 @@ def commands(data: str, names: list[str]) -> list[tuple[str, list[str]]]:
             for flag in ("--output", "-o"):
                 if flag in words and line is recorded[-1]:
                     words[words.index(flag) + 1] = str(folder.relative_to(ROOT))
+            if line.startswith("python "):
+                words += ["--data", data]
             found.append((f"{folder.parents[1].name}/{folder.name}", words))
     return found
 
@@ -50,10 +55,16 @@ def main() -> int:
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", nargs="*", help="presets; all without one")
     given = parser.parse_args()
+    done: list[list[str]] = []
     for name, words in commands(given.data, given.names):
-        print(f"# {name}\ndeepfield {shlex.join(words)}", flush=True)
+        if words in done:  # several presets begin from one network
+            continue
+        done.append(words)
+        script = words[0].endswith(".py")
+        print(f"# {name}\n{'python' if script else 'deepfield'} {shlex.join(words)}", flush=True)
         if not given.list:
-            subprocess.run([*PROGRAM, *words], cwd=ROOT, check=True)
+            program = [sys.executable] if script else PROGRAM
+            subprocess.run([*program, *words], cwd=ROOT, check=True)
     return 0
 
 

@@ -42,6 +42,7 @@ def find_faces(
     detector: Callable[[np.ndarray], np.ndarray],
     enlarge: float = 1.0,
     *,
+    searched: float = 0.0,
     longest_side: int = LONGEST_SIDE,
 ) -> list[Box]:
     """Find faces of 80 pixels and more.
@@ -56,6 +57,7 @@ def find_faces(
             of a face of 80 x 80 pixels around (8 column - 13, 8 row - 13); above 0 there is one.
         enlarge: the picture is enlarged this many times first: faces of 80 / `enlarge` pixels are
             found, in `enlarge` squared times the time.
+        searched: sizes of up to so many times the picture are left out: they were searched before.
         longest_side: a picture that is longer then is shrunk to it; the smallest face that can be
             found grows with it (in a photo of 4,000 pixels to 160).
 
@@ -79,7 +81,8 @@ def find_faces(
         picture = np.repeat(picture[..., None], 3, axis=2)
     height, width = picture.shape[:2]
     found = [np.empty((0, 5))]
-    for level in _levels(picture, min(enlarge, longest_side / max(height, width))):
+    most = longest_side / max(height, width)
+    for level in _levels(picture, min(enlarge, most), min(searched, most)):
         rows, columns = level.shape[:2]
         sure = detector(level[None])[0, :, :, 0]
         row, column = np.nonzero(sure > 0)
@@ -93,14 +96,14 @@ def find_faces(
     return [Box(*map(float, boxes[place])) for place in _surest(boxes)]
 
 
-def _levels(picture: np.ndarray, scale: float) -> Iterator[np.ndarray]:
-    """The picture at every size, the largest first."""
+def _levels(picture: np.ndarray, scale: float, above: float) -> Iterator[np.ndarray]:
+    """The picture at every size above one, the largest first."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(picture))
     width, height = (max(1, round(side * scale)) for side in image.size)
-    first = True
-    while first or min(width, height) >= _SHORTEST:
+    least, first = above * image.width, True
+    while width > least and (first or min(width, height) >= _SHORTEST):
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         yield np.asarray(image)

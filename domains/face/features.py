@@ -35,7 +35,7 @@ CLEARLY_LARGER = 2.0
 SMALL_PX = 50
 #: The eyes may lie so far from level, in degrees: beyond, few faces were like it in training.
 MOST_TILT = 45.0
-_TURNED_SIDE = 640  # pixels; turned pictures are searched three times over, so for large faces only
+_TURNED_SIDE = 400  # pixels; turned pictures are searched three times over, so for large faces only
 _NO_CHIP = np.zeros((0, 0, 3), np.uint8)
 
 
@@ -111,7 +111,7 @@ class FaceFinder:
         return (
             find_faces(picture, self.detector, enlarge=self.enlarge)
             or find_filling_faces(picture, self.detector)
-            or find_faces(picture, self.detector, enlarge=2.0 * self.enlarge)
+            or find_faces(picture, self.detector, enlarge=2.0 * self.enlarge, searched=self.enlarge)
         )
 
     def turned(self, picture: np.ndarray) -> int:

@@ -94,6 +94,16 @@ def test_every_size_is_five_sixths_of_the_last():
     assert min(detector.sizes[-1]) >= 40 and min(detector.sizes[-1]) * 5 / 6 < 40
 
 
+def test_sizes_that_were_searched_before_are_left_out():
+    detector = SquareDetector()
+    (box,) = find_faces(picture_of((200, 100, 45)), detector, enlarge=2, searched=1)
+    assert near(box, 200, 100, 45)
+    assert detector.sizes == [(1280, 960), (1066, 800), (888, 666), (740, 555)]
+    detector = SquareDetector()  # a picture too long to be enlarged has been searched as it is
+    assert find_faces(picture_of(), detector, enlarge=2, searched=1, longest_side=600) == []
+    assert detector.sizes == []
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 500), (30, 20)])
 def test_tiny_pictures_are_looked_at_once(size):
     detector = SquareDetector()
