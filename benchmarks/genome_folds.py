@@ -98,6 +98,7 @@ def main() -> int:
     unknown = sorted(set(arguments.names) - set(SETS))
     if unknown:
         parser.error(f"no set {unknown[0]!r}; there are {', '.join(SETS)}")
+    GenomicsPipeline.baseline = ""  # the regression is fitted here, to all that is not held out
     kept = {} if arguments.random else recorded("genome_folds")
     found = {
         name: measured(name, arguments.data, arguments.random) for name in arguments.names or SETS
@@ -122,8 +123,8 @@ def measured(name: str, data: Path, at_random: bool) -> dict[str, Any]:
     done = len(found["network"])
     if done == own.count:
         return found
-    names = tuple(k for k, other in SETS.items() if other.family == own.family)
-    every, dealt = read_and_dealt(names if own.family else (name,), data, own.count, at_random)
+    relatives = tuple(k for k, other in SETS.items() if other.family == own.family != "")
+    every, dealt = read_and_dealt(relatives or (name,), data, own.count, at_random)
     mine = [sample.row["of"] == name for sample in every]
     found["samples"] = sum(mine)
     for number in range(done + 1, own.count + 1):
@@ -180,7 +181,6 @@ def first_network(own: Set, samples: list[Sample], folder: Path) -> GenomicsPipe
     """What is fine-tuned to each set of a family; None where Keras cannot finish it."""
     if not (folder / "config.json").is_file():
         pipeline = GenomicsPipeline(**own.pipeline)
-        pipeline.baseline = ""
         folder.parent.mkdir(parents=True, exist_ok=True)
         pipeline.fit(
             samples, out=folder, resume=True, split=Split("auto", (0.95, 0.05, 0.0)), seed=0,
@@ -198,7 +198,6 @@ def one_fold(
     """
     if own.family and first is None:
         return None
-    GenomicsPipeline.baseline = ""  # it is fitted below, to all of the rest
     folder.parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {
         "out": folder, "resume": True, "split": Split("auto", (0.9, 0.1, 0.0)), "seed": 0,

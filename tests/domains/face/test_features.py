@@ -86,6 +86,17 @@ def test_a_face_on_its_side_is_said_to_be(quarters):
     assert finder.turned(np.zeros_like(picture)) == 0
 
 
+def test_a_large_picture_is_not_searched_at_one_size_twice():
+    seen = []
+
+    def detector(given):
+        seen.append(given.shape[1:3])
+        return np.zeros((1, -(-given.shape[1] // 8), -(-given.shape[2] // 8), 1), np.float32)
+
+    assert FaceFinder(detector, landmarks=None).found(np.zeros((60, 2200, 3), np.uint8)) == []
+    assert seen and len(set(seen)) == len(seen)
+
+
 def test_where_nothing_is_found_small_faces_are_looked_for():
     seen = []
 
