@@ -49,9 +49,9 @@ class Set:
     family: str = ""
 
 
-def promoters(positives: str, negatives: str, bar: float) -> Set:
+def promoters(positives: str, negatives: str, bar: float, family: str = "") -> Set:
     return Set(f"promoters/{positives}.fa", "mcc", bar, pipeline={"kind": "window", "members": 3},
-               negatives=f"promoters/{negatives}.fa")  # fmt: skip
+               negatives=f"promoters/{negatives}.fa", family=family)  # fmt: skip
 
 
 def sites(source: str, bar: float) -> Set:
@@ -62,8 +62,8 @@ _PEAK = {"kind": "peak", "members": 3}
 _FINELY = {"batch_size": 128, "learning_rate": 3e-3, "epochs": 4, "least_steps": 800}
 FACTORS = ("ARID3A", "CTCFL", "ELK1", "FOXA1", "GABPA", "MYC", "REST", "SP1", "USF1", "ZBTB7A")
 SETS: dict[str, Set] = {
-    "promoter_ecoli": promoters("Ecoli_prom", "Ecoli_non_prom", 0.86),
-    "promoter_bsubtilis": promoters("Bacillus_prom", "Bacillus_non_prom", 0.87),
+    "promoter_ecoli": promoters("Ecoli_prom", "Ecoli_non_prom", 0.86, "bacteria"),
+    "promoter_bsubtilis": promoters("Bacillus_prom", "Bacillus_non_prom", 0.87, "bacteria"),
     "promoter_mouse_tata": promoters("Mouse_tata", "Mouse_nonprom", 0.92),
     "promoter_arabidopsis_tata": promoters("Arabidopsis_tata", "Arabidopsis_non_prom", 0.945),
     "promoter_arabidopsis_non_tata": promoters(
@@ -84,6 +84,7 @@ SETS: dict[str, Set] = {
 #: How the first network of a family learns.
 FAMILIES: dict[str, Mapping[str, Any]] = {
     "factors": {"batch_size": 128, "learning_rate": 3e-3, "epochs": 4},
+    "bacteria": {},
 }
 
 

@@ -295,6 +295,11 @@ class _Fit:
         first = self._built(0)
         for index, name in enumerate(first):
             whole = first[name] if index == 0 else self._built(index)[name]
+            finished[name] = whole
+            if not whole.trainable_variables:  # what no gradient moves waits for who finishes it
+                if converts():
+                    self.pipeline.settle(whole, train)
+                continue
             model = self.pipeline.learner(whole)
             fixed = {layer.name for layer in model.layers if not layer.trainable}
             stages = self._stages(name, model)  # takes over weights, which may be what settles
@@ -330,7 +335,6 @@ class _Fit:
                 if len(rows) < recipe.epochs:
                     self.say(f"no better for {recipe.patience} epochs: {len(rows)} were enough")
             self.pipeline.finish(whole, train)
-            finished[name] = whole
         return finished
 
     def _in_single_precision(self, finished: Mapping[str, Any]) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def gradients(pipeline: GenomicsPipeline, bases: np.ndarray, label: int) -> np.n
     share = np.exp(logits[others] - logits[others].max(initial=-np.inf))
     weights[others] = -share / share.sum() if len(others) else 0.0
     total, values = np.zeros((len(bases), 4)), np.zeros((len(bases), 4))
-    for model in pipeline.models.values():
+    for name, model in pipeline.models.items():
         for k, weight in enumerate(weights):
             values, slope = (a[0] for a in explaining.input_gradient(model, batch, k, "bases"))
             if values.shape != (len(bases), 4):
@@ -133,7 +133,7 @@ def gradients(pipeline: GenomicsPipeline, bases: np.ndarray, label: int) -> np.n
                     f"gradients of letters as {' x '.join(map(str, values.shape))}",
                     "this network shows no one-hot letters; take --method ism",
                 )
-            total += weight * slope / len(pipeline.models)
+            total += pipeline.shares[name] * weight * slope
     return total - (values * total).sum(axis=1, keepdims=True)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from deepfield.domains.genomics.composition import chain, surprise
 from deepfield.domains.genomics.data import READERS, SAMPLES
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
+from deepfield.domains.genomics.kmers import MOST_PLACED, PLACED, KmerRegression, features
 from deepfield.domains.genomics.scanning import scan
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.genomics.shuffle import shuffled
@@ -174,6 +175,8 @@ class GenomicsPipeline(Pipeline):
                 f"no sequence fits {self.length} letters", "choose another --length, or leave it"
             )
         stacked = np.stack(fitting)
+        placed = self.architecture == "dilated_cnn" and self.kind != "peak"
+        self.state[PLACED] = placed and stacked.size <= MOST_PLACED
         self.tables["chain"] = chain(stacked)
         bits = surprise(stacked, self.tables["chain"])
         self.state["usual"] = round(float(np.mean(bits[np.isfinite(bits)])), 6)
@@ -200,13 +203,22 @@ class GenomicsPipeline(Pipeline):
         return {"kind": kind, "classes": 2, "length_bp": length}
 
     def build(self, **hyper: Any) -> Any:
-        """The network, or as many of its kind as answer together."""
-        count = int(self.state.get("members", 1))
-        if count == 1:
-            return super().build(**hyper)
-        return {
-            f"model_{k}": super(GenomicsPipeline, self).build(**hyper) for k in range(1, 1 + count)
-        }
+        """The network, or as many of its kind as answer together; and words by their places."""
+        count, own = int(self.state.get("members", 1)), super().build
+        names = [f"model_{k}" for k in range(1, 1 + count)] if count > 1 else ["model"]
+        models = {name: own(**hyper) for name in names}
+        if self.state.get(PLACED):
+            from deepfield.domains.genomics.placed_words import beside
+
+            models[PLACED] = beside(models[names[0]], **self.build_arguments())
+        return models
+
+    def settle(self, model: Any, items: Sequence[Encoded]) -> None:
+        """The weights of words by their places."""
+        if model.name == PLACED:
+            from deepfield.domains.genomics.placed_words import settle
+
+            settle(model, items, self.task.output)
 
     def learner(self, model: Any) -> Any:
         """Of a network of sites what learns from windows: the middle of its answer."""
@@ -260,15 +272,23 @@ class GenomicsPipeline(Pipeline):
         """Codes (batch, steps) int32 to logits: (batch, classes), of sites (batch, positions,
         classes).
 
-        They are the mean over the members; of SpliceAI's networks, as it was published, the
-        logarithm of their mean probability.
+        They are the mean over the networks, and half that of words by their places where there are
+        any; of SpliceAI's networks, as it was published, the logarithm of their mean probability.
         """
-        output = self.task.output
-        if self.architecture != "splice_resnet" or len(self.members) == 1:
-            return super().forward({"bases": bases})[output]
-        each = [self.run(name, {"bases": bases})[output] for name in self.members]
-        chances = np.mean([_softmax(logits.astype(np.float64)) for logits in each], axis=0)
-        return np.log(np.maximum(chances, 1e-30))
+        each = {n: self.run(n, {"bases": bases})[self.task.output] for n in self.members}
+        if self.architecture == "splice_resnet" and len(each) > 1:
+            chances = np.mean([_softmax(own.astype(np.float64)) for own in each.values()], axis=0)
+            return np.log(np.maximum(chances, 1e-30))
+        if len(each) == 1:
+            return next(iter(each.values()))
+        return sum(self.shares[n] * own.astype(np.float64) for n, own in each.items())
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much each member is listened to: of words by their places as of all networks."""
+        placed = PLACED in self.members
+        each = (0.5 if placed else 1.0) / (len(self.members) - placed)
+        return {name: 0.5 if name == PLACED else each for name in self.members}
 
     @property
     def field(self) -> int:
@@ -417,13 +437,10 @@ class GenomicsPipeline(Pipeline):
 
     def shallow_features(self, items: Sequence[Encoded]) -> Any:
         """Words of the sequences and, but of peaks, which letter stands where: a sparse matrix."""
-        from deepfield.domains.genomics.kmers import features
-
         return features(np.stack([(item.arrays or {})["bases"] for item in items]), self.kind)
 
     def fit_shallow(self, train: Sequence[Encoded], seed: int) -> Any:
         """Logistic regression on them."""
-        from deepfield.domains.genomics.kmers import KmerRegression
         from deepfield.toolkit.parts import stacked_targets
 
         told = stacked_targets(train, self.task.output)

@@ -24,6 +24,7 @@ class Net:
 
     def __init__(self, *models):
         self.models = {f"model_{i}": model for i, model in enumerate(models)}
+        self.shares = dict.fromkeys(self.models, 1 / len(models))
 
     def logits(self, bases):
         return np.mean([np.asarray(m(bases)) for m in self.models.values()], axis=0)
