@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from genome_folds import FACTORS, SETS, read
 from measuring import ROOT
 
 from deepfield.domains.genomics.splits import SPLITS
+from deepfield.toolkit.data import Sample
 from deepfield.toolkit.splits import Split
 
 
@@ -31,17 +33,22 @@ def main() -> int:
         ]
         for factor in FACTORS
     }
+    write(found, given.out)
+    return 0
+
+
+def write(found: Mapping[str, Sequence[Sample]], out: Path) -> None:
+    """A table of each set, and `all.tsv` of all of them, with parts that they share."""
     every = [sample for samples in found.values() for sample in samples]
     dealt = Split("similarity", (0.85, 0.15, 0.0)).deal(every, SPLITS)
     for part, indices in dealt.items():
         for index in indices.tolist():
             every[index].part = part
-    given.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     for name, samples in {"all": every, **found}.items():
-        lines = [f"{s.data.letters.decode()}\t1\t{s.part}\n" for s in samples]
-        (given.out / f"{name}.tsv").write_text("sequence\tlabel\tpart\n" + "".join(lines))
-        print(f"{name}: {len(lines):,} peaks", file=sys.stderr)
-    return 0
+        lines = [f"{s.data.letters.decode()}\t{s.target}\t{s.part}\n" for s in samples]
+        (out / f"{name}.tsv").write_text("sequence\tlabel\tpart\n" + "".join(lines))
+        print(f"{name}: {len(lines):,} sequences", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,16 @@ def card_text(pipeline: GenomicsPipeline) -> str:
         else f"one of {len(labels)} classes: {', '.join(labels)}"
     )
     site = "".join(pipeline.site.values())
+    heard = (
+        " Half of what it says is a regression on words of up to four letters by their places, half "
+        "its networks'."
+        if "words" in pipeline.members
+        else ""
+    )
     needs = f" All training sequences have {site} there." if site else ""
     return (
         f"Takes {pipeline.length:,} letters of DNA (A, C, G, T, IUPAC's codes, N) and judges "
-        f"{_JUDGED[pipeline.kind]}.{needs} Answers with {answers}. "
+        f"{_JUDGED[pipeline.kind]}.{needs} Answers with {answers}.{heard} "
         "A shorter sequence is filled up with N, at most to twice its "
         "length, and is then told to be outside the domain. Probabilities are those of the "
         "training data, where the classes are about as frequent as below: in a whole genome sites "

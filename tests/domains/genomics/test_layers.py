@@ -9,6 +9,7 @@ from deepfield.domains.genomics.layers import (
     BaseChances,
     CodonWeights,
     MotifConv1D,
+    PlacedWords,
     ReadingFrames,
     ReverseComplement,
     StrandPooling,
@@ -95,6 +96,27 @@ def test_every_codon_has_weights_of_its_own():
     told = np.asarray(layer(CHANCES[codes("ATGNCC")][None]))[0]
     word = 0 * 16 + 3 * 4 + 2
     assert np.allclose(told[0], np.asarray(layer.codons)[word]) and not told[1:].any()
+
+
+@pytest.mark.parametrize("word_bp", [1, 3])
+def test_words_are_weighed_by_their_places(word_bp):
+    def reference(x, w):
+        behind = np.full((len(x), word_bp - 1, 4), 0.25)
+        seen = np.concatenate([x, behind], axis=1)
+        found = []
+        for j in range(x.shape[1] - 8 + 1):
+            total = w["bias"].astype(np.float64)
+            for place, word in itertools.product(range(8), range(4**word_bp)):
+                letters = np.unravel_index(word, (4,) * word_bp)
+                chance = np.prod([seen[:, j + place + i, b] for i, b in enumerate(letters)], axis=0)
+                total = total + chance[:, None] * w["kernel"][place, word]
+            found.append(total)
+        return np.stack(found, axis=1)
+
+    check_layer(PlacedWords, {"units": 2, "field": 8, "word_bp": word_bp}, X, reference)
+    with pytest.raises(ValueError, match="shorter than a word"):
+        PlacedWords(2, 3, word_bp=4)
+    assert not PlacedWords(2, 8).trainable
 
 
 def test_an_open_frame_is_told_wherever_it_begins():
