@@ -18,7 +18,7 @@ _MOST_WORD = 10
 _MOST_ITEMS = 30_000
 #: The member of a pipeline that is a regression on words by their places (see `placed_words`), and
 #: the training letters in all up to which it is worth its room and time.
-PLACED, MOST_PLACED = "words", 2_000_000
+PLACED, MOST_PLACED = "words", 1_500_000
 
 
 def words(sequences: np.ndarray, size: int) -> np.ndarray:
