@@ -240,7 +240,7 @@ def test_gradients_tell_the_same_of_a_linear_network():
     x = keras.layers.GlobalAveragePooling1D()(keras.layers.Conv1D(6, 5)(letters))
     model = keras.Model(bases, keras.layers.Dense(2, name="logits")(x))
     pipeline = Pipeline(length=50, method="gradient")
-    pipeline.models = {"model": model}
+    pipeline.models, pipeline.shares = {"model": model}, {"model": 1.0}
     pipeline.logits = lambda bases: keras.ops.convert_to_numpy(model(bases))
     text = random_dna(50)
     slope = asked(pipeline, text)
