@@ -356,8 +356,9 @@ class PlacedWords(keras.layers.Layer):
 
     A word w has k letters $w_0 .. w_{k-1}$; x are the chances of letters, so a plain sequence has
     one word at each place, a word with N is none, one with ambiguous letters is each of those that
-    it may be, by its chance. Behind the end each letter is as likely as another. A linear model of sequences, for weights that are fitted elsewhere
-    (`placed_words.settle`): no gradient moves them.
+    it may be, by its chance. Behind the end each letter is as likely as another. A linear model of
+    sequences, for weights that are fitted elsewhere (`placed_words.settle`): no gradient moves
+    them.
 
     Args:
         units: length of y.

@@ -281,7 +281,7 @@ class GenomicsPipeline(Pipeline):
             return np.log(np.maximum(chances, 1e-30))
         if len(each) == 1:
             return next(iter(each.values()))
-        return sum(self.shares[n] * own.astype(np.float64) for n, own in each.items())
+        return np.einsum("m,m...->...", list(self.shares.values()), list(each.values()))
 
     @property
     def shares(self) -> dict[str, float]:

@@ -83,9 +83,9 @@ def test_it_is_heard_as_much_as_all_networks(tmp_path):
     loaded = GenomicsPipeline.load(tmp_path / "two")
     assert loaded.members == ["model_1", "model_2", "words"]
     assert loaded.shares == {"model_1": 0.25, "model_2": 0.25, "words": 0.5}
-    bases = np.stack(
-        [codes(s.data.letters) for s in loaded.read("simulate:motif:6:5")]
-    ).astype(np.int32)
+    bases = np.stack([codes(s.data.letters) for s in loaded.read("simulate:motif:6:5")]).astype(
+        np.int32
+    )
     first, second, words = (loaded.run(n, {"bases": bases})["logits"] for n in loaded.members)
     assert np.ptp(words[:, 1]) > 0 and not words[:, 0].any()
     assert np.allclose(loaded.logits(bases), ((first + second) / 2 + words) / 2, atol=1e-6)
