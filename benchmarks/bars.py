@@ -228,7 +228,8 @@ BARS: Sequence[tuple[str, str, str, float, Any, str, str]] = (
     *(
         (f"{title}, {metric}", f"≥ {bar:g}", ">=", bar,
          row_of("genome_folds", f"{name}, ", figure),
-         f"{folds} folds, similar sequences in one fold; three networks",
+         f"{folds} folds, similar sequences in one fold; three networks, and words by their places "
+         "where a set is small",
          "python benchmarks/genome_folds.py")
         for name, title, metric, bar, folds, figure in (
             ("splice_human_donor", "human donor sites", "accuracy", 0.975, 5, percent),

@@ -26,8 +26,8 @@ def card_text(pipeline: GenomicsPipeline) -> str:
     )
     site = "".join(pipeline.site.values())
     heard = (
-        " Half of what it says is a regression on words of up to four letters by their places, the "
-        "other half its networks'."
+        " A regression on words of up to four letters by their places has two fifths of the say, "
+        "its networks the rest."
         if "words" in pipeline.members
         else ""
     )

@@ -16,9 +16,9 @@ _COSTS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 _MOST_WORD = 10
 #: Items that the regression is fitted on at most.
 _MOST_ITEMS = 30_000
-#: The member of a pipeline that is a regression on words by their places (see `placed_words`), and
-#: the training letters in all up to which it is worth its room and time.
-PLACED, MOST_PLACED = "words", 1_500_000
+#: The member of a pipeline that is a regression on words by their places (see `placed_words`), its
+#: share in the answer, and the training letters in all up to which it is worth its room and time.
+PLACED, PLACED_SHARE, MOST_PLACED = "words", 0.4, 1_500_000
 
 
 def words(sequences: np.ndarray, size: int) -> np.ndarray:

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from deepfield.domains.genomics import kmers
 from deepfield.domains.genomics.composition import chain, surprise
 from deepfield.domains.genomics.data import READERS, SAMPLES
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
-from deepfield.domains.genomics.kmers import MOST_PLACED, PLACED, KmerRegression, features
 from deepfield.domains.genomics.scanning import scan
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.genomics.shuffle import shuffled
@@ -176,7 +176,7 @@ class GenomicsPipeline(Pipeline):
             )
         stacked = np.stack(fitting)
         placed = self.architecture == "dilated_cnn" and self.kind != "peak"
-        self.state[PLACED] = placed and stacked.size <= MOST_PLACED
+        self.state[kmers.PLACED] = placed and stacked.size <= kmers.MOST_PLACED
         self.tables["chain"] = chain(stacked)
         bits = surprise(stacked, self.tables["chain"])
         self.state["usual"] = round(float(np.mean(bits[np.isfinite(bits)])), 6)
@@ -207,15 +207,15 @@ class GenomicsPipeline(Pipeline):
         count, own = int(self.state.get("members", 1)), super().build
         names = [f"model_{k}" for k in range(1, 1 + count)] if count > 1 else ["model"]
         models = {name: own(**hyper) for name in names}
-        if self.state.get(PLACED):
+        if self.state.get(kmers.PLACED):
             from deepfield.domains.genomics.placed_words import beside
 
-            models[PLACED] = beside(models[names[0]], **self.build_arguments())
+            models[kmers.PLACED] = beside(models[names[0]], **self.build_arguments())
         return models
 
     def settle(self, model: Any, items: Sequence[Encoded]) -> None:
         """The weights of words by their places."""
-        if model.name == PLACED:
+        if model.name == kmers.PLACED:
             from deepfield.domains.genomics.placed_words import settle
 
             settle(model, items, self.task.output)
@@ -272,8 +272,8 @@ class GenomicsPipeline(Pipeline):
         """Codes (batch, steps) int32 to logits: (batch, classes), of sites (batch, positions,
         classes).
 
-        They are the mean over the networks, and half that of words by their places where there are
-        any; of SpliceAI's networks, as it was published, the logarithm of their mean probability.
+        They are the mean over the members, weighed by `shares`; of SpliceAI's networks, as it was
+        published, the logarithm of their mean probability.
         """
         each = {n: self.run(n, {"bases": bases})[self.task.output] for n in self.members}
         if self.architecture == "splice_resnet" and len(each) > 1:
@@ -285,10 +285,10 @@ class GenomicsPipeline(Pipeline):
 
     @property
     def shares(self) -> dict[str, float]:
-        """How much each member is listened to: of words by their places as of all networks."""
-        placed = PLACED in self.members
-        each = (0.5 if placed else 1.0) / (len(self.members) - placed)
-        return {name: 0.5 if name == PLACED else each for name in self.members}
+        """How much each member is listened to; networks all alike."""
+        own = {kmers.PLACED: kmers.PLACED_SHARE} if kmers.PLACED in self.members else {}
+        each = (1 - sum(own.values())) / max(1, len(self.members) - len(own))
+        return {name: own.get(name, each) for name in self.members}
 
     @property
     def field(self) -> int:
@@ -437,7 +437,7 @@ class GenomicsPipeline(Pipeline):
 
     def shallow_features(self, items: Sequence[Encoded]) -> Any:
         """Words of the sequences and, but of peaks, which letter stands where: a sparse matrix."""
-        return features(np.stack([(item.arrays or {})["bases"] for item in items]), self.kind)
+        return kmers.features(np.stack([(item.arrays or {})["bases"] for item in items]), self.kind)
 
     def fit_shallow(self, train: Sequence[Encoded], seed: int) -> Any:
         """Logistic regression on them."""
@@ -445,7 +445,7 @@ class GenomicsPipeline(Pipeline):
 
         told = stacked_targets(train, self.task.output)
         classes = len(self.task.state["labels"])
-        return KmerRegression(self.shallow_features(train), told, classes, seed)
+        return kmers.KmerRegression(self.shallow_features(train), told, classes, seed)
 
     def explanation(self, sample: Sample) -> Any:
         """What every letter adds."""
