@@ -21,7 +21,6 @@ _NOISE = np.exp(np.linspace(np.log(0.005), np.log(4.0), 20))
 _SHARES, _ENOUGH = (0.0, 0.25, 0.5, 0.75, 1.0), 1000
 _PER_TREE, _PER_BOOST = 10_000, 6_000  # samples a tree is grown on, at most
 _ROW = 500  # trees that mend one another
-_SHORT_ROW = 50  # the same, where they mend numbers that another model says
 _SLOWLY = 0.05  # share of what a boosted tree says that counts
 _RIDGE = 1.0  # of what its leaves say of logits
 _RARE = 0.25  # share of yes below which every yes tells much
@@ -299,8 +298,7 @@ def grow_boosted(
 
     A node may ask a square root of the features, each tree sees six samples in ten (6,000 at most),
     and a twentieth of what it says counts. More than 500 trees are several such rows of trees, and
-    the mean of what these say: a single row depends much on chance. Rows that mend numbers have 50:
-    what is left of them is mostly noise, which longer rows learn by heart.
+    the mean of what these say: a single row depends much on chance.
 
     Args:
         features: (samples, features), finite.
@@ -345,8 +343,7 @@ def _boosted(
     added = mean if start is None else 0.0
     if len(np.unique(y)) < 2:
         return Trees([], added)
-    longest = _ROW if yes_or_no or start is None else _SHORT_ROW
-    rows = max(1, round(trees / longest))
+    rows = max(1, round(trees / _ROW))
     grow = _mending_logits if yes_or_no else _mending_numbers
     grown = [
         _adjacent(tree, _SLOWLY / rows)

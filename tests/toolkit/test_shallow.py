@@ -197,15 +197,11 @@ def test_boosted_trees_mend_what_another_model_says():
         np.testing.assert_allclose(mended, same.predict(asked[known]), atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("row", "start"), [("_ROW", None), ("_SHORT_ROW", np.linspace(-1, 1, len(Y))[:, None])]
-)
-def test_many_boosted_trees_are_rows_whose_mean_counts(row, start, monkeypatch):
-    """Those that mend what another model says of numbers are shorter."""
-    monkeypatch.setattr(f"deepfield.toolkit.shallow.{row}", 10)
-    (both,) = grow_boosted(X, Y[:, :1], [False], trees=20, depth=2, start=start)
-    (one,) = grow_boosted(X, Y[:, :1], [False], trees=10, depth=2, start=start)
-    (other,) = grow_boosted(X, Y[:, :1], [False], trees=10, depth=2, seed=1, start=start)
+def test_many_boosted_trees_are_rows_whose_mean_counts(monkeypatch):
+    monkeypatch.setattr("deepfield.toolkit.shallow._ROW", 10)
+    (both,) = grow_boosted(X, Y[:, :1], [False], trees=20, depth=2)
+    (one,) = grow_boosted(X, Y[:, :1], [False], trees=10, depth=2)
+    (other,) = grow_boosted(X, Y[:, :1], [False], trees=10, depth=2, seed=1)
     said = []
     for made in (both, one, other):
         layer = DecisionTrees(20, 7, 2)
