@@ -17,7 +17,8 @@ _MOST_WORD = 10
 #: Items that the regression is fitted on at most.
 _MOST_ITEMS = 30_000
 #: The member of a pipeline that is a regression on words by their places (see `placed_words`), its
-#: share in the answer, and the training letters in all up to which it is worth its room and time.
+#: share in the answer, and up to how many training letters (times the classes but one) it is worth
+#: its room and time.
 PLACED, PLACED_SHARE, MOST_PLACED = "words", 0.4, 1_500_000
 
 

@@ -176,7 +176,8 @@ class GenomicsPipeline(Pipeline):
             )
         stacked = np.stack(fitting)
         placed = self.architecture == "dilated_cnn" and self.kind != "peak"
-        self.state[kmers.PLACED] = placed and stacked.size <= kmers.MOST_PLACED
+        told = stacked.size * (len(set(targets)) - 1)
+        self.state[kmers.PLACED] = placed and 0 < told <= kmers.MOST_PLACED
         self.tables["chain"] = chain(stacked)
         bits = surprise(stacked, self.tables["chain"])
         self.state["usual"] = round(float(np.mean(bits[np.isfinite(bits)])), 6)

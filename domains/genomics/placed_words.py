@@ -85,6 +85,8 @@ def settle(model: keras.Model, items: Sequence[Encoded], output: str) -> None:
             columns.append((stretch, shape))
     features = sparse.hstack(blocks, format="csr")
     known = np.unique(labels)
+    if len(known) < 2:  # one class in this part: nothing to tell apart
+        return
     fitted = LogisticRegression(
         C=_COST, tol=1e-3, max_iter=300, solver="liblinear" if len(known) == 2 else "lbfgs"
     ).fit(features, labels)

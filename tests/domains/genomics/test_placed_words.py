@@ -75,6 +75,9 @@ def test_a_class_that_is_missing_is_the_least_likely():
     model = beside(None, "window", 3, 30)
     settle(model, items(bases, labels), "logits")
     assert (model.predict(bases, verbose=0)["logits"].argmin(-1) == 2).all()
+    model = beside(None, "window", 3, 30)
+    settle(model, items(bases, 0 * labels + 1), "logits")
+    assert not model.predict(bases, verbose=0)["logits"].any()
 
 
 def test_it_has_two_fifths_of_the_say(tmp_path):
