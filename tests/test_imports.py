@@ -25,7 +25,7 @@ DEEP_LEARNING = {"tensorflow", "keras"}
 MAY_USE_KERAS = (
     r"toolkit/(layers|losses|metrics)/.*"
     r"|toolkit/(training|machines|batches|normalisation|structure|explain|export|testing(_pipelines)?)\.py"
-    r"|domains/[^/]+/((dlib_|splice_)?models|layers|adopt|conversion)\.py"
+    r"|domains/[^/]+/((dlib_|splice_)?models|placed_words|layers|adopt|conversion)\.py"
 )
 # TFDS works on TensorFlow: its reader imports it early, to keep its chatter off the screen.
 TFDS = {("toolkit/tfds_sets.py", "tensorflow")}
