@@ -123,12 +123,13 @@ class GenomicsPipeline(Pipeline):
             BadInput: letters that are no nucleotides, or too few or too many of them.
         """
         item = item if isinstance(item, DNA) else DNA(_bytes(item))
+        letters = codes(item.letters)
         try:
-            found, lack = window(codes(item.letters), self.length, self.state.get("least_bp"))
+            found, lack = window(letters, self.length, self.state.get("least_bp"))
         except BadInput as error:
-            slides = self.kind != "site" and len(item) > self.length
-            hint = "; `predict --step N` slides over it" if slides else ""
-            raise BadInput(error.reason + hint) from None
+            if self.kind == "site" or len(item) <= self.length:
+                raise
+            raise BadInput(f"{error.reason}; `predict --step N` slides over it") from None
         return {"bases": found.astype(np.int32)}, (item, found, lack)
 
     def restored(self) -> None:
@@ -273,8 +274,7 @@ class GenomicsPipeline(Pipeline):
         """Codes (batch, steps) int32 to logits: (batch, classes), of sites (batch, positions,
         classes).
 
-        They are the mean over the members, weighed by `shares`; of SpliceAI's networks, as it was
-        published, the logarithm of their mean probability.
+        The mean over the members by `shares`; of SpliceAI's the logarithm of the mean probability.
         """
         each = {n: self.run(n, {"bases": bases})[self.task.output] for n in self.members}
         if self.architecture == "splice_resnet" and len(each) > 1:

@@ -95,6 +95,7 @@ def test_only_places_above_the_threshold_are_told_of_and_none_leaves_a_row(site)
         (b"", "0 letters are too few"),
         (b"ACGTACGTAC", "10 letters are too few"),
         (b"ACGT" * 200, "800 letters, and the network reads 80; `predict --step N` slides"),
+        (b"ACG!" * 200, "'!' at position 4"),
     ],
 )
 def test_what_cannot_be_judged_costs_its_own_row(peak, letters, reason):
@@ -102,6 +103,7 @@ def test_what_cannot_be_judged_costs_its_own_row(peak, letters, reason):
     rows = list(peak.predict([good[0], Sample("bad", DNA(letters)), good[1]]))
     assert [row["status"] for row in rows] == ["ok", "rejected", "ok"]
     assert reason in rows[1]["reason"]
+    assert ("slides" in rows[1]["reason"]) == ("slides" in reason)
 
 
 def test_no_threshold_at_all_tells_of_every_place_and_none_but_a_probability_is_taken(site):
