@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deepfield.domains.genomics.kmers import PLACED
+
 if TYPE_CHECKING:
     from deepfield.domains.genomics.pipeline import GenomicsPipeline
 
@@ -28,7 +30,7 @@ def card_text(pipeline: GenomicsPipeline) -> str:
     heard = (
         " A regression on words of up to four letters by their places has two fifths of the say, "
         "its networks the rest."
-        if "words" in pipeline.members
+        if PLACED in pipeline.members
         else ""
     )
     needs = f" All training sequences have {site} there." if site else ""
