@@ -142,7 +142,7 @@ class GenomicsPipeline(Pipeline):
             raise ValueError(f"{self.kind!r} of {self.length} letters")
         if "chain" in self.tables and self.tables["chain"].shape != (1024,):
             raise ValueError("a chain of letters that is none")
-        float(self.state.get("usual", 0.0))
+        float(self.state.get("usual", 0.0)), float(self.state.get(kmers.PLACED, 0.0))
         if any(letter not in "ACGT" for letter in self.site.values()):
             raise ValueError(f"a site with the letters {self.site}")
 
@@ -176,9 +176,9 @@ class GenomicsPipeline(Pipeline):
                 f"no sequence fits {self.length} letters", "choose another --length, or leave it"
             )
         stacked = np.stack(fitting)
-        placed = self.architecture == "dilated_cnn" and self.kind != "peak"
         told = stacked.size * (len(set(targets)) - 1)
-        self.state[kmers.PLACED] = placed and 0 < told <= kmers.MOST_PLACED
+        worth = self.architecture == "dilated_cnn" and 0 < told <= kmers.MOST_PLACED
+        self.state[kmers.PLACED] = kmers.PLACED_SHARE if worth and self.kind != "peak" else 0.0
         self.tables["chain"] = chain(stacked)
         bits = surprise(stacked, self.tables["chain"])
         self.state["usual"] = round(float(np.mean(bits[np.isfinite(bits)])), 6)
@@ -281,13 +281,13 @@ class GenomicsPipeline(Pipeline):
             chances = np.mean([_softmax(own.astype(np.float64)) for own in each.values()], axis=0)
             return np.log(np.maximum(chances, 1e-30))
         if len(each) == 1:
-            return next(iter(each.values()))
+            return each[self.members[0]]
         return np.einsum("m,m...->...", list(self.shares.values()), list(each.values()))
 
     @property
     def shares(self) -> dict[str, float]:
         """How much each member is listened to; networks all alike."""
-        own = {kmers.PLACED: kmers.PLACED_SHARE} if kmers.PLACED in self.members else {}
+        own = {n: float(self.state.get(n, 0.0)) for n in self.members if n == kmers.PLACED}
         each = (1 - sum(own.values())) / max(1, len(self.members) - len(own))
         return {name: own.get(name, each) for name in self.members}
 
