@@ -34,7 +34,8 @@ class Quantities(Task):
     """One or several quantities a sample, each a number or yes-or-no, some of them missing.
 
     A network puts out (batch, quantities), or (batch, quantities, members) where it is an ensemble
-    in one: standardised values, and logits of yes. A quantity is yes-or-no if all its training
+    in one: standardised values, and logits of yes; or (batch, quantities, members, 2), with how
+    much each member is to be heard of this sample. A quantity is yes-or-no if all its training
     targets are 0 or 1. Values come back in the targets' own units with a conformal interval,
     scaled by the spread of the members; yes-or-no as a calibrated probability, and the interval
     in which nine in ten members of such an ensemble would lie, where there are members.
@@ -255,7 +256,7 @@ class QuantityCalibration:
         """Fit every quantity by itself.
 
         Args:
-            outputs: (n, quantities) or (n, quantities, members).
+            outputs: (n, quantities), (n, quantities, members), or with how much they are heard.
             targets: (n, quantities), NaN where missing.
         """
         truth = np.asarray(targets, dtype=np.float64)
@@ -283,7 +284,8 @@ class QuantityCalibration:
         Where no interval is known it is endless.
         """
         value, spread = pooled(outputs, self.binary, self.weights)
-        several = np.ndim(outputs) == 3 and np.shape(outputs)[-1] > 1
+        told, _ = told_and_heard(outputs)
+        several = told.ndim == 3 and told.shape[-1] > 1
         found = np.stack([value, np.full_like(value, -np.inf), np.full_like(value, np.inf)], -1)
         for t, yes_or_no in enumerate(self.binary):
             z, s = value[:, t], spread[:, t]
@@ -305,6 +307,16 @@ class QuantityCalibration:
 KINDS[QuantityCalibration.kind] = QuantityCalibration
 
 
+def told_and_heard(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a network put out, and how much each member is to be heard: all alike if it says nothing
+    of that. Both of one shape.
+    """
+    array = np.asarray(outputs)
+    if array.ndim < 4:
+        return array, np.ones_like(array)
+    return array[..., 0], array[..., 1]
+
+
 def member_weights(
     outputs: np.ndarray, targets: np.ndarray, binary: Sequence[bool]
 ) -> tuple[float, ...]:
@@ -312,39 +324,42 @@ def member_weights(
 
     The weights $w$ (positive, $\sum w = 1$) maximise
     $\sum_t \log p_t(y | w) + \alpha \sum_m \log w_m$: for numbers a Gaussian of unknown
-    width around $\sum_m w_m z_m$, for yes-or-no a Bernoulli of the chance
-    $\sum_m w_m \sigma(z_m)$ (see `pooled`), and a prior that all are alike, which a dozen
-    validation samples do not outvote.
+    width around what is `pooled`, for yes-or-no a Bernoulli of the chance that is, and a prior that
+    all are alike, which a dozen validation samples do not outvote.
 
     Args:
-        outputs: (n, quantities, members) of the validation part, or without members.
+        outputs: of the validation part, as `pooled` takes them.
         targets: (n, quantities), NaN where missing.
         binary: which quantities are yes-or-no.
 
     Returns:
         One weight a member; none where there is but one.
     """
-    if np.ndim(outputs) < 3 or np.shape(outputs)[-1] == 1:
+    told, heard = told_and_heard(outputs)
+    if told.ndim < 3 or told.shape[-1] == 1:
         return ()
     from scipy.optimize import minimize
 
-    said = _clipped(outputs, binary)
+    said = _clipped(told, binary)
     known = np.isfinite(targets)
-    told = [(said[known[:, t], t], targets[known[:, t], t]) for t in range(len(binary))]
-    told = [(sigmoid(z) if yes else z, y) for (z, y), yes in zip(told, binary, strict=True)]
+    rows = []
+    for t, yes_or_no in enumerate(binary):
+        z, own = said[known[:, t], t], heard[known[:, t], t]
+        rows.append((sigmoid(z) if yes_or_no else z, own, targets[known[:, t], t]))
 
     def cost(free: np.ndarray) -> float:
         weights = _shares(free)
         total = -_PRIOR * np.log(weights).sum() + 0.01 * np.log(np.exp(free).sum()) ** 2
-        for (z, y), yes_or_no in zip(told, binary, strict=True):
-            mean = z @ weights
+        for (z, own, y), yes_or_no in zip(rows, binary, strict=True):
+            mean = (z * own) @ weights / (own @ weights)
             if yes_or_no:
                 total -= np.log(np.where(y > 0, mean, 1 - mean)).sum()
             elif len(y):
                 total += len(y) / 2 * np.log(np.mean((mean - y) ** 2) + 1e-12)
         return float(total)
 
-    found = minimize(cost, np.full(said.shape[-1], -np.log(said.shape[-1])), method="L-BFGS-B").x
+    count = said.shape[-1]
+    found = minimize(cost, np.full(count, -np.log(count)), method="L-BFGS-B").x
     return tuple(round(float(w), 4) for w in _shares(found))
 
 
@@ -352,8 +367,8 @@ def _shares(free: np.ndarray) -> np.ndarray:
     return np.exp(free) / np.exp(free).sum()
 
 
-def _clipped(outputs: np.ndarray, binary: Sequence[bool]) -> np.ndarray:
-    array = np.array(outputs, dtype=np.float64)
+def _clipped(told: np.ndarray, binary: Sequence[bool]) -> np.ndarray:
+    array = np.array(told, dtype=np.float64)
     most = np.where(binary, _SURE, 1e6).reshape(1, -1, *[1] * (array.ndim - 2))
     return np.clip(array, -most, most)
 
@@ -364,23 +379,29 @@ def pooled(
     r"""What an ensemble says, and how far its members are from it, (n, quantities) each.
 
     Of numbers it is the mean; of yes-or-no the logit of the mean of the chances, so that one
-    member's great logit does not outvote all others. A deviation of 1 where there is one member.
+    member's great logit does not outvote all others: $\sum_m h_m w_m z_m / \sum_m h_m w_m$, with
+    the weights $w$ and how much a member is heard of the sample, $h$. Those who are not heard still
+    tell by their distance that there is doubt. A deviation of 1 where there is one member.
 
     Args:
-        outputs: (n, quantities, members), or without members.
+        outputs: (n, quantities, members), or without members; or (n, quantities, members, 2), what
+            they say and how much they are heard.
         binary: which quantities are yes-or-no.
         weights: of the members; none for all alike.
 
-    Source: Stone, "The opinion pool", Annals of Mathematical Statistics 1961. Deviation: none.
+    Source: Stone, "The opinion pool", Annals of Mathematical Statistics 1961. Deviation: a member
+    may be heard of one sample more than of another.
     """
-    if np.ndim(outputs) < 3 or np.shape(outputs)[-1] == 1:
-        value = np.clip(np.asarray(outputs, np.float64), -1e6, 1e6)
+    told, heard = told_and_heard(outputs)
+    if told.ndim < 3 or told.shape[-1] == 1:
+        value = np.clip(np.asarray(told, np.float64), -1e6, 1e6)
         value = value.reshape(value.shape[:2])
         return value, np.ones_like(value)
-    array = _clipped(outputs, binary)
-    count = array.shape[-1]
+    array, count = _clipped(told, binary), told.shape[-1]
     shares = np.array(weights if len(weights) == count else [1 / count] * count)
-    value, yes_or_no = array @ shares, np.asarray(binary, bool)
-    chance = sigmoid(array[:, yes_or_no]) @ shares
+    voices = heard.astype(np.float64) * shares
+    voices *= shares.sum() / voices.sum(axis=-1, keepdims=True)
+    value, yes_or_no = (array * voices).sum(axis=-1), np.asarray(binary, bool)
+    chance = (sigmoid(array[:, yes_or_no]) * voices[:, yes_or_no]).sum(axis=-1)
     value[:, yes_or_no] = np.log(chance / (1 - chance))
     return value, np.sqrt((array - value[..., None]) ** 2 @ shares)

@@ -4,15 +4,17 @@ Every builder has the signature `name(quantities, **hyper)`; `descriptor_dnn` ta
 its descriptors too. Inputs are those of `domains.drug.features` that `INPUTS` names for it. The
 output `quantities` gives (batch, quantities, members) numbers: standardised values, and logits of
 yes for what is yes-or-no. Those with several members are ensembles in one network: the members
-share no weights and are trained side by side, each as if alone.
+share no weights and are trained side by side, each as if alone. `fusion` may say of every member
+how much it is to be heard as well (see `toolkit.quantities`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from deepfield.domains.drug.features import (
@@ -39,6 +41,13 @@ TREE_DEPTH = 24
 _BOOST_DEPTH = 5  # levels of a boosted tree
 _LINEAR = 0.5  # share of the descriptors' kernel that is a straight line
 _MOST_TREES, _MOST_BOOSTED = 200, 1500  # of one quantity: more bring little
+#: How much members of `fusion` are heard of numbers that few molecules teach: a kernel machine
+#: needs the fewest, a graph wants more. From so few molecules on it becomes 1 for each, at so many.
+_OF_FEW = {"graph": 0.5, "kernel": 2.0}
+_FEW, _MANY = 1000, 3000
+#: Similarities to the most similar training molecule, from none like it to like enough: only a
+#: graph puts together what it has seen in pieces, so there it is heard alone of numbers.
+_REACH = (0.05, 0.15)
 #: Every builder of the domain, by name.
 ARCHITECTURES = Registry("architecture")
 
@@ -274,6 +283,7 @@ def descriptor_dnn(
 @ARCHITECTURES.register()
 def fusion(
     quantities: int,
+    yes_or_no: Sequence[bool],
     descriptors: int,
     samples: int,
     sets: tuple[int, int],
@@ -300,6 +310,7 @@ def fusion(
 
     Args:
         quantities: how many are answered.
+        yes_or_no: which of them are.
         descriptors: how many numbers describe a molecule.
         samples: how many molecules there are to learn from.
         sets: families of sets that the kernel machine compares, and bytes of them all; (0, 0)
@@ -322,7 +333,8 @@ def fusion(
     Returns:
         A model to `quantities` (batch, quantities, members): what the networks say on average by
         the graph and by everything, the forest, the boosted trees and the kernel machine, as far as
-        they are there.
+        they are there. Where it compares fragments, (batch, quantities, members, 2): with how much
+        each is to be heard of this molecule.
     """
     _check(quantities, "fusion")
     given = keras.Input((descriptors,), dtype="float32", name="descriptors")
@@ -364,15 +376,14 @@ def fusion(
     said = ops.stack([*of_graphs, *of_all], axis=-1)
     networks = layers.Identity(name="networks", dtype="float32")(said)
     asked = ops.concatenate([seen, counts], axis=-1) if structures else seen
-    found = [ops.mean(networks[..., len(of_graphs) :], axis=-1)]
-    if of_graphs:
-        found.insert(0, ops.mean(networks[..., : len(of_graphs)], axis=-1))
+    found = {"graph": ops.mean(networks[..., : len(of_graphs)], axis=-1)} if of_graphs else {}
+    found["all"] = ops.mean(networks[..., len(of_graphs) :], axis=-1)
     nodes = 2 * min(leaves, samples) - 1
     if trees:
         each = max(1, min(_MOST_TREES, trees // quantities))
         forest = DecisionTrees(each, nodes, TREE_DEPTH, quantities, name="forest", dtype="float32")
-        found.append(forest(asked))
-    likened = []
+        found["forest"] = forest(asked)
+    likened = alike = None
     if references:
         count = min(references, samples)
         kernels = [
@@ -391,17 +402,35 @@ def fusion(
             alike = TanimotoKernel(count, families, (1, 2), name="alike", dtype="float32")(parts)
             kernels = [ops.concatenate([alike, *kernels], axis=-1)]
         weighed = PreciseDense(quantities, trainable=False, name="kernel", dtype="float32")
-        likened = [weighed(kernels[0])]
+        likened = weighed(kernels[0])
     if boosted:
         each = max(1, min(_MOST_BOOSTED, boosted // quantities))
         nodes = 2 ** (_BOOST_DEPTH + 1) - 1
         mending = DecisionTrees(
             each, nodes, _BOOST_DEPTH, quantities, name="boosted", dtype="float32"
         )
-        found.append(mending(asked) + likened[0] if likened else mending(asked))
-    found += likened
-    outputs = layers.Identity(name="quantities", dtype="float32")(ops.stack(found, axis=-1))
+        found["boosted"] = mending(asked) if likened is None else mending(asked) + likened
+    if likened is not None:
+        found["kernel"] = likened
+    told = ops.stack(list(found.values()), axis=-1)
+    if of_graphs and alike is not None:
+        heard = _heard(alike, found, samples, yes_or_no, told)
+        told = ops.stack([told, heard], axis=-1)
+    outputs = layers.Identity(name="quantities", dtype="float32")(told)
     return keras.Model(inputs, {"quantities": outputs}, name="fusion")
+
+
+def _heard(
+    alike: Any, members: Iterable[str], samples: int, yes_or_no: Sequence[bool], told: Any
+) -> Any:
+    """How much each member is to be heard of each molecule, as large as what is told."""
+    none, enough = _REACH
+    near = ops.clip((ops.max(alike, axis=-1) - none) / (enough - none), 0.0, 1.0)[:, None, None]
+    few = float(np.clip(np.log(_MANY / samples) / np.log(_MANY / _FEW), 0, 1))
+    shares = np.array([_OF_FEW.get(name, 1.0) ** few for name in members], "float32")
+    alone = np.array([name == "graph" for name in members], "float32")
+    of_numbers = near * (shares / shares.sum()) + (1.0 - near) * alone
+    return ops.where(np.array(yes_or_no)[:, None], 1.0 / len(shares), of_numbers + ops.zeros_like(told))
 
 
 def networks(model: keras.Model, output: str) -> keras.Model:

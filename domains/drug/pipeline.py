@@ -36,7 +36,7 @@ from deepfield.toolkit.data import Arrays, Encoded, Option, Sample
 from deepfield.toolkit.errors import BadInput, UsageError, shortened
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.pipeline import Pipeline
-from deepfield.toolkit.quantities import Quantities
+from deepfield.toolkit.quantities import Quantities, told_and_heard
 from deepfield.toolkit.recipe import Recipe
 
 _LEARNING = ("train", "finetune", "inspect")
@@ -286,7 +286,10 @@ class DrugPipeline(Pipeline):
         if self.architecture == "fusion":
             of_counts = (1, at_least(np.zeros(len(named or ()))).size)
             sets = SETS if named is None else of_counts if self.state["counts"] else (0, 0)
-            found |= {"samples": self.state["samples"], "sets": sets, "structures": named is None}
+            found |= {
+                "yes_or_no": list(self.task.binary),  # type: ignore[attr-defined]
+                "samples": self.state["samples"], "sets": sets, "structures": named is None,
+            }  # fmt: skip
         return found
 
     @classmethod
@@ -298,7 +301,7 @@ class DrugPipeline(Pipeline):
         if "descriptors" in INPUTS[architecture]:
             found["descriptors"] = 217
         if architecture == "fusion":
-            found |= {"samples": 3000, "sets": SETS, "structures": True}
+            found |= {"yes_or_no": [False], "samples": 3000, "sets": SETS, "structures": True}
         return found
 
     def settle(self, model: Any, items: Sequence[Encoded]) -> None:
@@ -322,7 +325,8 @@ class DrugPipeline(Pipeline):
         if self.architecture != "fusion":
             return {}
         columns = 1 if "descriptors" in self.state else 2
-        return {"networks": {self.task.output: outputs[self.task.output][..., :columns]}}
+        own, _ = told_and_heard(outputs[self.task.output])
+        return {"networks": {self.task.output: own[..., :columns]}}
 
     def identity(self, arrays: Arrays) -> Arrays:
         """The molecule, in whatever order its atoms were written."""

@@ -191,3 +191,29 @@ def test_the_calibration_keeps_and_uses_the_weights():
     np.testing.assert_array_equal(
         QuantityCalibration(**settings).apply(outputs), fitted.apply(outputs)
     )
+
+
+def test_a_member_is_heard_of_one_sample_more_than_of_another():
+    from deepfield.toolkit.quantities import member_weights, pooled
+
+    told = np.array([[[1.0, 3.0]], [[1.0, 3.0]], [[1.0, 3.0]]])
+    heard = np.array([[[1.0, 1.0]], [[2.0, 1.0]], [[1.0, 0.0]]])
+    outputs = np.stack([told, heard], axis=-1)
+    value, spread = pooled(outputs, (False,), (0.25, 0.75))
+    np.testing.assert_allclose(value[:, 0], [2.5, (0.5 + 0.75 * 3) / 1.25, 1.0])
+    # who is not heard still tells that there is doubt
+    np.testing.assert_allclose(spread[2, 0], np.sqrt(0.75 * 4))
+    yes, _ = pooled(outputs[2:], (True,))
+    np.testing.assert_allclose(yes, 1.0)
+    # a member is judged by those samples of which it is heard
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(200, 1))
+    said = np.stack([truth + random.normal(size=truth.shape), truth, truth], axis=-1)
+    said[:100, :, 2] = 50.0
+    heard = np.ones_like(said)
+    heard[:100, :, 2] = 0.0
+    weights = member_weights(np.stack([said, heard], axis=-1), truth, (False,))
+    assert weights[0] < 0.1 and weights[2] > 0.2
+    fitted = QuantityCalibration((False,)).fit(np.stack([said, heard], axis=-1), truth)
+    found = fitted.apply(np.stack([said, heard], axis=-1))
+    assert np.sqrt(np.mean((found[..., 0] - truth) ** 2)) < 0.1
