@@ -86,6 +86,7 @@ def deal(
     dealt = split.deal(good, pipeline.splits)
     training = [good[i] for i in dealt["train"]]
     pipeline.task.learn([t for s in training for t in pipeline.targets(s)])
+    pipeline.held = len(dealt["valid"])
     pipeline.prepare(training, [s.target for s in training])
     items: list[Encoded] = []
     place: dict[int, list[int]] = {}

@@ -67,6 +67,7 @@ class Pipeline:
         cached_by: package whose work `encoder` does, if what it made is kept (`FeatureCache`).
         padding: value by input name for ragged items; 0 where none is given.
         resumed: answers go on behind those of an earlier run (see `toolkit.answering`).
+        held: validation samples, to which what no gradient moves is fitted too in the end.
         any_length: items have hardly ever the same length twice (see `runtime.Network`).
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`); `""` for none.
         task_class: what the outputs mean.
@@ -94,6 +95,7 @@ class Pipeline:
     cached_by: ClassVar[str] = ""
     padding: ClassVar[Mapping[str, float]] = {}
     resumed: bool = False
+    held: int = 0
     any_length: ClassVar[bool] = False
     baseline: str = "svm"
     task_class: ClassVar[type[Task]] = Task
@@ -253,9 +255,7 @@ class Pipeline:
         """Fit the weights that no gradient moves to the training items, before training."""
 
     def finish(self, model: Any, items: Sequence[Encoded]) -> None:
-        """Measure what a trained network alone can tell, on the training items, before it is
-        judged.
-        """
+        """Measure what a trained network can tell of the training items, before it is judged."""
 
     def learner(self, model: Any) -> Any:
         """What gradients train: the network, or a model of some of its layers."""

@@ -251,7 +251,7 @@ class DrugPipeline(Pipeline):
             self.state["descriptors"] = sorted(names)
             values = (value for one in described for value in one.values.values())
             self.state["counts"] = all(value >= 0 and value == int(value) for value in values)
-        self.state["samples"] = len(items)
+        self.state["samples"] = len(items) + self.held
         if not described:
             self._remember(items)
 
