@@ -294,7 +294,7 @@ def fusion(
     head_units: int = 256,
     circle_units: int = 256,
     dropout: float = 0.1,
-    references: int = 3000,
+    references: int = 4000,
     fragments: bool = True,
     trees: int = 1200,
     leaves: int = 1000,
