@@ -19,6 +19,7 @@ from deepfield.toolkit.layers._recurrence import MARK, OPEN
 LAYER_NORMALIZATION = "deepfield_layer_normalization"
 #: And of the products that stand for LSTMs.
 LSTM = "deepfield_lstm"
+_MANY_BITS = 1 << 16  # zeros and ones that are worth packing
 
 
 def replace(graph: Any, rewrite: Callable[[Any], Sequence[Any] | None]) -> bool:
@@ -284,15 +285,17 @@ def without_last_axis_of_one(graph: Any) -> None:
 
 
 def shrink(graph: Any) -> None:
-    """Store weights in the smallest type that holds them exactly, behind a `Cast`."""
+    """Store weights in the smallest type that holds them exactly, behind a `Cast`; many zeros and
+    ones are stored eight in a byte.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     smaller = {
         TensorProto.FLOAT: (np.uint8, np.int8, np.float16),
         TensorProto.INT32: (np.uint8, np.int16),
     }
-    casts = []
-    for tensor in graph.graph.initializer:
+    casts: list[Any] = []  # the last ones first
+    for tensor in list(graph.graph.initializer):
         full = numpy_helper.to_array(tensor)
         if tensor.data_type not in smaller or full.size < 16:
             continue
@@ -303,9 +306,30 @@ def shrink(graph: Any) -> None:
                 name, kind = tensor.name, tensor.data_type
                 tensor.CopyFrom(numpy_helper.from_array(small, f"{name}/{small.dtype}"))
                 casts.append(helper.make_node("Cast", [tensor.name], [name], to=kind))
+                packs = small.dtype == np.uint8 and small.size % 8 == 0
+                if packs and small.size >= _MANY_BITS and small.max() <= 1:
+                    casts += _unpacked(graph, tensor, small)
                 break
-    for node in reversed(casts):
+    for node in casts:
         graph.graph.node.insert(0, node)
+
+
+def _unpacked(graph: Any, tensor: Any, bits: np.ndarray) -> list[Any]:
+    """Put packed bits into an initializer; the nodes that make bits of them, the last one first."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    name = tensor.name
+    tensor.CopyFrom(numpy_helper.from_array(np.packbits(bits), f"{name}/packed"))
+    table = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    graph.graph.initializer.extend([
+        numpy_helper.from_array(table, f"{name}/table"),
+        numpy_helper.from_array(np.array(bits.shape), f"{name}/shape"),
+    ])  # fmt: skip
+    return [
+        helper.make_node("Reshape", [f"{name}/rows", f"{name}/shape"], [name]),
+        helper.make_node("Gather", [f"{name}/table", f"{name}/places"], [f"{name}/rows"]),
+        helper.make_node("Cast", [tensor.name], [f"{name}/places"], to=TensorProto.INT32),
+    ]
 
 
 def shorten_names(graph: Any) -> None:

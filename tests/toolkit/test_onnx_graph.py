@@ -47,6 +47,25 @@ def test_weights_are_stored_in_the_smallest_type_that_holds_them(weights, stored
     np.testing.assert_array_equal(answer(graph), before)
 
 
+def test_many_zeros_and_ones_are_eight_in_a_byte():
+    count = 2051
+    table = np.random.default_rng(0).integers(0, 2, (32, count)).astype(np.float32)
+    value = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, [None, size])
+        for n, size in (("x", 32), ("y", count))
+    ]
+    own = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "table"], ["y"])], "g", value[:1], value[1:],
+        [numpy_helper.from_array(table, "table")],
+    )  # fmt: skip
+    graph = helper.make_model(own, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    before = answer(graph)
+    onnx_graph.shrink(graph)
+    onnx_graph.shorten_names(graph)
+    assert graph.ByteSize() < table.size / 8 + 4000
+    np.testing.assert_array_equal(answer(graph), before)
+
+
 def test_names_are_shortened_but_for_inputs_and_outputs():
     graph = graph_of((np.arange(32) / 7).astype(np.float32))
     before, size = answer(graph), graph.ByteSize()
