@@ -287,7 +287,7 @@ def _same(where: str, a: Any, b: Any, tolerance: float) -> None:
     if isinstance(b, Mapping):
         _check(set(a) == set(b), f"{where}: other names", (list(a), list(b)))
         for key in b:
-            _same(f"{where}, {key}", a[key], b[key], tolerance)
+            _same(f"{where}, {key}", a[key], b[key], tolerance * _size(b, key))
     elif isinstance(b, list | tuple):
         _check(len(a) == len(b), f"{where}: other length", (a, b))
         for x, y in zip(a, b, strict=True):
@@ -297,6 +297,17 @@ def _same(where: str, a: Any, b: Any, tolerance: float) -> None:
         _check(abs(a - b) <= tolerance * max(1.0, abs(b)) + 1e-6, where, (a, b))
     elif not where.endswith("_reason"):  # a sentence with a rounded number in it
         _check(a == b, where, (a, b))
+
+
+def _size(row: Mapping[str, Any], key: str) -> float:
+    """How large what a bound of an interval is the sum or the difference of may be, at least 1: a
+    bound near 0 is as exact as the whole interval.
+    """
+    for end, other in (("low", "high"), ("high", "low")):
+        far = row.get(key.removesuffix(end) + other) if key.endswith(end) else None
+        if isinstance(far, float):
+            return max(1.0, abs(far))
+    return 1.0
 
 
 def _plain(value: Any) -> Any:

@@ -93,6 +93,13 @@ def test_the_card_tells_what_the_networks_reach_alone(trained):
     assert len(pipeline.calibrator.weights) == 5
 
 
+def test_molecules_are_compared_with_the_validation_part_too(trained):
+    pipeline, fitted = trained
+    alike = next(iter(pipeline.models.values())).get_layer("alike")
+    assert alike.references == len(fitted.parts.of("train")) + len(fitted.parts.of("valid"))
+    assert np.asarray(alike.sets).any(axis=1).all()
+
+
 def test_the_forest_beside_a_network_knows_what_chemists_tell_one():
     ring = "c1ccccc1O"
 
