@@ -429,8 +429,8 @@ def _heard(
     few = float(np.clip(np.log(_MANY / samples) / np.log(_MANY / _FEW), 0, 1))
     shares = np.array([_OF_FEW.get(name, 1.0) ** few for name in members], "float32")
     alone = np.array([name == "graph" for name in members], "float32")
-    of_numbers = near * (shares / shares.sum()) + (1.0 - near) * alone
-    return ops.where(np.array(yes_or_no)[:, None], 1.0 / len(shares), of_numbers + ops.zeros_like(told))
+    heard = near * (shares / shares.sum()) + (1.0 - near) * alone + ops.zeros_like(told)
+    return ops.where(np.array(yes_or_no)[:, None], 1.0 / len(shares), heard)
 
 
 def networks(model: keras.Model, output: str) -> keras.Model:
