@@ -21,6 +21,7 @@ from deepfield.toolkit.layers import (
     RandomNoise1D,
     SeparableConv1DBlock,
     SpecAugment,
+    SpectrogramConvolutions,
     SpectrogramNormalization,
     TimeDelay,
 )
@@ -191,6 +192,42 @@ def blstm_ctc(
         x = layers.Bidirectional(layers.LSTM(units, return_sequences=True), name=f"lstm{i}")(x)
         x = layers.Dropout(dropout, name=f"dropout{i}")(x)
     return _spelled(waveform, x, symbols, "blstm_ctc")
+
+
+@ARCHITECTURES.register()
+def cnn_ctc(
+    symbols: int,
+    rate_hz: int = 16000,
+    mels: int = 40,
+    filters: tuple[int, ...] = (24, 48, 72, 72),
+    units: int = 160,
+    subsampling: int = 2,
+    dropout: float = 0.3,
+    noise: float = 0.5,
+    masks: int = 2,
+):
+    """Convolutions over time and frequency, then over time alone: 0.6 million parameters.
+
+    Abdel-Hamid et al. 2014, "Convolutional neural networks for speech recognition": what is heard
+    in one band is known in the next, so a voice may be higher or lower than those that were learnt
+    from. Three time-delay layers behind them see half a second, as long as a word takes.
+
+    Args:
+        symbols: letters, and the blank.
+        rate_hz: samples a second.
+        mels: bands of the spectrogram.
+        filters: channels of each convolution, which leaves half of the bands.
+        units: of the time-delay layers.
+        subsampling: frames of 10 ms for one of the answer.
+        dropout: share of hidden outputs.
+        noise: share of waveforms with noise, in training.
+        masks: hidden stretches of time and of frequency each, in training.
+    """
+    waveform, x = _heard(rate_hz, mels, noise, masks, None)
+    x = SpectrogramConvolutions(filters, 3, subsampling, momentum=0.95, name="bands")(x)
+    for i, spacing in enumerate((1, 2, 3), start=1):
+        x = TimeDelay(units, 2, 2, spacing, dropout=dropout, momentum=0.95, name=f"delay{i}")(x)
+    return _spelled(waveform, x, symbols, "cnn_ctc")
 
 
 @ARCHITECTURES.register()

@@ -10,6 +10,7 @@ import numpy as np
 
 from deepfield.domains.speech import features
 from deepfield.domains.speech.data import READERS, SAMPLES, by_clip, by_take
+from deepfield.domains.speech.espeak import Voices
 from deepfield.domains.speech.features import Clip, Heard
 from deepfield.domains.speech.formants import WORDS, Speaker, say
 from deepfield.domains.speech.language import Language
@@ -83,6 +84,8 @@ class SpeechPipeline(Pipeline):
     #: Share of training recordings that are put together from words of others.
     _recombined: float = 0.0
     _words: Any = None  # of these recordings, once they are found
+    #: Speakers nobody recorded, who say half of the training texts.
+    _voices: Voices | None = None
 
     # ------------------------------------------------------------------ from recording to arrays
 
@@ -217,6 +220,8 @@ class SpeechPipeline(Pipeline):
                 + ("needs to know how words sound" if task.lexicon is None else "is no share"),
                 "--lexicon FILE, a dictionary of pronunciations, and a share from 0 to 1",
             )
+        language = self.settings.pop("voices", None)
+        self._voices = Voices(language) if language else None
         extra = self.settings.pop("sentences", None)
         sentences = [t.split() for t in texts]
         if extra:
@@ -239,7 +244,7 @@ class SpeechPipeline(Pipeline):
         return super().finetune(data, **arguments)
 
     def variation(self, items: Sequence[Encoded]) -> Callable[..., tuple[Arrays, Arrays]] | None:
-        """Tempo, rooms, words in a row, and noise that says nothing."""
+        """Tempo, rooms, voices, words in a row, and noise that says nothing."""
         from deepfield.domains.speech.variation import varied
 
         told = self.settings.get("variation")
@@ -254,7 +259,15 @@ class SpeechPipeline(Pipeline):
             room=min(0.5, 0.2 * strength), band=min(0.5, 0.3 * strength),
             trimmed=min(0.5, 0.3 * strength), joined=min(0.5, 0.25 * strength),
             recombination=self._recombination(items), recombined=self._recombined,
+            say=self._voiced(),
         )  # fmt: skip
+
+    def _voiced(self) -> Callable[[np.ndarray, np.random.Generator], np.ndarray] | None:
+        """Somebody who says what letters spell, if that is asked for."""
+        voices, alphabet = self._voices, self.transcription.alphabet
+        if voices is None:
+            return None
+        return lambda letters, rng: voices.say(alphabet.text(letters), rng, self.rate_hz)
 
     def _recombination(self, items: Sequence[Encoded]) -> Any:
         """The words of a speaker in any order, if that is asked for."""

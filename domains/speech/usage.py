@@ -27,6 +27,8 @@ OPTIONS: tuple[Option, ...] = (
            ("train", "finetune")),
     Option("recombined", "share of training recordings made of words of one speaker in any order"
            " (with --lexicon)", ("train", "finetune"), float),
+    Option("voices", "language of espeak-ng, as en: its voices say half of what is learnt from, for"
+           " speakers that nobody recorded", ("train", "finetune")),
     Option("variation", "how much recordings vary in training: 1 is usual, 0 not at all",
            ("train", "finetune"), float),
     Option("form", "may be given several times; txt without it", ("transcribe",),
@@ -56,6 +58,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "finetune": (
         "deepfield speech finetune sample:voices --from an4 -o mine",
         "deepfield speech finetune my.tsv --from an4 -o mine --sentences more.txt",
+        "deepfield speech finetune words/ --from english -o mine --voices en",
     ),
     "evaluate": (
         "deepfield speech evaluate fsdd --model digits",

@@ -1,4 +1,4 @@
-"""What varies recordings in training where no layer does: tempo, rooms, neighbours, silence.
+"""What varies recordings in training where no layer does: tempo, rooms, speakers, silence.
 
 All of it changes lengths or texts, so it happens to batches of waveforms, before the network.
 """
@@ -17,6 +17,7 @@ from deepfield.toolkit.data import Arrays, collate
 LETTERS, SOUNDS = "log_probs", "sounds"
 
 Vary = Callable[[np.random.Generator, np.ndarray, Arrays, Arrays], tuple[Arrays, Arrays]]
+Say = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def varied(
@@ -24,6 +25,7 @@ def varied(
     speed: float = 0.15, room: float = 0.2, band: float = 0.3, trimmed: float = 0.3,
     joined: float = 0.0, silence: float = 0.02,
     recombination: Recombination | None = None, recombined: float = 0.0, longest_s: float = 12.0,
+    say: Say | None = None, voiced: float = 0.5,
 ) -> Vary:  # fmt: skip
     """A function that varies batches.
 
@@ -46,6 +48,8 @@ def varied(
         recombination: when each word was said.
         recombined: share of items that are made of words of other items.
         longest_s: words are joined up to this length.
+        say: somebody who says a text, which is given as letters' symbols.
+        voiced: share of items that are said by them in place of those who were recorded.
     """
     single = np.array([i for i, t in enumerate(texts) if _is_word(t[LETTERS], space)], int)
 
@@ -56,7 +60,9 @@ def varied(
         more = int(rng.geometric(1 - joined)) - 1 if len(single) else 0
         for index in chosen:
             x, text = waveforms[index], texts[index]
-            if recombination is not None and rng.random() < recombined:
+            if say is not None and len(text[LETTERS]) and rng.random() < voiced:
+                x = say(text[LETTERS], rng)
+            elif recombination is not None and rng.random() < recombined:
                 words = recombination.draw(int(index), rng, len(x))
                 if words:
                     x, text = _said(words, waveforms, space)

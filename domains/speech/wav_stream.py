@@ -45,8 +45,8 @@ class WavStream:
                 if kind == _EXTENSIBLE and len(body) >= 26:
                     kind = struct.unpack("<H", body[24:26])[0]
                 self.kind = kind
-        # who writes into a pipe does not know the length: 0, or the largest number
-        self.left = None if size in (0, 0xFFFFFFFF) or size > 0x7FFFFF00 else size
+        # who writes into a pipe does not know the length: 0, or about the largest number
+        self.left = None if size == 0 or size >= 0x7FFFF000 else size
         if not self.rate_hz or not self.channels or (self.kind, self.bits) not in {
             (_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64),
         }:  # fmt: skip

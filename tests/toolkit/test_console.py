@@ -1,6 +1,7 @@
 """Talk goes to standard error, and only as much as was asked for."""
 
 import io
+import os
 
 import pytest
 from program import environment, typed
@@ -94,3 +95,16 @@ def test_an_html_report_of_an_evaluation_leaves_home_alone(tiny, tmp_path):
     run = typed(*arguments, env=own, cwd=tmp_path / "work")
     assert run.code == 0, run.err
     assert _left(tmp_path) == {"work": ["page.html"]}
+
+
+#: In front of a program that is to have one core.
+_ONE_CORE = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone pins processes")
+@pytest.mark.slow
+def test_networks_of_few_channels_are_learnt_on_one_core(tmp_path):
+    # with oneDNN TensorFlow's convolutions damage memory there, and the process dies
+    arguments = ("--epochs", "1", "--set", "filters=4", "-q")
+    run = typed("image", "train", "digits", "-o", str(tmp_path / "m"), *arguments, prefix=_ONE_CORE)
+    assert run.code == 0, run.err

@@ -34,6 +34,7 @@ from deepfield.toolkit.layers.residual_block2d import ResidualBlock2D
 from deepfield.toolkit.layers.scaled_tanh import ScaledTanh
 from deepfield.toolkit.layers.separable_conv1d_block import SeparableConv1DBlock
 from deepfield.toolkit.layers.spec_augment import SpecAugment
+from deepfield.toolkit.layers.spectrogram_convolutions import SpectrogramConvolutions
 from deepfield.toolkit.layers.spectrogram_normalization import SpectrogramNormalization
 from deepfield.toolkit.layers.sub_sampling2d import SubSampling2D
 from deepfield.toolkit.layers.tanimoto_kernel import TanimotoKernel
@@ -75,6 +76,7 @@ __all__ = [
     "ScaledTanh",
     "SeparableConv1DBlock",
     "SpecAugment",
+    "SpectrogramConvolutions",
     "SpectrogramNormalization",
     "SubSampling2D",
     "TanimotoKernel",

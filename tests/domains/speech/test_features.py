@@ -216,7 +216,12 @@ def test_a_broken_pipe_is_told():
     for cut, reason in ((4, "not a wav"), (30, "no samples"), (2000, "breaks off, 4,4")):
         with pytest.raises(BadInput, match=reason):
             list(blocks_of(WavStream(io.BytesIO(content[:cut])), RATE))
-    endless = content[:40] + b"\xff\xff\xff\xff" + content[44:]
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])  # espeak-ng's: second
+def test_who_does_not_know_how_long_a_pipe_is_says_so_in_many_ways(size):
+    content = written(tone(0.4, 8000), 8000)
+    endless = content[:40] + size.to_bytes(4, "little") + content[44:]
     assert sum(map(len, blocks_of(WavStream(io.BytesIO(endless)), 8000))) == 3200
 
 

@@ -35,6 +35,7 @@ def test_words_that_it_lacks_are_named(dictionary):
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_sounds_are_told_by_layers_of_the_network_itself(name):
     small = {"quartznet_small": {"filters": 8}, "tdnn": {"units": 8}, "blstm_ctc": {"units": 8},
+             "cnn_ctc": {"units": 8},
              "conformer_ctc_small": {"units": 8, "heads": 2}}[name]  # fmt: skip
     network = ARCHITECTURES[name](symbols=5, **small)
     learner = with_sounds(network, 3)

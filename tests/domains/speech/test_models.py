@@ -11,6 +11,7 @@ SMALL = {
     "quartznet_small": {"filters": 16, "blocks": 2},
     "tdnn": {"units": 16, "past_frames": 40},
     "blstm_ctc": {"units": 8},
+    "cnn_ctc": {"units": 16, "filters": (3, 4, 5)},
     "conformer_ctc_small": {"units": 16, "blocks": 1, "heads": 2},
 }
 

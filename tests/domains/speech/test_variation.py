@@ -124,3 +124,20 @@ def test_words_of_a_speaker_come_in_any_order_and_those_of_others_do_not():
             assert (text[1 : 2 * len(heard) - 1 : 2] == 1).all()
             said.add(tuple(text))
     assert len(said) > 20
+
+
+def test_half_of_the_texts_are_said_by_somebody_else():
+    def say(letters, rng):
+        return np.full(1000 * len(letters), 0.5, np.float32)
+
+    vary = varied(WAVEFORMS, TEXTS, 8000, 1, say=say, **STILL)
+    rng, anew = np.random.default_rng(0), 0
+    for _ in range(60):
+        inputs, targets = vary(rng, np.array([0, 2]), *batch(WAVEFORMS, TEXTS))
+        assert targets[LETTERS].tolist() == [[2, 3, 0], [5, 5, 5]]
+        for x, index in zip(inputs["waveform"], (0, 2), strict=True):
+            x = np.trim_zeros(x, "b")
+            other = np.full(1000 * len(TEXTS[index][LETTERS]), 0.5, np.float32)
+            anew += np.array_equal(x, other)
+            assert np.array_equal(x, other) or len(x) >= len(WAVEFORMS[index]) - 10
+    assert 40 <= anew <= 80
