@@ -14,6 +14,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(_name, "1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # with one thread: toolkit/runtime.py
 
 # With --import-mode=importlib the tests' own module is found by nobody: it is loaded here, once.
 _spec = importlib.util.spec_from_file_location("program", Path(__file__).with_name("program.py"))

@@ -132,14 +132,12 @@ def silence_tensorflow(learning: bool = False) -> None:
     Its C++ parts write to file descriptor 2 before any setting of theirs is read, so the
     descriptor itself is turned away, and Python's standard error keeps a copy of the old one.
     """
-    from deepfield.toolkit.runtime import cores
+    from deepfield.toolkit import runtime  # noqa: F401 (what it sets, TensorFlow reads)
 
     keep_out_of_home()
     if not learning:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # on one core its convolutions of fewer than eight channels write where they must not
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1" if cores() > 1 else "0")
     warnings.simplefilter("ignore")
     for name in ("tensorflow", "absl", "tf2onnx", "keras", "jax"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -20,6 +20,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+# With one thread TensorFlow's convolutions of fewer than eight channels write where they must not,
+# if oneDNN computes them. It reads this when it is imported.
+_ALONE = cores() == 1 or os.environ.get("TF_NUM_INTRAOP_THREADS") == "1"
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0" if _ALONE else "1")
+
+
 class Network:
     """A network in ONNX Runtime: a function from arrays to arrays.
 

@@ -126,7 +126,9 @@ def agree(found, allele, expected):
     name, scores, places = expected
     assert found[:2] == [allele, name]
     np.testing.assert_allclose([float(s) for s in found[2:6]], scores, atol=0.00501)
-    assert [int(p) for p in found[6:]] == places
+    for told, place, score in zip(found[6:], places, scores, strict=True):
+        # where nothing changes, the last bits of the arithmetic say where it changes most
+        assert int(told) == place or score < 1e-6
 
 
 VARIANTS = [
