@@ -25,14 +25,14 @@ _spec.loader.exec_module(sys.modules["program"])
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory, worker_id):
-    """A bundle of the image domain: `small_cnn` with four filters, two epochs on `digits`."""
+    """A bundle of the image domain: `small_cnn` with eight filters, two epochs on `digits`."""
     from program import once, typed
 
     root = tmp_path_factory.getbasetemp()
     root = root if worker_id == "master" else root.parent
 
     def make(folder: Path) -> None:
-        arguments = ("--epochs", "2", "--set", "filters=4", "-q")
+        arguments = ("--epochs", "2", "--set", "filters=8", "-q")
         run = typed("image", "train", "digits", "-o", str(folder), *arguments)
         assert run.code == 0, run.err
 
