@@ -11,7 +11,7 @@ import numpy as np
 
 from deepfield.domains.speech.features import whole
 from deepfield.domains.speech.wav_stream import WavStream
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
 
 PROGRAM = "espeak-ng"
 #: The most that one text may take.
@@ -29,6 +29,7 @@ class Voices:
     Raises:
         NotFound: espeak-ng is not installed.
         UsageError: it does not speak the language.
+        DeepfieldError: it fails, here or while it speaks.
 
     Source: the formant synthesiser of https://github.com/espeak-ng/espeak-ng, as a program.
     """
@@ -79,7 +80,12 @@ def _listed(kind: str) -> tuple[tuple[str, str], ...]:
 
 
 def _run(*arguments: str, told: bytes = b"") -> bytes:
-    done = subprocess.run(
-        [PROGRAM, *arguments], input=told, capture_output=True, timeout=_SECONDS, check=True
-    )
-    return done.stdout
+    command = [PROGRAM, *arguments]
+    try:
+        return subprocess.run(
+            command, input=told, capture_output=True, timeout=_SECONDS, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise DeepfieldError(
+            f"{PROGRAM} does not answer: {error}", f"try it by itself: {' '.join(command)}"
+        ) from None

@@ -206,7 +206,7 @@ def cnn_ctc(
     noise: float = 0.5,
     masks: int = 2,
 ):
-    """Convolutions over time and frequency, then over time alone: 0.6 million parameters.
+    """Convolutions over time and frequency, then over time alone: 0.5 million parameters.
 
     Abdel-Hamid et al. 2014, "Convolutional neural networks for speech recognition": what is heard
     in one band is known in the next, so a voice may be higher or lower than those that were learnt

@@ -6,7 +6,7 @@ import pytest
 
 from deepfield.domains.speech import espeak
 from deepfield.domains.speech.espeak import PROGRAM, Voices
-from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
 
 #: A program that is asked as espeak-ng is: a letter takes a tenth of a second, and how high the
 #: tone is depends on what it is called with.
@@ -77,6 +77,13 @@ def test_where_it_is_not_installed_the_hint_says_how(tmp_path, monkeypatch):
     with pytest.raises(NotFound, match="not installed") as found:
         Voices("en")
     assert "apt-get install espeak-ng" in found.value.hint
+
+
+def test_a_program_that_fails_is_told(speaking, tmp_path):
+    voices = Voices("en")
+    (tmp_path / PROGRAM).write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(DeepfieldError, match="does not answer: .* status 3"):
+        voices.say("a", np.random.default_rng(0), 8000)
 
 
 @pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="espeak-ng is not installed")
