@@ -82,7 +82,7 @@ def test_where_it_is_not_installed_the_hint_says_how(tmp_path, monkeypatch):
 def test_a_program_that_fails_is_told(speaking, tmp_path):
     voices = Voices("en")
     (tmp_path / PROGRAM).write_text("#!/bin/sh\nexit 3\n")
-    with pytest.raises(DeepfieldError, match="does not answer: .* status 3"):
+    with pytest.raises(DeepfieldError, match=r"does not answer: .* status 3"):
         voices.say("a", np.random.default_rng(0), 8000)
 
 
