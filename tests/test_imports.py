@@ -135,3 +135,12 @@ def test_nothing_heavy_is_loaded_on_the_way_of_a_prediction(file):
 @pytest.mark.parametrize("file", FILES)
 def test_no_file_has_more_than_500_lines(file):
     assert len((ROOT / file).read_text().splitlines()) <= 500
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_function_is_longer_than_a_screen(file):
+    """80 lines, its docstring left out."""
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            told = len((ast.get_docstring(node) or "").splitlines())
+            assert node.end_lineno - node.lineno + 1 - told <= 80, f"{file}:{node.lineno}"

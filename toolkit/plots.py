@@ -35,6 +35,9 @@ from deepfield.toolkit.plot_style import (
 )
 from deepfield.toolkit.scores import pr_auc, pr_curve, roc_auc, roc_curve
 
+#: How tall a layer of (steps, features) is drawn, inches.
+_SEQUENCE = 0.75
+
 # -------------------------------------------------------------------------------------- curves
 
 
@@ -308,22 +311,9 @@ def layers_plot(
 
     left, width, gap = 1.4, 7.0, 0.14  # inches
     whole = left + width + 0.1
-    rows: list[tuple[str, list[np.ndarray], float]] = []  # label, the row's pictures, height
+    rows = [_layer_row(name, np.asarray(array, float), width, maps) for name, array in layers]
     if picture is not None:
-        rows.append(("input", [np.asarray(picture)], 1.2))
-    for name, array in layers:
-        array = np.asarray(array, dtype=float)
-        size = " × ".join(map(str, array.shape))
-        if array.ndim == 3:
-            chosen = np.linspace(0, array.shape[2] - 1, min(maps, array.shape[2])).round()
-            pictures = [array[..., channel] for channel in chosen.astype(int)]
-            room = (width + 0.05) / len(pictures) - 0.05
-            tall = min(0.95, max(0.25, room * array.shape[0] / array.shape[1]))
-            rows.append((f"{name}\n{size}", pictures, tall))
-        elif array.ndim == 2:
-            rows.append((f"{name}\n{size}", [array.T[::-1]], 0.75))
-        else:
-            rows.append((f"{name}  {size}", [array[None]], 0.17))
+        rows.insert(0, ("input", [np.asarray(picture)], 1.2))
     top = 0.2 * min(5, len(scores)) + 0.15 if scores else 0.0
     height = sum(tall + gap for *_, tall in rows) + top + 0.2
     figure = blank_figure(whole, height, constrained=False)
@@ -341,8 +331,8 @@ def layers_plot(
         )  # fmt: skip
         shape = pictures[0].shape
         wide = min(width, max(0.15 * shape[1], 1.0) if tall < 0.2 else tall * shape[1] / shape[0])
-        if tall == 0.75 and len(pictures) == 1:
-            wide = width  # a sequence, time to the right
+        if tall == _SEQUENCE and len(pictures) == 1:
+            wide = width  # time to the right
         # One scale a layer, so that a silent map looks silent.
         scale = {"vmin": min(x.min() for x in pictures), "vmax": max(x.max() for x in pictures)}
         for column, shown in enumerate(pictures):
@@ -353,21 +343,34 @@ def layers_plot(
             axes.add_patch(Rectangle((0, 0), 1, 1, clip_on=False, **edge))
         at += tall + gap
     if scores:
-        axes = place(left, at, width, top - 0.1)
-        best = list(scores)[:5]
-        places = np.arange(len(best))[::-1]
-        axes.barh(places, [p for _, p in best], height=0.62, color=COLOURS[0])
-        for y, (name, p) in zip(places, best, strict=True):
-            axes.text(
-                p + 0.01,
-                y,
-                f"{shortened(name, 40)}  {p:.3f}",
-                va="center",
-                fontsize=SMALL,
-                color=INK,
-            )
-        axes.set(xlim=(0, 1.45), ylim=(-0.6, len(best) - 0.4))
+        _score_bars(place(left, at, width, top - 0.1), scores[:5])
     return as_png(figure)
+
+
+def _layer_row(
+    name: str, array: np.ndarray, width: float, maps: int
+) -> tuple[str, list[np.ndarray], float]:
+    """A layer's label, its pictures, and how tall they are."""
+    size = " × ".join(map(str, array.shape))
+    if array.ndim == 3:
+        chosen = np.linspace(0, array.shape[2] - 1, min(maps, array.shape[2])).round()
+        pictures = [array[..., channel] for channel in chosen.astype(int)]
+        room = (width + 0.05) / len(pictures) - 0.05
+        tall = min(0.95, max(0.25, room * array.shape[0] / array.shape[1]))
+        return f"{name}\n{size}", pictures, tall
+    if array.ndim == 2:
+        return f"{name}\n{size}", [array.T[::-1]], _SEQUENCE
+    return f"{name}  {size}", [array[None]], 0.17
+
+
+def _score_bars(axes: Any, best: Sequence[tuple[str, float]]) -> None:
+    places = np.arange(len(best))[::-1]
+    axes.barh(places, [p for _, p in best], height=0.62, color=COLOURS[0])
+    for y, (name, p) in zip(places, best, strict=True):
+        axes.text(
+            p + 0.01, y, f"{shortened(name, 40)}  {p:.3f}", va="center", fontsize=SMALL, color=INK
+        )
+    axes.set(xlim=(0, 1.45), ylim=(-0.6, len(best) - 0.4))
 
 
 def saliency_plot(picture: np.ndarray, strength: np.ndarray, caption: str = "") -> bytes:

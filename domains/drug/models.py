@@ -339,20 +339,15 @@ def fusion(
     _check(quantities, "fusion")
     given = keras.Input((descriptors,), dtype="float32", name="descriptors")
     inputs, seen = [given], _tamed(given)
+    graph, asked = None, seen
     if structures:
         counts = keras.Input((FINGERPRINT_SIZE,), dtype="float32", name="fingerprint")
         graph, there = _graph_inputs()
         inputs += [counts, *graph]
-    standardised = scaled(
-        layers.BatchNormalization(
-            center=False, scale=False, trainable=False, name="scale", dtype="float32"
-        )(seen)
-    )
-    described = standardised
-    if not structures:  # a table's counts are many and mostly idle: see `settle`
-        described = layers.BatchNormalization(
-            center=False, scale=False, trainable=False, name="relevance", dtype="float32"
-        )(standardised)
+        asked = ops.concatenate([seen, counts], axis=-1)
+    standardised = scaled(_divided(seen, "scale"))
+    # a table's counts are many and mostly idle: see `settle`
+    described = standardised if graph else _divided(standardised, "relevance")
 
     def answer(told: Sequence[Any], end: str) -> Any:
         x = layers.Dropout(dropout, name=f"drop{end}")(ops.concatenate(told, axis=-1))
@@ -363,61 +358,64 @@ def fusion(
     of_graphs, of_all = [], []
     for k in range(1, members + 1):
         told = [layers.Dense(head_units, activation="relu", name=f"described_{k}")(described)]
-        if structures:
+        if graph:
             nodes, links = _embedded(graph, 64, 16, f"_{k}")
-            states = DirectedMessagePassing(units, steps, dropout=dropout, name=f"messages_{k}")(
-                [nodes, links, graph[2]], mask=there
-            )
-            pooled = _pooled(states, there, "both")
+            messages = DirectedMessagePassing(units, steps, dropout=dropout, name=f"messages_{k}")
+            pooled = _pooled(messages([nodes, links, graph[2]], mask=there), there, "both")
             of_graphs.append(answer([pooled], f"_graph_{k}"))
             circles = layers.Dense(circle_units, activation="relu", name=f"circles_{k}")
             told += [ops.stop_gradient(pooled), circles(ops.log(1.0 + counts))]
         of_all.append(answer(told, f"_{k}"))
     said = ops.stack([*of_graphs, *of_all], axis=-1)
-    networks = layers.Identity(name="networks", dtype="float32")(said)
-    asked = ops.concatenate([seen, counts], axis=-1) if structures else seen
-    found = {"graph": ops.mean(networks[..., : len(of_graphs)], axis=-1)} if of_graphs else {}
-    found["all"] = ops.mean(networks[..., len(of_graphs) :], axis=-1)
-    nodes = 2 * min(leaves, samples) - 1
+    said = layers.Identity(name="networks", dtype="float32")(said)
+    found = {"graph": ops.mean(said[..., : len(of_graphs)], axis=-1)} if of_graphs else {}
+    found["all"] = ops.mean(said[..., len(of_graphs) :], axis=-1)
+
     if trees:
-        each = max(1, min(_MOST_TREES, trees // quantities))
-        forest = DecisionTrees(each, nodes, TREE_DEPTH, quantities, name="forest", dtype="float32")
-        found["forest"] = forest(asked)
-    likened = alike = None
+        each, nodes = max(1, min(_MOST_TREES, trees // quantities)), 2 * min(leaves, samples) - 1
+        found["forest"] = _trees(each, nodes, TREE_DEPTH, quantities, "forest")(asked)
+    kernel = alike = None
     if references:
-        count = min(references, samples)
-        kernels = [
-            GaussianKernel(
-                count,
-                weighted=not structures,
-                linear=_LINEAR if structures else 0.0,
-                name="near",
-                dtype="float32",
-            )(standardised)
-        ]
-        families, size = sets
+        count, (families, size) = min(references, samples), sets
         if size and fragments:
             parts = keras.Input((size,), dtype="uint8", name="sets")
             inputs.append(parts)
             alike = TanimotoKernel(count, families, (1, 2), name="alike", dtype="float32")(parts)
-            kernels = [ops.concatenate([alike, *kernels], axis=-1)]
-        weighed = PreciseDense(quantities, trainable=False, name="kernel", dtype="float32")
-        likened = weighed(kernels[0])
+        kernel = _kernel_machine(standardised, alike, count, quantities, bool(graph))
     if boosted:
-        each = max(1, min(_MOST_BOOSTED, boosted // quantities))
-        nodes = 2 ** (_BOOST_DEPTH + 1) - 1
-        mending = DecisionTrees(
-            each, nodes, _BOOST_DEPTH, quantities, name="boosted", dtype="float32"
-        )
-        found["boosted"] = mending(asked) if likened is None else mending(asked) + likened
-    if likened is not None:
-        found["kernel"] = likened
+        each, nodes = max(1, min(_MOST_BOOSTED, boosted // quantities)), 2 ** (_BOOST_DEPTH + 1) - 1
+        mended = _trees(each, nodes, _BOOST_DEPTH, quantities, "boosted")(asked)
+        found["boosted"] = mended if kernel is None else mended + kernel
+    if kernel is not None:
+        found["kernel"] = kernel
     told = ops.stack(list(found.values()), axis=-1)
-    if of_graphs and alike is not None:
-        heard = _heard(alike, found, samples, yes_or_no, told)
-        told = ops.stack([told, heard], axis=-1)
+    if graph and alike is not None:
+        told = ops.stack([told, _heard(alike, found, samples, yes_or_no, told)], axis=-1)
     outputs = layers.Identity(name="quantities", dtype="float32")(told)
     return keras.Model(inputs, {"quantities": outputs}, name="fusion")
+
+
+def _divided(x: Any, name: str) -> Any:
+    """Divided by what training knows of each column; nothing that gradients change."""
+    return layers.BatchNormalization(
+        center=False, scale=False, trainable=False, name=name, dtype="float32"
+    )(x)
+
+
+def _trees(count: int, nodes: int, depth: int, quantities: int, name: str) -> DecisionTrees:
+    return DecisionTrees(count, nodes, depth, quantities, name=name, dtype="float32")
+
+
+def _kernel_machine(
+    standardised: Any, alike: Any, count: int, quantities: int, structures: bool
+) -> Any:
+    """What a kernel machine says: by descriptors, and by fragments where they are compared."""
+    near = GaussianKernel(
+        count, weighted=not structures, linear=_LINEAR if structures else 0.0, name="near",
+        dtype="float32",
+    )(standardised)  # fmt: skip
+    kernels = near if alike is None else ops.concatenate([alike, near], axis=-1)
+    return PreciseDense(quantities, trainable=False, name="kernel", dtype="float32")(kernels)
 
 
 def _heard(
