@@ -3,7 +3,8 @@
 Known speakers: the preset, on recordings that its own split kept from training (`--test FOLDER`: on
 others). Strangers: `--base ARCHITECTURE` is trained from nothing without each of them in turn,
 `--base PRESET` fine-tuned (`an4` knows none of these six); `--voices en` lets voices of espeak-ng
-say half. `--known-only` keeps the figures of strangers that `benchmarks/results.json` has.
+say half. `--known-only` and `--speakers` keep the other figures of strangers that
+`benchmarks/results.json` has.
 """
 
 from __future__ import annotations
@@ -77,10 +78,14 @@ def main() -> int:
     )
     result = pipeline.evaluate(known)
     rows = [row("digits right, known speakers", result["metrics"]["accuracy"], "", ">= 0.997")]
-    earlier = recorded("fsdd") if given.known_only else {}
+    manner = {"base": given.base, "epochs": given.epochs, "voices": given.voices}
+    earlier = recorded("fsdd")
+    if given.known_only:
+        manner = {k: earlier.get(k) for k in manner}
+    same = all(earlier.get(k) == told for k, told in manner.items())
     details = {
-        "n": len(known), "known": result["metrics"], "strangers": earlier.get("strangers", {}),
-        "base": earlier.get("base", given.base),
+        "n": len(known), "known": result["metrics"],
+        "strangers": earlier.get("strangers", {}) if same else {}, **manner,
     }  # fmt: skip
     if not given.known_only:
         samples = [s for s in pipeline.read(str(given.data)) if s.target is not None]
@@ -92,7 +97,8 @@ def main() -> int:
             print(f"{speaker}: {figure:.4f}", file=sys.stderr, flush=True)
     if details["strangers"]:
         figure = mean(details["strangers"].values())
-        rows.append(row("digits right, a stranger, mean of six", figure, "", ">= 0.95"))
+        count = len(details["strangers"])
+        rows.append(row(f"digits right, a stranger, mean of {count}", figure, "", ">= 0.95"))
     return report("fsdd", rows, **details)
 
 

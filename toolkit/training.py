@@ -26,6 +26,7 @@ import numpy as np
 from deepfield.toolkit.batches import Batches, Feed
 from deepfield.toolkit.bundle import pack, replace_file
 from deepfield.toolkit.errors import DeepfieldError, UsageError
+from deepfield.toolkit.memory import keep_memory
 from deepfield.toolkit.normalisation import recalibrate
 from deepfield.toolkit.recipe import Recipe
 
@@ -149,6 +150,7 @@ def fit(
     Raises:
         DeepfieldError: the loss is not a number, or the checkpoint is of another network.
     """
+    keep_memory()
     with _where_built(model):
         optimizer = make_optimizer(recipe, recipe.epochs * len(train), model)
         model.compile(
@@ -224,9 +226,8 @@ class _Keeper(keras.callbacks.Callback):
         self.epoch, self.batch = epoch, self.train.skip
         self.began = time.monotonic()
         if self.metric_state is not None:  # after a resume in the middle of an epoch
-            for variable, value in zip(
-                self.model.metrics_variables, self.metric_state, strict=True
-            ):
+            states = self.model.metrics_variables, self.metric_state
+            for variable, value in zip(*states, strict=True):
                 variable.assign(value)
             self.metric_state = None
 

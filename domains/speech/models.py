@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from deepfield.domains.speech.streaming import DELAYS, FIRST_DELAYS
+from deepfield.domains.speech.streaming import DELAYS, FILTERS, FIRST_DELAYS
 from deepfield.toolkit.layers import (
     ConformerBlock,
     CtcLogSoftmax,
@@ -36,7 +36,7 @@ FRAMES_A_SECOND = 100
 
 
 def _heard(
-    rate_hz: int, mels: int, noise: float, masks: int, past_frames: int | None
+    rate_hz: int, mels: int, noise: float, masks: int, past_frames: int | None, each: bool = True
 ) -> tuple[Any, Any]:
     """The waveform, and its normalised log-mel spectrogram (batch, frames, mels)."""
     waveform = keras.Input((None,), name="waveform")
@@ -46,7 +46,7 @@ def _heard(
         rate_hz, window, rate_hz // FRAMES_A_SECOND, 1 << (window - 1).bit_length(), mels,
         low_hz=40.0, floor=1e-8, top_db=None if past_frames else 60.0, name="spectrogram",
     )(x)  # fmt: skip
-    x = SpectrogramNormalization(past_frames, 0, 0.1, name="normalization")(x)
+    x = SpectrogramNormalization(past_frames, 0, 0.1, each, name="normalization")(x)
     # a network that hears windows of a second or less is shown most of them
     x = SpecAugment(masks, 25, 0.15, masks, mels // 5, name="masking")(x)
     return waveform, x
@@ -132,6 +132,7 @@ def tdnn(
     dropout: float = 0.1,
     noise: float = 0.5,
     masks: int = 2,
+    each: bool = True,
 ):
     """A time-delay network, for streams: 0.7 million parameters.
 
@@ -149,11 +150,13 @@ def tdnn(
         dropout: share of hidden outputs.
         noise: share of waveforms with noise, in training.
         masks: hidden stretches of time and of frequency each, in training.
+        each: whether every band is normalised by itself, which leaves out what a microphone does to
+            it; of a single word that takes away much of what the word is made of.
     """
-    waveform, x = _heard(rate_hz, mels, noise, masks, past_frames)
+    waveform, x = _heard(rate_hz, mels, noise, masks, past_frames, each)
     shared: dict[str, Any] = {"dropout": dropout, "momentum": 0.95}
     x = TimeDelay(units, *FIRST_DELAYS, strides=subsampling, name="delay1", **shared)(x)
-    for i, (before, after, spacing) in enumerate(DELAYS, start=2):
+    for i, (before, after, spacing) in enumerate(DELAYS["tdnn"], start=2):
         x = TimeDelay(units, before, after, spacing, name=f"delay{i}", **shared)(x)
     return _spelled(waveform, x, symbols, "tdnn")
 
@@ -199,12 +202,14 @@ def cnn_ctc(
     symbols: int,
     rate_hz: int = 16000,
     mels: int = 40,
-    filters: tuple[int, ...] = (24, 48, 72, 72),
+    filters: tuple[int, ...] = FILTERS,
     units: int = 160,
+    past_frames: int = 0,
     subsampling: int = 2,
     dropout: float = 0.3,
     noise: float = 0.5,
     masks: int = 2,
+    each: bool = False,
 ):
     """Convolutions over time and frequency, then over time alone: 0.5 million parameters.
 
@@ -218,15 +223,21 @@ def cnn_ctc(
         mels: bands of the spectrogram.
         filters: channels of each convolution, which leaves half of the bands.
         units: of the time-delay layers.
+        past_frames: frames of 10 ms by which the spectrogram is normalised, for streams; 0: all of
+            the recording.
         subsampling: frames of 10 ms for one of the answer.
         dropout: share of hidden outputs.
         noise: share of waveforms with noise, in training.
         masks: hidden stretches of time and of frequency each, in training.
+        each: whether every band is normalised by itself, which leaves out what a microphone does to
+            it; of a single word that takes away much of what the word is made of.
     """
-    waveform, x = _heard(rate_hz, mels, noise, masks, None)
+    waveform, x = _heard(rate_hz, mels, noise, masks, past_frames or None, each)
     x = SpectrogramConvolutions(filters, 3, subsampling, momentum=0.95, name="bands")(x)
-    for i, spacing in enumerate((1, 2, 3), start=1):
-        x = TimeDelay(units, 2, 2, spacing, dropout=dropout, momentum=0.95, name=f"delay{i}")(x)
+    for i, (before, after, spacing) in enumerate(DELAYS["cnn_ctc"], start=1):
+        x = TimeDelay(
+            units, before, after, spacing, dropout=dropout, momentum=0.95, name=f"delay{i}"
+        )(x)
     return _spelled(waveform, x, symbols, "cnn_ctc")
 
 

@@ -15,7 +15,7 @@ from deepfield.domains.speech.features import Clip, Heard
 from deepfield.domains.speech.formants import WORDS, Speaker, say
 from deepfield.domains.speech.language import Language
 from deepfield.domains.speech.lexicon import Lexicon
-from deepfield.domains.speech.streaming import STREAMED
+from deepfield.domains.speech.streaming import past_frames
 from deepfield.domains.speech.task import Transcription, certainty
 from deepfield.domains.speech.text import Alphabet, plain
 from deepfield.domains.speech.usage import EXAMPLES, OPTIONS, VERBS
@@ -121,7 +121,8 @@ class SpeechPipeline(Pipeline):
         """
         clip = item if isinstance(item, Clip) else features.whole(item, self.rate_hz)
         # a network that can be streamed hears against the last seconds, and is streamed as it is
-        return features.encode(clip, self.rate_hz, shorten=self.architecture != STREAMED)
+        streams = past_frames(self.architecture, self.hyper) > 0
+        return features.encode(clip, self.rate_hz, shorten=not streams)
 
     def restored(self) -> None:
         """A stranger's bundle must name letters, times and weights that make sense.
@@ -256,6 +257,7 @@ class SpeechPipeline(Pipeline):
         space = int(self.transcription.alphabet.symbols(" ")[0])
         return varied(
             waveforms, texts, self.rate_hz, space, speed=min(0.3, 0.15 * strength),
+            stretch=min(0.3, 0.15 * strength), colour_db=min(10.0, 5.0 * strength),
             room=min(0.5, 0.2 * strength), band=min(0.5, 0.3 * strength),
             trimmed=min(0.5, 0.3 * strength), joined=min(0.5, 0.25 * strength),
             recombination=self._recombination(items), recombined=self._recombined,

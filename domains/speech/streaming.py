@@ -1,6 +1,6 @@
 """A recording answered while it goes on, by a network that looks a bounded stretch ahead.
 
-Every answer of a time-delay network rests on a bounded stretch of sound. So it is given the new
+Every answer of such a network rests on a bounded stretch of sound. So it is given the new
 piece with as much of the past and of the future as that stretch is long, and of its answers those
 are kept that such a piece cannot have changed: they are the answers to the whole recording.
 """
@@ -19,13 +19,23 @@ from deepfield.toolkit.errors import UsageError
 if TYPE_CHECKING:
     from deepfield.domains.speech.pipeline import SpeechPipeline
 
-#: The architecture whose answers rest on a bounded stretch.
-STREAMED = "tdnn"
-#: Its delays: steps before, steps after, spacing; the first layer's are of 10 ms, the
-#: others' of `subsampling` times that.
+#: Delays of the layers of `tdnn` and of `cnn_ctc`: steps before, steps after, spacing. Those of
+#: the first layer of `tdnn` are of 10 ms, all others of `subsampling` times that.
 FIRST_DELAYS = (3, 3)
-DELAYS = ((1, 1, 1), (2, 1, 2), (2, 1, 3), (3, 1, 3), (1, 0, 1))
+DELAYS = {
+    "tdnn": ((1, 1, 1), (2, 1, 2), (2, 1, 3), (3, 1, 3), (1, 0, 1)),
+    "cnn_ctc": ((2, 2, 1), (2, 2, 2), (2, 2, 3)),
+}
+#: Frames of 10 ms by which each normalises its spectrogram if nothing else is said; 0: all.
+_PAST_FRAMES = {"tdnn": 300, "cnn_ctc": 0}
+#: Channels of the convolutions of `cnn_ctc`.
+FILTERS = (24, 48, 72, 72)
 _TINY = 1e-30
+
+
+def past_frames(architecture: str, hyper: Mapping[str, Any]) -> int:
+    """Frames of 10 ms by which a network normalises what it hears; 0: the whole recording."""
+    return int(hyper.get("past_frames", _PAST_FRAMES.get(architecture, 0)))
 
 
 def reach(architecture: str, hyper: Mapping[str, Any]) -> tuple[int, int]:
@@ -34,22 +44,28 @@ def reach(architecture: str, hyper: Mapping[str, Any]) -> tuple[int, int]:
     Raises:
         UsageError: a network whose answers rest on the whole recording.
     """
-    if architecture != STREAMED:
+    past = past_frames(architecture, hyper)
+    if not past:
         raise UsageError(
-            f"{architecture} hears a recording as a whole", f"stream with a network of {STREAMED}"
+            f"{architecture} hears a recording as a whole",
+            "stream with a network of tdnn, or of cnn_ctc that learnt with --set past_frames=300",
         )
+    delays, first = DELAYS[architecture], FIRST_DELAYS
+    if architecture == "cnn_ctc":  # whose convolutions see a step to either side
+        first = (1, 1)
+        delays = ((1, 1, 1),) * (len(hyper.get("filters", FILTERS)) - 1) + delays
     step = int(hyper.get("subsampling", 2))
-    before = FIRST_DELAYS[0] + step * sum(b * spacing for b, _, spacing in DELAYS)
-    after = FIRST_DELAYS[1] + step * sum(a * spacing for _, a, spacing in DELAYS)
+    before = first[0] + step * sum(b * spacing for b, _, spacing in delays)
+    after = first[1] + step * sum(a * spacing for _, a, spacing in delays)
     # a frame of the spectrogram is 25 ms long, its middle at its time; and the normalisation
-    return before + int(hyper.get("past_frames", 300)) + 2, after + 2
+    return before + past + 2, after + 2
 
 
 class Stream:
     """Words of a recording that is still going on.
 
     Args:
-        pipeline: a loaded pipeline of a `tdnn`.
+        pipeline: a loaded pipeline of a `tdnn`, or of a `cnn_ctc` with `past_frames`.
         chunk_s: seconds of new sound that are answered at once. More of them take less time, and
             come later.
 

@@ -33,7 +33,7 @@ OPTIONS: tuple[Option, ...] = (
            ("train", "finetune"), float),
     Option("form", "may be given several times; txt without it", ("transcribe",),
            choices=tuple(FORMS), repeat=True, short="f"),
-    Option("live", "print words as they are decided, with a network that can (tdnn)",
+    Option("live", "print words as they are decided, with a network that can (digits)",
            ("transcribe",), bool),
 )  # fmt: skip
 

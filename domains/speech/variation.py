@@ -1,4 +1,4 @@
-"""What varies recordings in training where no layer does: tempo, rooms, speakers, silence.
+"""What varies recordings in training where no layer does: tempo, rooms, microphones, silence.
 
 All of it changes lengths or texts, so it happens to batches of waveforms, before the network.
 """
@@ -22,7 +22,8 @@ Say = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 def varied(
     waveforms: Sequence[np.ndarray], texts: Sequence[Arrays], rate_hz: int, space: int,
-    speed: float = 0.15, room: float = 0.2, band: float = 0.3, trimmed: float = 0.3,
+    speed: float = 0.15, stretch: float = 0.15, room: float = 0.2, colour_db: float = 5.0,
+    band: float = 0.3, trimmed: float = 0.3,
     joined: float = 0.0, silence: float = 0.02,
     recombination: Recombination | None = None, recombined: float = 0.0, longest_s: float = 12.0,
     say: Say | None = None, voiced: float = 0.5,
@@ -37,7 +38,9 @@ def varied(
         space: symbol of the blank between words, among letters.
         speed: greatest change of tempo and pitch together, up or down: 0.15 is 15 %. It changes the
             apparent length of the vocal tract too (Ko et al. 2015).
+        stretch: greatest change of tempo alone, up or down.
         room: share of items that sound as in a room: convolved with noise that dies away.
+        colour_db: by how much microphones hear some frequencies louder than others, a deviation.
         band: share of items without their high sounds, as telephones leave them out.
         trimmed: share of single words without up to a quarter of their beginning and of their end,
             as recorders that wait for something loud leave them.
@@ -76,9 +79,11 @@ def varied(
                 text = _and(text, texts[other], space)
             if rng.random() < silence:
                 x, text = _noise(len(x), rng), {k: v[:0] for k, v in text.items()}
+            x = stretched(x, 1 + rng.uniform(-stretch, stretch), rate_hz)
             x = at_speed(x, 1 + rng.uniform(-speed, speed))
             if rng.random() < room:
                 x = in_room(x, rate_hz, rng)
+            x = coloured(x, colour_db, rate_hz, rng)
             if rng.random() < band:
                 x = below(x, rng.uniform(2500, 7000), rate_hz)
             made.append({"waveform": x.astype(np.float32)})
@@ -123,6 +128,32 @@ def at_speed(x: np.ndarray, factor: float) -> np.ndarray:
     return np.interp(np.linspace(0, len(x) - 1, count), np.arange(len(x)), x)
 
 
+def stretched(x: np.ndarray, factor: float, rate_hz: int) -> np.ndarray:
+    """A waveform said `factor` times as fast by a voice of the same pitch.
+
+    Frames of 30 ms are added where they overlap by half, each taken within 8 ms of its place, where
+    it continues the one before best (Verhelst and Roelands 1993, "An overlap-add technique based on
+    waveform similarity (WSOLA)", section 3).
+    """
+    hop, tolerance = 3 * rate_hz // 200, rate_hz // 125
+    width = 2 * hop
+    if len(x) < 2 * width or factor == 1:
+        return x
+    count = round(len(x) / factor)
+    padded = np.pad(x, (tolerance, width + 2 * tolerance + hop))
+    window = np.hanning(width + 1)[:-1]
+    y, taken = np.zeros(count + width), tolerance
+    for place in range(0, count, hop):
+        if place:
+            first = int(place * factor)  # of the padded waveform, so `tolerance` before the place
+            wanted = padded[taken + hop : taken + hop + width]
+            near = padded[first : first + 2 * tolerance + width]
+            taken = first + int(np.correlate(near, wanted, "valid").argmax())
+        y[place : place + width] += window * padded[taken : taken + width]
+    y[:hop] += (1 - window[:hop]) * x[:hop]
+    return y[:count]
+
+
 def in_room(x: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
     """A waveform as in a room that takes 0.1 to 0.5 s to fall silent (by 60 dB), as loud as before.
 
@@ -147,6 +178,24 @@ def below(x: np.ndarray, cutoff_hz: float, rate_hz: int) -> np.ndarray:
     hz = fft.rfftfreq(size, 1 / rate_hz)
     kept = np.clip((cutoff_hz * 1.05 - hz) / (0.05 * cutoff_hz), 0.0, 1.0)
     return fft.irfft(fft.rfft(x, size) * kept, size)[: len(x)]
+
+
+def coloured(
+    x: np.ndarray, deviation_db: float, rate_hz: int, rng: np.random.Generator
+) -> np.ndarray:
+    """A waveform as another microphone hears it, as loud as before.
+
+    Six points of a curve over frequencies are drawn, equally far apart on a scale that is linear up
+    to about 700 Hz and logarithmic above (mel).
+    """
+    if len(x) < 2 or deviation_db <= 0:
+        return x
+    size = fft.next_fast_len(len(x), real=True)
+    mel = np.log1p(fft.rfftfreq(size, 1 / rate_hz) / 700)
+    points = rng.normal(0, deviation_db, 6)
+    gain = 10 ** (np.interp(mel, np.linspace(0, mel[-1], len(points)), points) / 20)
+    y = fft.irfft(fft.rfft(x, size) * gain, size)[: len(x)]
+    return y * np.sqrt((x**2).sum() / max(1e-12, float((y**2).sum())))
 
 
 def _trimmed(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from deepfield.toolkit.layers._running import running_sum
+
 _DECIBEL = math.log(10) / 20
 
 
@@ -85,10 +87,8 @@ class RandomNoise1D(keras.layers.Layer):
         power = ops.sum(ops.square(x), axis=1, keepdims=True) / count
         white = keras.random.normal(ops.shape(x), seed=self.seed_generator)
         # a running sum over 16 samples: brown noise above some 1,000 Hz of 16,000
-        brown = ops.average_pool(
-            ops.expand_dims(ops.pad(white, ((0, 0), (8, 7))), -1), 16, 1, "valid"
-        )
-        noise = (1 - colour) * white + 4.0 * colour * ops.squeeze(brown, -1)
+        brown = running_sum(ops.pad(white, ((0, 0), (8, 7))), 16)
+        noise = (1 - colour) * white + 0.25 * colour * brown
         noise = noise / ops.sqrt(ops.mean(ops.square(noise), axis=1, keepdims=True) + 1e-12)
         low, high = self.snr_db
         level = ops.exp(-_DECIBEL * (low + (high - low) * ratio))

@@ -60,7 +60,7 @@ def test_digits_come_while_they_are_said(chunk_s):
         for word in stream.feed(block).split():
             came.setdefault(word, at)
     assert stream.finish()["text"] == SAID
-    assert stream.latency_s <= chunk_s + 0.3
+    assert stream.latency_s <= chunk_s + 0.35
     assert came["five"] < 12 < came["one"]  # tenths of a second
 
 

@@ -6,7 +6,9 @@ from deepfield.domains.speech.variation import (
     SOUNDS,
     at_speed,
     below,
+    coloured,
     in_room,
+    stretched,
     varied,
 )
 from deepfield.toolkit.data import collate
@@ -24,6 +26,39 @@ def test_speed_changes_length_and_pitch_together():
     for factor in (0.85, 1.0, 1.2):
         x = at_speed(tone(400), factor)
         assert abs(len(x) - 8000 / factor) <= 1 and abs(peak_hz(x) - 400 * factor) < 2
+
+
+def test_stretching_changes_length_and_keeps_pitch_and_loudness():
+    for rate_hz in (8000, 16000):
+        x = tone(400, rate_hz, rate_hz)
+        for factor in (0.8, 1.25):
+            y = stretched(x, factor, rate_hz)
+            assert abs(len(y) - len(x) / factor) <= 1 and abs(peak_hz(y, rate_hz) - 400) < 2
+            assert np.isclose((y**2).mean(), 0.5, rtol=0.02)
+            assert np.abs(y).max() < 1.01, "waves meet in step"
+    assert all(len(stretched(x[:n], 1.2, 16000)) == n for n in (0, 1, 500)), "too short"
+
+
+def test_a_stretched_word_begins_and_ends_as_it_did():
+    x = np.concatenate([np.zeros(2000), tone(500, 4000), np.zeros(2000)])
+    y = stretched(x, 0.8, 8000)
+    loud = np.flatnonzero(np.abs(y) > 0.1)
+    assert abs(loud[0] - 2500) < 200 and abs(loud[-1] - 7500) < 200
+
+
+def test_microphones_colour_and_keep_length_and_loudness():
+    x, rng = np.random.default_rng(0).normal(size=8000), np.random.default_rng(1)
+    gains = []
+    for _ in range(200):
+        y = coloured(x, 5.0, 8000, rng)
+        assert len(y) == len(x) and np.isclose((y**2).sum(), (x**2).sum())
+        power = np.abs(np.fft.rfft(y)) ** 2 / np.abs(np.fft.rfft(x)) ** 2
+        gains.append(10 * np.log10(power[[0, -1]]))
+    low, high = np.array(gains).T
+    # each of two points deviates by 5 dB; loudness, which is kept, is that of the high ones
+    assert 5 < np.std(low - high) < 9
+    assert coloured(x, 0.0, 8000, rng) is x
+    assert all(len(coloured(x[:n], 5.0, 8000, rng)) == n for n in (0, 1, 2, 777))
 
 
 def test_a_room_keeps_length_and_loudness_and_adds_a_tail():
@@ -48,7 +83,10 @@ def batch(waveforms, texts):
 
 WAVEFORMS = [tone(300, 4000), tone(500, 6000), tone(700, 5000)]
 TEXTS = [{LETTERS: np.array(t, np.int32)} for t in ([2, 3], [4], [5, 5, 5])]
-STILL = {"speed": 0.0, "room": 0.0, "silence": 0.0, "band": 0.0, "trimmed": 0.0}
+STILL = {
+    "speed": 0.0, "stretch": 0.0, "room": 0.0, "colour_db": 0.0, "silence": 0.0, "band": 0.0,
+    "trimmed": 0.0,
+}  # fmt: skip
 
 
 def test_what_it_draws_depends_on_the_generator_alone():

@@ -7,7 +7,9 @@ from deepfield.toolkit.testing import check_layer
 MASK = np.array([[1, 1, 1, 1, 1, 0, 0], [1] * 7], bool)
 
 
-def reference(left, right, epsilon):
+def reference(left, right, epsilon, each):
+    axis = 0 if each else None
+
     def normalised(x, _):
         y = np.zeros_like(x)
         for b, length in enumerate(MASK.sum(axis=1)):
@@ -15,19 +17,20 @@ def reference(left, right, epsilon):
                 low = 0 if left is None else max(0, t - left)
                 high = length if left is None else min(length, t + right + 1)
                 seen = x[b, low:high]
-                y[b, t] = (x[b, t] - seen.mean(axis=0)) / np.sqrt(seen.var(axis=0) + epsilon)
+                y[b, t] = (x[b, t] - seen.mean(axis=axis)) / np.sqrt(seen.var(axis=axis) + epsilon)
         return y
 
     return normalised
 
 
+@pytest.mark.parametrize("each", [True, False])
 @pytest.mark.parametrize(("left", "right"), [(None, 0), (2, 1), (3, 0)])
-def test_it_is_what_a_layer_must_be(left, right):
+def test_it_is_what_a_layer_must_be(left, right, each):
     x = np.random.default_rng(0).normal(-8, 2, (2, 7, 3)).astype("float32")
     x[~MASK] = 0
-    arguments = {"left": left, "right": right, "epsilon": 0.01}
+    arguments = {"left": left, "right": right, "epsilon": 0.01, "each": each}
     check_layer(
-        SpectrogramNormalization, arguments, x, reference(left, right, 0.01), mask=MASK,
+        SpectrogramNormalization, arguments, x, reference(left, right, 0.01, each), mask=MASK,
         tolerance=1e-4,
     )  # fmt: skip
 
