@@ -136,6 +136,7 @@ def stretched(x: np.ndarray, factor: float, rate_hz: int) -> np.ndarray:
     waveform similarity (WSOLA)", section 3).
     """
     hop, tolerance = 3 * rate_hz // 200, rate_hz // 125
+    apart = max(1, rate_hz // 8000)  # of the samples that are compared
     width = 2 * hop
     if len(x) < 2 * width or factor == 1:
         return x
@@ -147,8 +148,8 @@ def stretched(x: np.ndarray, factor: float, rate_hz: int) -> np.ndarray:
         if place:
             first = int(place * factor)  # of the padded waveform, so `tolerance` before the place
             wanted = padded[taken + hop : taken + hop + width]
-            near = padded[first : first + 2 * tolerance + width]
-            taken = first + int(np.correlate(near, wanted, "valid").argmax())
+            near = padded[first : first + 2 * tolerance + width : apart]
+            taken = first + apart * int(np.correlate(near, wanted[::apart], "valid").argmax())
         y[place : place + width] += window * padded[taken : taken + width]
     y[:hop] += (1 - window[:hop]) * x[:hop]
     return y[:count]
