@@ -67,10 +67,11 @@ def test_a_network_learns_from_a_lexicon_and_ships_without_it(spelled, tmp_path,
     pipeline = SpeechPipeline(lexicon=spelled, recombined=0.3)
     fitted = pipeline.fit(
         "synthetic:24:1", out=tmp_path / "m", split="clip:75/25/0",
-        settings={"filters": 8, "blocks": 1, "repeats": 1, "epochs": 2},
+        settings={"filters": 8, "blocks": 1, "repeats": 1, "epochs": 6},
     )  # fmt: skip
-    assert fitted.history[-1]["sounds_loss"] < fitted.history[0]["sounds_loss"]
-    assert 3 <= len(drawn) <= 25 and all(drawn)  # of two epochs of 18 recordings
+    losses = [epoch["sounds_loss"] for epoch in fitted.history]  # of recordings that vary
+    assert sum(losses[3:]) < sum(losses[:3])
+    assert 9 <= len(drawn) <= 75 and all(drawn)  # of six epochs of 18 recordings
     loaded = SpeechPipeline.load(tmp_path / "m")
     assert not {"lexicon", "recombined"} & set(loaded.settings) and loaded.check()["ok"]
 
