@@ -343,7 +343,7 @@ def layers_plot(
             axes.add_patch(Rectangle((0, 0), 1, 1, clip_on=False, **edge))
         at += tall + gap
     if scores:
-        _score_bars(place(left, at, width, top - 0.1), scores[:5])
+        _score_bars(place(left, at, width, top - 0.1), list(scores)[:5])
     return as_png(figure)
 
 

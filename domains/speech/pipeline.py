@@ -15,7 +15,7 @@ from deepfield.domains.speech.features import Clip, Heard
 from deepfield.domains.speech.formants import WORDS, Speaker, say
 from deepfield.domains.speech.language import Language
 from deepfield.domains.speech.lexicon import Lexicon
-from deepfield.domains.speech.streaming import past_frames
+from deepfield.domains.speech.streaming import past_frames, reach
 from deepfield.domains.speech.task import Transcription, certainty
 from deepfield.domains.speech.text import Alphabet, plain
 from deepfield.domains.speech.usage import EXAMPLES, OPTIONS, VERBS
@@ -133,6 +133,8 @@ class SpeechPipeline(Pipeline):
         task = self.transcription
         if not 0 < task.frame_s < 10 or not 1000 <= self.rate_hz <= 768_000:
             raise ValueError(f"frames of {task.frame_s} s at {self.rate_hz} Hz")
+        if past_frames(self.architecture, self.hyper):
+            reach(self.architecture, self.hyper)
         if len(task.alphabet) < 1:
             raise ValueError("no letters")
         for weights in task.state.get("confidence", {}).values():

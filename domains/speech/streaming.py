@@ -28,6 +28,7 @@ DELAYS = {
 }
 #: Frames of 10 ms by which each normalises its spectrogram if nothing else is said; 0: all.
 _PAST_FRAMES = {"tdnn": 300, "cnn_ctc": 0}
+_MOST_PAST = 100_000
 #: Channels of the convolutions of `cnn_ctc`.
 FILTERS = (24, 48, 72, 72)
 _TINY = 1e-30
@@ -35,7 +36,8 @@ _TINY = 1e-30
 
 def past_frames(architecture: str, hyper: Mapping[str, Any]) -> int:
     """Frames of 10 ms by which a network normalises what it hears; 0: the whole recording."""
-    return int(hyper.get("past_frames", _PAST_FRAMES.get(architecture, 0)))
+    usual = _PAST_FRAMES.get(architecture)
+    return 0 if usual is None else int(hyper.get("past_frames", usual))
 
 
 def reach(architecture: str, hyper: Mapping[str, Any]) -> tuple[int, int]:
@@ -43,6 +45,7 @@ def reach(architecture: str, hyper: Mapping[str, Any]) -> tuple[int, int]:
 
     Raises:
         UsageError: a network whose answers rest on the whole recording.
+        ValueError, TypeError: numbers that are none, as strangers' bundles may have them.
     """
     past = past_frames(architecture, hyper)
     if not past:
@@ -55,6 +58,8 @@ def reach(architecture: str, hyper: Mapping[str, Any]) -> tuple[int, int]:
         first = (1, 1)
         delays = ((1, 1, 1),) * (len(hyper.get("filters", FILTERS)) - 1) + delays
     step = int(hyper.get("subsampling", 2))
+    if step < 1 or not 0 < past < _MOST_PAST:
+        raise ValueError(f"{past} frames of the past, one answer for {step} frames")
     before = first[0] + step * sum(b * spacing for b, _, spacing in delays)
     after = first[1] + step * sum(a * spacing for _, a, spacing in delays)
     # a frame of the spectrogram is 25 ms long, its middle at its time; and the normalisation

@@ -90,3 +90,20 @@ def test_a_network_that_hears_the_whole_is_refused():
         reach("cnn_ctc", {})
     before, after = reach("tdnn", {})
     assert before > 300 and after < 30
+
+
+@pytest.mark.parametrize(
+    "hyper",
+    [{"past_frames": "x"}, {"past_frames": -3}, {"past_frames": 10**9}, {"past_frames": None},
+     {"past_frames": 300, "filters": 3}, {"past_frames": 300, "subsampling": 0}],
+)  # fmt: skip
+def test_senseless_numbers_of_a_stranger_are_refused_when_a_bundle_is_loaded(hyper):
+    pipeline = SpeechPipeline.from_preset("digits")
+    pipeline.hyper = hyper
+    with pytest.raises((ValueError, TypeError)):
+        pipeline.restored()
+
+
+def test_other_networks_hear_the_whole_whatever_a_bundle_says():
+    with pytest.raises(UsageError, match="as a whole"):
+        reach("blstm_ctc", {"past_frames": 300})
