@@ -126,7 +126,7 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
             return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
         except KeyboardInterrupt:
             kept = "resume" in flags and flags.output not in (None, "-")
-            hint = "what was finished is kept; --resume goes on" if kept else "run it again"
+            hint = "--resume goes on with what was finished" if kept else "run it again"
             raise errors.Interrupted("interrupted", hint) from None
 
     command = _Verb(name, params=params, callback=run, help=verb.help, context_settings=_CONTEXT)
@@ -326,7 +326,7 @@ def _guarded(run: Callable[[], Any], debug: bool = False) -> int:
         return _fail(what, "check the path, its permissions and the disk", 1)
     except Exception as error:
         return _fail(
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
+            f"{type(error).__name__}: {errors.first_line(error)}",
             "this should not happen: --debug shows where, please report it",
             1,
         )

@@ -10,6 +10,7 @@ say half. `--known-only` and `--speakers` keep the other figures of strangers th
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -45,7 +46,7 @@ def of_a_stranger(samples, given, speaker) -> float:
             "say": lambda line: print(f"{speaker}: {line}", file=sys.stderr),
         }  # fmt: skip
         if given.base in ARCHITECTURES:
-            settings |= {"rate_hz": RATE_HZ, "learning_rate": LEARNING_RATE}
+            settings |= {"rate_hz": RATE_HZ, "learning_rate": LEARNING_RATE, **given.settings}
             anew = SpeechPipeline(given.base, voices=given.voices)
             fitted = anew.fit(samples, settings=settings, **shared)
         else:
@@ -63,6 +64,8 @@ def main() -> int:
     parser.add_argument("--base", default="cnn_ctc", help="an architecture, or a preset")
     parser.add_argument("--epochs", type=int, help="of each network")
     parser.add_argument("--voices", help="language of espeak-ng, whose voices say half")
+    parser.add_argument("--settings", type=json.loads, default={},
+                        help="of what is trained from nothing, as JSON")  # fmt: skip
     parser.add_argument("--speakers", help="some of the six, by commas")
     parser.add_argument("--known-only", action="store_true", help="do not train")
     given = parser.parse_args()
@@ -78,8 +81,8 @@ def main() -> int:
     )
     result = pipeline.evaluate(known)
     rows = [row("digits right, known speakers", result["metrics"]["accuracy"], "", ">= 0.997")]
-    manner = {"base": given.base, "epochs": given.epochs, "voices": given.voices}
-    earlier = recorded("fsdd")
+    manner = {k: getattr(given, k) for k in ("base", "epochs", "voices", "settings")}
+    earlier = {"settings": {}} | recorded("fsdd")
     if given.known_only:
         manner = {k: earlier.get(k) for k in manner}
     same = all(earlier.get(k) == told for k, told in manner.items())

@@ -360,7 +360,7 @@ def find_column(
             near = difflib.get_close_matches(given, list(row), n=3) or list(row)[:10]
             raise UsageError(f"no column {given!r} for {what}", f"columns: {', '.join(near)}")
         return given
-    lowered = {name.lower(): name for name in row}
+    lowered = {name.lower(): name for name in reversed(list(row))}  # the first of several
     return next((lowered[name] for name in usual if name in lowered), None)
 
 

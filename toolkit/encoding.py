@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.data import Arrays, Encoded, Sample
@@ -46,7 +47,7 @@ def _here(pipeline: Pipeline, samples: Iterable[Sample], targets: bool) -> Itera
             continue
         told = pipeline.targets(sample) if targets else []
         try:
-            for index, item in enumerate(pipeline.expand(sample)):
+            for index, item in enumerate(pipeline.expand(_asked(sample, targets))):
                 target = told[index : index + 1] if len(told) > 1 else told
                 arrays = context = fault = None
                 try:
@@ -60,6 +61,11 @@ def _here(pipeline: Pipeline, samples: Iterable[Sample], targets: bool) -> Itera
                 )
         except BadInput as error:
             yield Encoded(sample, fault=error.reason)
+
+
+def _asked(sample: Sample, targets: bool) -> Sample:
+    """Without its target where none is wanted: the answer is that to any such sample."""
+    return sample if targets or sample.target is None else replace(sample, target=None)
 
 
 def _finished(pipeline: Pipeline, item: Encoded, told: Sequence[Any] | None) -> Encoded:

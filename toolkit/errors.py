@@ -109,6 +109,16 @@ def names_for(wrong: str, known: Iterable[str]) -> str:
     return f"{guess}there are {', '.join(bare.values())}"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a foreign error says; its kind if it says nothing.
+
+    Example:
+        >>> first_line(ValueError("no such axis")), first_line(KeyError())
+        ('no such axis', 'KeyError')
+    """
+    return next(iter(str(error).splitlines()), "").strip() or type(error).__name__
+
+
 def unreadable(source: str, error: Exception) -> DeepfieldError:
     """What to say of a file that cannot be read: the system forbids it, or it is damaged.
 

@@ -102,7 +102,7 @@ def evaluate_fully(
         "metrics": figures,
         "intervals": task.intervals(truth, said, groups, kinds if grouped else ()),
         "baseline": config.get("baseline") or {},
-        "by": task.column if grouped else "class",
+        "by": task.column if grouped else task.divided_by,
         "groups": divided,
         "published": _published(task, divided) if grouped else {},
     }

@@ -21,7 +21,7 @@ import numpy as np
 from deepfield.toolkit.bundle import refuse_foreign, replace_file
 from deepfield.toolkit.cards import known_data
 from deepfield.toolkit.data import Arrays, Encoded
-from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
+from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError, first_line
 from deepfield.toolkit.export import converts
 from deepfield.toolkit.measuring import Fitted, measure
 from deepfield.toolkit.packing import (
@@ -220,9 +220,10 @@ class _Fit:
         dealt = split if isinstance(split, Split) else Split.parse(split, self.seed)
         parts = deal(self.pipeline, data, dealt, reader_options, self.say)
         self.recipe = self.recipe.for_items(len(parts.of("train")))
+        first = self._built(0)  # before anything is written: settings may be senseless
         self._open_folder(parts)
         fitted = Fitted(parts=parts)
-        networks = self._train(parts, fitted)
+        networks = self._train(parts, fitted, first)
         if self.share.machines > 1 or (self.out is not None and not converts()):
             fitted.seconds = round(time.monotonic() - began, 1)
             return fitted
@@ -287,12 +288,11 @@ class _Fit:
 
     # -- training
 
-    def _train(self, parts: Parts, fitted: Fitted) -> dict[str, Any]:
+    def _train(self, parts: Parts, fitted: Fitted, first: dict[str, Any]) -> dict[str, Any]:
         from deepfield.toolkit import training
 
         train, valid = parts.of("train"), parts.of("valid")
         finished: dict[str, Any] = {}
-        first = self._built(0)
         for index, name in enumerate(first):
             whole = first[name] if index == 0 else self._built(index)[name]
             finished[name] = whole
@@ -350,7 +350,17 @@ class _Fit:
 
         training.seed_everything(self.seed + index)
         with training.devices(self.device), training.precision(self.recipe.precision):
-            return build_models(self.pipeline)
+            try:
+                return build_models(self.pipeline)
+            except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
+                if not self.pipeline.hyper:
+                    raise
+                given = ", ".join(f"{k}={v}" for k, v in self.pipeline.hyper.items())
+                what = f"{self.pipeline.architecture} cannot be built with {given}"
+                raise UsageError(
+                    f"{what}: {first_line(error)}",
+                    "leave out --set for what is usual",
+                ) from error
 
     def _stages(self, name: str, model: Any) -> list[tuple[Recipe, set[str], bool]]:
         """Recipe, frozen layers and whether it is the easier start, of each stage. One stage from

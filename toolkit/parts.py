@@ -112,7 +112,12 @@ def deal(
     result.leaks, result.dropped = len(leaking), len(twice)
     result.fingerprint = fingerprint({"items": np.frombuffer(b"".join(prints), np.uint8)}).hex()
     if len(parts["train"]) < 2:
-        raise UsageError(f"{len(parts['train'])} usable training samples", "give more data")
+        left_out = f"; {len(twice)} are copies of held-out ones" if twice else ""
+        if rejected:
+            left_out += f"; {len(rejected)} rejected ({_commonest(rejected)})"
+        raise UsageError(
+            f"{len(parts['train'])} usable training samples{left_out}", "give more data"
+        )
     counts = ", ".join(f"{len(parts[p])} {p}" for p in PARTS)
     say(f"{counts}; {len(rejected)} rejected" + (f" ({_commonest(rejected)})" if rejected else ""))
     if twice:

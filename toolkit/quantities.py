@@ -49,6 +49,7 @@ class Quantities(Task):
 
     output = "quantities"
     losses: ClassVar[Mapping[str, str]] = {"quantities": "masked_quantities"}
+    divided_by: ClassVar[str] = "target"
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -88,6 +89,11 @@ class Quantities(Task):
         values = ("rmse", "mae", "r2", "pearson_r2", "spearman", "coverage_90")
         return (classes if any(self.binary) else ()) + (values if not all(self.binary) else ())
 
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """The first of yes-or-no quantities, and the first of numbers."""
+        return tuple(name for name in ("roc_auc", "rmse") if name in self.metrics)
+
     # -- targets
 
     def learn(self, targets: Sequence[Any]) -> None:
@@ -103,17 +109,20 @@ class Quantities(Task):
             try:
                 rows.append(self._numbers(target))
             except BadInput as error:  # rejected with its reason when it is encoded
-                first_fault = first_fault or f"; {error.reason}"
+                first_fault = first_fault or error.reason
+        if first_fault and not rows:
+            raise UsageError(
+                f"no row in training has numbers alone: {first_fault}", "leave that target out"
+            )
         table = np.array(rows, dtype=np.float64).reshape(-1, len(self.names))
         binary, mean, scale = [], [], []
         for name, column in zip(self.names, table.T, strict=True):
             known = column[np.isfinite(column)]
             values = np.unique(known)
             if len(values) < 2:
-                told = f"only {values[0]:g}" if len(values) else "no value at all"
-                why = "" if len(values) else first_fault
+                told = f"is always {values[0]:g}" if len(values) else "has no value at all"
                 raise UsageError(
-                    f"{name!r} has {told} in training{why}",
+                    f"{name!r} {told} in training" + (f"; {first_fault}" if first_fault else ""),
                     "leave this target out, or give more data",
                 )
             yes_or_no = set(values) <= {0.0, 1.0}

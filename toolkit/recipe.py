@@ -123,10 +123,18 @@ def check_setting(name: str, value: Any, usual: Any) -> None:
         fits, kind = isinstance(value, bool), "true or false"
     elif isinstance(usual, int | float):
         fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-        if fits and name in ("epochs", "batch_size", "patience", "start_epochs", "least_steps"):
-            fits, kind = value == int(value), "a whole number"
+        if fits and isinstance(usual, int):
+            fits = float(value).is_integer() and (value >= 0 or usual < 0)
+            kind = "a whole number" if usual < 0 else "a whole number, 0 or more"
     elif isinstance(usual, str):
         fits, kind = isinstance(value, str), "a word"
+    elif isinstance(usual, tuple):
+        whole = all(type(one) is int for one in usual)
+        usual, kind = list(usual), f"a list of {'whole ' if whole else ''}numbers, as [24, 48]"
+        fits = isinstance(value, list | tuple) and (len(value) > 0 or not usual)
+        fits = fits and all(
+            type(one) is int and one > 0 if whole else type(one) in (int, float) for one in value
+        )
     else:
         return
     if not fits:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,6 +130,11 @@ class Split:
             if kind == "random" and any(s.group is not None for s in samples):
                 kind = "group"
         if kind == "source":
+            if all(s.part is None for s in samples):
+                raise UsageError(
+                    "--split source, but the samples have no part",
+                    "add a column with train, valid or test, or leave --split out",
+                )
             return self._by_source(samples)
         if kind == "group":
             if not any(s.group is not None for s in samples):
@@ -138,7 +146,7 @@ class Split:
         if kind == "random":
             return self._by_group(samples, list(range(len(samples))))
         if kind == "time":
-            return self._in_order(_by_time(samples))
+            return self._later_after(_by_time(samples))
         if kind not in (groupers or {}):
             raise _unknown(kind, groupers)
         own = (groupers or {})[kind](samples)
@@ -158,6 +166,21 @@ class Split:
                 if before + len(own) <= limit + 1e-9 or part == PARTS[-1]:
                     dealt[part] += own
                     break
+        return {part: np.array(sorted(indices), dtype=int) for part, indices in dealt.items()}
+
+    def _later_after(self, times: Sequence[Any]) -> dict[str, np.ndarray]:
+        """What was measured at one time to one part, where its middle lies; nothing to a part is
+        earlier than what is in the one before.
+        """
+        order = sorted(range(len(times)), key=times.__getitem__)
+        limits = np.cumsum(self.fractions) * len(times)
+        dealt: dict[str, list[int]] = {part: [] for part in PARTS}
+        before = 0
+        for _, run in itertools.groupby(order, key=lambda i: times[i]):
+            own = list(run)
+            at = int(np.searchsorted(limits, before + len(own) / 2))
+            dealt[PARTS[min(at, len(PARTS) - 1)]] += own
+            before += len(own)
         return {part: np.array(sorted(indices), dtype=int) for part, indices in dealt.items()}
 
     def _by_source(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
@@ -195,7 +218,7 @@ class Split:
         if 2 * len(by_label) > len(members):
             # Names, not classes: nearly every group has a label of its own.
             by_label = {"": list(members)}
-        dealt: dict[str, list[int]] = {part: [] for part in PARTS}
+        dealt: dict[str, list[Hashable]] = {part: [] for part in PARTS}
         for label in sorted(by_label):
             groups = by_label[label]
             order = [groups[i] for i in rng.permutation(len(groups))]
@@ -208,22 +231,43 @@ class Split:
                 ]
                 part = int(np.argmax(lacking))
                 have[part] += len(members[key])
-                dealt[PARTS[part]] += members[key]
-        return {part: np.array(sorted(indices), dtype=int) for part, indices in dealt.items()}
+                dealt[PARTS[part]].append(key)
+        for name, share in zip(PARTS, self.fractions, strict=True):
+            if share and not dealt[name] and len(dealt["train"]) > 1:  # few groups, many labels
+                least = min(dealt["train"], key=lambda key: len(members[key]))
+                dealt["train"].remove(least)
+                dealt[name].append(least)
+        return {
+            part: np.array(sorted(i for key in keys for i in members[key]), dtype=int)
+            for part, keys in dealt.items()
+        }
 
 
-def _by_time(samples: Sequence[Sample]) -> Grouping:
+def _by_time(samples: Sequence[Sample]) -> list[Any]:
+    """When each was measured: numbers, or dates in the order of the calendar."""
     untold = next((s for s in samples if s.time is None), None)
     if untold is not None:
         raise UsageError(
             f"--split time, but {untold.id!r} has no time", "add --time COLUMN, and fill it"
         )
-    kinds = {isinstance(s.time, str) for s in samples}
-    if len(kinds) > 1:
+    if len({isinstance(s.time, str) for s in samples}) > 1:
         raise UsageError(
             "--split time: numbers and dates in one column", "write all as one of them"
         )
-    return Grouping([s.time for s in samples], ordered=True)
+    return [_moment(s) if isinstance(s.time, str) else s.time for s in samples]
+
+
+def _moment(sample: Sample) -> datetime:
+    text = str(sample.time).strip()
+    try:
+        # of a month alone the first day; without a zone Greenwich's
+        told = datetime.fromisoformat(f"{text}-01" if re.fullmatch(r"\d{4}-\d\d", text) else text)
+    except ValueError:
+        raise UsageError(
+            f"--split time: {text!r} of {sample.id!r} is no date",
+            "write dates as 2007-08-31, or numbers",
+        ) from None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _stratum(target: Any) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _MOST_CLASSES = 20
+#: Groups of a table for a terminal.
+_MOST_GROUPS = 100
 
 
 def aligned(rows: Iterable[Sequence[Any]], left: int = 1) -> Iterator[str]:
@@ -70,8 +72,8 @@ def figures_of_evaluation(result: Mapping[str, Any]) -> Iterator[str]:
             row.append(baseline[part].get(name, ""))
         rows.append(row)
     yield from aligned(rows)
-    # of classes there may be a thousand; the page has them
-    if result["by"] != "class" and len(result["groups"]) > 1:
+    # there may be a thousand; the page has them
+    if result["by"] != "class" and 1 < len(result["groups"]) <= _MOST_GROUPS:
         yield ""
         yield from aligned(groups_of_evaluation(result))
     for where, rows in published_of_evaluation(result).items():

@@ -38,6 +38,7 @@ class Task:
             targets one a column.
         column: column of the samples by whose values `evaluate` divides its figures; without one
             `groups` says how they are divided.
+        divided_by: what the keys of `groups` are.
         state: what was learnt from the training targets; JSON-able, kept in the bundle.
     """
 
@@ -52,6 +53,7 @@ class Task:
     monitor: str = "val_loss"
     shallow: str | tuple[str, ...] = "classification"
     column: ClassVar[str] = ""
+    divided_by: ClassVar[str] = "class"
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = dict(state or {})
@@ -114,11 +116,16 @@ class Task:
         values = {m: self.score(m, targets, predictions) for m in metrics or self.metrics}
         return {m: float(v) if np.isfinite(v) else None for m, v in values.items()}
 
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """The metrics that are told with an interval: the first."""
+        return self.metrics[:1]
+
     def intervals(
         self, targets: np.ndarray, predictions: np.ndarray, groups: Sequence[str | None] = (),
         kinds: Sequence[str] = (),
     ) -> dict[str, list[float | None]]:  # fmt: skip
-        """The 95 % bootstrap interval of the first of `metrics`: low and high by its name.
+        """The 95 % bootstrap interval of each of `headlines`: low and high by its name.
 
         Of the others it would take too long to be told with every training. None and None where
         there is none: a figure that is the same in every draw (nothing was wrong) is not certain.
@@ -136,7 +143,7 @@ class Task:
         if any(group is not None for group in groups):
             whole = [f"\0{i}" if group is None else group for i, group in enumerate(groups)]
         found: dict[str, list[float | None]] = {}
-        for metric in self.metrics[:1]:
+        for metric in self.headlines:
             score: Callable[..., float] = functools.partial(self.score, metric)
             judged = [targets, predictions]
             if len(kinds) and metric in self.folded(targets, predictions, kinds)[0]:

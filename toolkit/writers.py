@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from deepfield.toolkit.bundle import replace_file
 from deepfield.toolkit.errors import DeepfieldError, UsageError
-from deepfield.toolkit.paths import is_folder
+from deepfield.toolkit.paths import is_file, is_folder
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes it anew
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -28,6 +28,17 @@ _MANY = 4096  # items of one sample that are written before the others are there
 _NOTE_SECONDS = 1.0  # between two notes of how far a file is: each waits for the disk
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
              ".json": "jsonl", ".parquet": "parquet", ".txt": "tsv"}  # fmt: skip
+
+
+def refuse_input(output: str, *sources: str) -> None:
+    """Nothing is written over what it is read from.
+
+    Raises:
+        UsageError: the output is one of the sources.
+    """
+    for source in sources:
+        if is_file(output) and is_file(source) and Path(output).samefile(source):
+            raise UsageError(f"{output!r} is what is read, and would be lost", "-o another name")
 
 
 def format_of(output: str, given: str | None) -> str:

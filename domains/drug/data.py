@@ -25,8 +25,9 @@ from deepfield.toolkit.data import (
     read_rows,
     rows_of,
 )
-from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.errors import BROKEN, BadInput, UsageError
 from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.separated import breaks_off
 from deepfield.toolkit.splits import part_named
 
 #: Columns that hold the structure, by their usual names.
@@ -218,7 +219,7 @@ def _by_commas(text: str, names: Sequence[str]) -> list[str]:
 
 def _smiles_column(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str | None:
     """The column with a usual name in which molecules stand, or any in which they stand."""
-    lowered = {name.lower().strip(): name for name in names}
+    lowered = {name.lower().strip(): name for name in reversed(names)}  # the first of several
     usual = [lowered[name] for name in SMILES if name in lowered]
     containing = [n for n in names if "smiles" in n.lower() and n not in usual]
     for name in (*usual, *containing, *(n for n in names if n not in usual)):
@@ -298,16 +299,20 @@ def _read_smiles_file(source: str) -> Iterator[Sample]:
 
 
 def _smiles_lines(lines: Iterable[str]) -> Iterator[Sample]:
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        smiles, _, name = text.replace("\t", " ").partition(" ")
-        if number == 1 and smiles.lower() in SMILES:
-            continue
-        name = name.strip()
-        row = {"smiles": smiles, "name": name} if name else {"smiles": smiles}
-        yield Sample(name or f"line {number}", smiles, row=row)
+    number = 0
+    try:
+        for number, line in enumerate(lines, start=1):
+            text = line.strip()
+            if not text or text.startswith("#"):
+                continue
+            smiles, _, name = text.replace("\t", " ").partition(" ")
+            if number == 1 and smiles.lower() in SMILES:
+                continue
+            name = name.strip()
+            row = {"smiles": smiles, "name": name} if name else {"smiles": smiles}
+            yield Sample(name or f"line {number}", smiles, row=row)
+    except BROKEN as error:
+        yield Sample(f"line {number + 1}", None, fault=breaks_off(number, error))
 
 
 def _read_sdf(source: str, **options: Any) -> Iterator[Sample]:
@@ -344,13 +349,18 @@ def _sd_records(
 def _records(lines: Iterable[str]) -> Iterator[tuple[MolBlock | None, dict[str, Any], str | None]]:
     """The molecules of an SD file: their block, their data fields, and what is wrong."""
     own: list[str] = []
-    for line in lines:
-        bare = line.rstrip("\r\n")
-        if bare.startswith("$$$$"):
-            yield _record(own)
-            own = []
-        elif len(own) < 200_000:
-            own.append(bare)
+    count = 0
+    try:
+        for count, line in enumerate(lines, start=1):  # noqa: B007
+            bare = line.rstrip("\r\n")
+            if bare.startswith("$$$$"):
+                yield _record(own)
+                own = []
+            elif len(own) < 200_000:
+                own.append(bare)
+    except BROKEN as error:
+        yield None, {}, breaks_off(count, error)
+        return
     if any(line.strip() for line in own):
         block, row, fault = _record(own)
         yield block, row, fault and f"the file ends inside this record: {fault}"
@@ -362,15 +372,16 @@ def _record(lines: list[str]) -> tuple[MolBlock | None, dict[str, Any], str | No
     end = next((i for i, line in enumerate(lines) if line.startswith("M  END")), None)
     if end is None:
         return None, row, "a record without `M  END`"
-    field = None
+    field, inside = None, False
     for line in lines[end + 1 :]:
-        if line.startswith(">"):
+        if not line.strip():
+            inside = False
+        elif inside:  # a value may begin with ">" too
+            if field is not None:
+                row[field] = f"{row[field]}\n{line}" if field in row else line.strip()
+        elif line.startswith(">"):
             match = re.search(r"<(.+?)>", line)
-            field = match[1] if match else None
-        elif field is not None and line.strip():
-            row[field] = f"{row[field]}\n{line}" if field in row else line.strip()
-        else:
-            field = None
+            field, inside = match[1] if match else None, True
     return MolBlock("\n".join(lines[: end + 1]) + "\n"), row, None
 
 
@@ -419,7 +430,8 @@ def _read_structures(source: str) -> Iterator[Sample]:
 def read_literal(source: str) -> Iterator[Sample]:
     """One molecule, as SMILES, with a name behind it if it has one."""
     smiles, _, name = source.strip().partition(" ")
-    yield Sample(name.strip() or smiles, smiles, row={"smiles": smiles})
+    row = {"smiles": smiles} | ({"name": name.strip()} if name.strip() else {})
+    yield Sample(name.strip() or smiles, smiles, row=row)
 
 
 def _is_literal(source: str) -> bool:

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit.bundle import replace_file
-from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel, UsageError
+from deepfield.toolkit.errors import (
+    DeepfieldError,
+    NotFound,
+    UnusableModel,
+    UsageError,
+    first_line,
+)
 from deepfield.toolkit.paths import is_file
 
 _KIND = "deepfield face index 1"
@@ -146,7 +152,7 @@ class Gallery:
             if not all(isinstance(name, str) for name in (*people, *pictures)):
                 raise ValueError("its names are no texts")
         except Exception as error:  # whatever a foreign file provokes, it is no index
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            said = first_line(error)
             raise UnusableModel(f"{str(path)!r} is no index of faces: {said}", _HINT) from None
         if network is not None and about.get("network") != network:
             raise UsageError(f"{str(path)!r} was made with another network", _HINT)

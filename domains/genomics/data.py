@@ -195,10 +195,21 @@ def _read_stdin(source: str, negatives: str | None = None, **columns: str) -> It
     return _read_text(source, first, negatives, **columns)
 
 
-def _read_literal(source: str) -> Iterator[Sample]:
+def read_literal(source: str) -> Iterator[Sample]:
+    """One sequence, as letters."""
     text = source.strip()
     name = text if len(text) <= 24 else f"{text[:20]}… ({len(text):,} letters)"
-    yield Sample(name, DNA(text.encode("latin-1", "replace")), row={"sequence": text})
+    yield Sample(name, DNA.of(text), row={"sequence": text})
+
+
+def names_data(text: str) -> bool:
+    """Whether a text of a list is the name of a source, rather than letters, if too few."""
+    if text == "-" or text.startswith((_SIMULATION, "sample:")):
+        return True
+    suffixes = (*_FASTA, *_GENBANK, *_TABLES, ".bed", ".data")
+    return text.lower().removesuffix(".gz").endswith(suffixes) or (
+        0 < len(text.strip()) <= 250 and is_there(text)
+    )
 
 
 def _read_simulation(source: str) -> Iterator[Sample]:
@@ -270,5 +281,5 @@ READERS: tuple[Reader, ...] = (
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of sequences; DeepBind's "
            ".seq.gz; a text with a sequence a line",
            lambda s: _ends(s, _TABLES), _read_table, (*_COLUMNS, "negatives")),
-    Reader("sequence", "one sequence, as letters", _is_literal, _read_literal),
+    Reader("sequence", "one sequence, as letters", _is_literal, read_literal),
 )  # fmt: skip

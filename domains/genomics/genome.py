@@ -12,7 +12,7 @@ from typing import Any
 from deepfield.domains.genomics.fasta import read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.toolkit.bundle import cache_folder
-from deepfield.toolkit.errors import BadInput, NotFound, UsageError
+from deepfield.toolkit.errors import BadInput, NotFound, UsageError, first_line
 from deepfield.toolkit.paths import is_file, is_there
 
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
@@ -118,9 +118,8 @@ def _indexed(source: str) -> Any:
     try:
         return pyfaidx.Fasta(source, as_raw=True, indexname=_index_of(source))
     except (pyfaidx.FastaIndexingError, ValueError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
-            f"{source!r} cannot be indexed: {first}",
+            f"{source!r} cannot be indexed: {first_line(error)}",
             "lines of a contig must be of one length, and names differ; seqkit seq -w 60 does it",
         ) from None
     except (pyfaidx.IndexNotFoundError, OSError) as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from deepfield.domains.genomics import kmers
 from deepfield.domains.genomics.composition import chain, surprise
-from deepfield.domains.genomics.data import READERS, SAMPLES
+from deepfield.domains.genomics.data import READERS, SAMPLES, names_data, read_literal
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
 from deepfield.domains.genomics.scanning import scan
 from deepfield.domains.genomics.sequences import DNA
@@ -101,6 +101,11 @@ class GenomicsPipeline(Pipeline):
 
     # ------------------------------------------------------------------ from sequence to arrays
 
+    def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
+        """Also of letters in a list, of which no or too few ones cost their own row."""
+        letters = isinstance(thing, str) and not names_data(thing)
+        return read_literal(thing) if letters else super().samples_of(thing, index, **options)
+
     @property
     def kind(self) -> str:
         """What is judged: one of `windows.KINDS`."""
@@ -122,8 +127,7 @@ class GenomicsPipeline(Pipeline):
         Raises:
             BadInput: letters that are no nucleotides, or too few or too many of them.
         """
-        item = item if isinstance(item, DNA) else DNA(_bytes(item))
-        letters = codes(item.letters)
+        letters = codes((item := DNA.of(item)).letters)
         try:
             found, lack = window(letters, self.length, self.state.get("least_bp"))
         except BadInput as error:
@@ -480,10 +484,6 @@ class GenomicsPipeline(Pipeline):
 def _softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def _bytes(item: Any) -> bytes:
-    return item.encode("latin-1", "replace") if isinstance(item, str) else bytes(item)
 
 
 def _where(item: DNA, place: int | None, strand: str, letters: np.ndarray) -> dict[str, Any]:

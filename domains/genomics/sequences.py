@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from deepfield.toolkit.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,25 @@ class DNA:
     start: int = field(default=0, compare=False)
     strand: str = field(default="+", compare=False)
     shuffled: bool = field(default=False, compare=False)
+
+    @classmethod
+    def of(cls, thing: Any) -> DNA:
+        """Letters as a text or as bytes.
+
+        Raises:
+            BadInput: it is neither.
+
+        Example:
+            >>> DNA.of("ACGU").letters
+            b'ACGU'
+        """
+        if isinstance(thing, cls):
+            return thing
+        if isinstance(thing, str):
+            return cls(thing.encode("latin-1", "replace"))
+        if isinstance(thing, bytes | bytearray):
+            return cls(bytes(thing))
+        raise BadInput(f"not a sequence: {type(thing).__name__}")
 
     def __len__(self) -> int:
         return len(self.letters)

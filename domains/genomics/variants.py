@@ -101,7 +101,8 @@ class Tally:
     unscored: Counter[str] = field(default_factory=Counter)
     faulty_rows: int = 0
     replaced: int = 0
-    first_fault: str = ""
+    #: The first row with each of `FAULTS`, and what is wrong with it.
+    first: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -316,7 +317,7 @@ class Scorer:
         if row.fault:
             tally.faulty_rows += 1
             tally.unscored["malformed"] += 1
-            tally.first_fault = tally.first_fault or f"line {row.number}: {row.fault}"
+            tally.first.setdefault("malformed", f"line {row.number}: {row.fault}")
             return row.line
         if not row.contig:  # a blank line
             return row.line
@@ -333,8 +334,8 @@ class Scorer:
         tally.unscored.update(why for _, why in reasons)
         if faults := [why for _, why in reasons if why in FAULTS]:
             tally.faulty_rows += 1
-            where = f"{row.contig}:{row.position + 1}"
-            tally.first_fault = tally.first_fault or f"{where}: {REASONS[faults[0]]}"
+            for why in faults:
+                tally.first.setdefault(why, f"{row.contig}:{row.position + 1}")
         line = with_info(row.line, {}, (key, UNSCORED))
         tally.replaced += line != row.line
         return with_info(line, values) if values else line

@@ -21,6 +21,7 @@ from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
 from deepfield.toolkit.weights import weights_of
+from deepfield.toolkit.writers import refuse_input
 
 #: Letters on each side of a variant whose scores are looked at, unless told otherwise.
 DISTANCE = 50
@@ -58,6 +59,7 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
         raise UsageError(f"--mask is of splice sites, which {pipeline.name} does not tell apart",
                          "leave --mask away")  # fmt: skip
     output = flags.output or "-"
+    refuse_input(output, source)
     identity = {
         "data": source, "model": pipeline.bundle.files[f"{pipeline.members[0]}.onnx"]["sha256"],
         "genome": flags.genome, "annotation": flags.annotation, "distance": distance,
@@ -119,9 +121,8 @@ def _summary(tally: Tally, seconds: float, output: str) -> Iterator[str]:
         yield f"{_count(tally.no_alternative, 'row')} without ALT: no score"
     for reason, times in tally.unscored.most_common():
         what = _count(times, "row" if reason == "malformed" else "allele")
-        yield f"{what} without a score: {reason} ({REASONS[reason]})"
-    if tally.first_fault:
-        yield f"the first of the rows with a fault, {tally.first_fault}"
+        first = f", the first {tally.first[reason]}" if reason in tally.first else ""
+        yield f"{what} without a score: {reason} ({REASONS[reason]}){first}"
     if tally.unscored["ref_mismatch"] > tally.scored:
         yield "most REF are not what the genome has there: a genome of another build?"
     if tally.replaced:

@@ -155,6 +155,8 @@ def _walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[Path, tuple
     for name in names:
         # Speech Commands keeps its noises, which are no words, under such a name
         if name[:1] not in "._" and (root / name).is_dir() and len(below) < 4:
+            if root.resolve().is_relative_to((root / name).resolve()):
+                continue  # a link to a folder that holds it
             yield from _walk(root / name, (*below, name))
 
 

@@ -45,6 +45,7 @@ class Explanation:
         tile_s: seconds of a tile.
         edges_hz: of the bands.
         rate_hz: of the sound.
+        whole: whether this is all of the recording.
     """
 
     name: str
@@ -54,6 +55,12 @@ class Explanation:
     tile_s: float
     edges_hz: np.ndarray
     rate_hz: int
+    whole: bool = True
+
+    @property
+    def part(self) -> str:
+        """What of a recording this is, if it is not all."""
+        return "" if self.whole else f"the first {len(self.spectrogram) / 100:.1f} s alone"
 
     @property
     def text(self) -> str:
@@ -66,6 +73,7 @@ class Explanation:
             "id": self.name,
             "text": self.text,
             "words": self.words,
+            "part": self.part,
             "method": METHOD,
             "tile_s": round(self.tile_s, 4),
             "bands_hz": [round(float(f)) for f in self.edges_hz],
@@ -81,6 +89,8 @@ class Explanation:
                 f"  {word['start']:7.2f} to {word['end']:6.2f} s  {word['probability']:6.1%}  "
                 f"{word['word']}  (most of it from {low:,.0f} to {high:,.0f} Hz)"
             )
+        if self.part:
+            yield f"{self.part}: cut the recording to see why of the rest"
         yield METHOD
 
     def _band(self, word: dict[str, Any]) -> tuple[float, float]:
@@ -142,6 +152,8 @@ class Explanation:
         """A page with the picture and the words."""
         page = Report(f"Why: {self.name}")
         page.text(self.text or "no word").picture(self.png(), METHOD)
+        if self.part:
+            page.text(self.part)
         return page.table(self.words or [{"word": "none"}])
 
 
@@ -151,9 +163,12 @@ def explain(pipeline: SpeechPipeline, sample: Sample) -> Explanation:
     Raises:
         BadInput: it is no sound.
     """
-    piece = next(iter(pipeline.expand(Sample(sample.id, sample.data))))
+    found = iter(pipeline.expand(Sample(sample.id, sample.data)))
+    piece, more = next(found), next(found, None) is not None
     rate_hz = pipeline.rate_hz
-    piece = replace(piece, waveform=piece.waveform[: int(LONGEST_S * rate_hz)])
+    longest = int(LONGEST_S * rate_hz)
+    whole = not more and len(piece.waveform) <= longest
+    piece = replace(piece, waveform=piece.waveform[:longest])
     arrays, heard = pipeline.encode(piece)
     x, shown = arrays["waveform"], piece.waveform  # the latter without what was put around it
     if len(x) < rate_hz // 10:
@@ -172,7 +187,7 @@ def explain(pipeline: SpeechPipeline, sample: Sample) -> Explanation:
         at_s = [heard.before_s + at for at in inside if at is not None]
         worth[rows] = _worth(pipeline, x, own["log_probs"], text, at_s, tile_s, edges)
     return Explanation(
-        sample.id, words, _spectrogram(shown, rate_hz), worth, tile_s, edges, rate_hz
+        sample.id, words, _spectrogram(shown, rate_hz), worth, tile_s, edges, rate_hz, whole
     )
 
 

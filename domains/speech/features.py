@@ -33,6 +33,8 @@ SILENCE = 10 ** (-65 / 20)
 #: and people cut their words out closely.
 SHORTEST_S = 0.6
 _FAINT = 2e-5
+#: Channels of opposite sign, from a cable wired the wrong way, leave a smaller share of energy.
+_CANCELLED = 1e-4
 #: Samples this close to full scale are clipped.
 _FULL_SCALE = 0.999
 #: So many samples of a recording may be clipped before it is said: one in a thousand.
@@ -47,7 +49,8 @@ _OTHERS = (
     (0, b"\xff\xf1", "an AAC file"),
     (0, b"\xff\xf9", "an AAC file"),
 )
-_RATES_HZ = (1000, 768_000)
+#: Samples a second of what is a sound.
+RATES_HZ = (1000, 768_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +118,15 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
     """
     source = _sound_of(source, rate_hz)
     if isinstance(source, Sound):
-        if not _RATES_HZ[0] <= source.rate_hz <= _RATES_HZ[1]:
-            raise BadInput(f"a rate of {source.rate_hz} Hz is no sound")
+        _check_rate(source.rate_hz)
         shape = np.shape(source.waveform)
         if len(shape) == 2 and 0 < shape[0] < shape[1]:
             raise BadInput(f"an array {shape} is no (samples, channels)")
-        yield from _resampled(iter([_mono(source.waveform)]), source.rate_hz, rate_hz)
+        yield from _resampled(iter([mono(source.waveform)]), source.rate_hz, rate_hz)
         return
     if isinstance(source, WavStream):
-        blocks = (_mono(block) for block in source.blocks())
+        _check_rate(source.rate_hz)
+        blocks = _one_channel(source.blocks())
         yield from _resampled(blocks, source.rate_hz, rate_hz)
         return
     if isinstance(source, Iterator):
@@ -137,7 +140,10 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
         raise BadInput(f"no such file: {str(source)!r}")
     if isinstance(source, str | Path) and not os.access(source, os.R_OK):
         raise BadInput("cannot be read: Permission denied")
-    handle = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes):
+        handle: Any = io.BytesIO(source)
+    else:  # a name need not be text where bytes are names
+        handle = os.fsencode(source) if os.name == "posix" else str(source)
     try:
         with silent_stderr():  # libmpg123 warns there
             file = soundfile.SoundFile(handle)
@@ -183,11 +189,15 @@ def is_one_recording(thing: Any) -> bool:
     return in_memory or is_one(thing)
 
 
+def _check_rate(rate_hz: int) -> None:
+    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+        raise BadInput(f"a rate of {rate_hz} Hz is no sound")
+
+
 def _decoded(file: Any, missing: float) -> Iterator[np.ndarray]:
     import soundfile
 
-    if not _RATES_HZ[0] <= file.samplerate <= _RATES_HZ[1]:
-        raise BadInput(f"a rate of {file.samplerate} Hz is no sound")
+    _check_rate(file.samplerate)
     told, got = file.frames, 0
     size = max(1, int(_BLOCK_S * file.samplerate))
     while True:
@@ -195,11 +205,15 @@ def _decoded(file: Any, missing: float) -> Iterator[np.ndarray]:
             with silent_stderr() if file.format == "MP3" else nullcontext():
                 block = file.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise BadInput(_broken(got, told, file.samplerate, _why(error))) from None
+            raise BadInput(
+                f"the file breaks off between {got / file.samplerate:.2f} and"
+                f" {min(got + size, told) / file.samplerate:.2f} of"
+                f" {told / file.samplerate:.2f} s ({_why(error)})"
+            ) from None
         if not len(block):
             break
+        yield mono(block, got)
         got += len(block)
-        yield _mono(block)
     lossy = file.format in ("MP3", "OGG")  # whose length is an estimate
     if got < (0.9 if lossy else 1.0) * told and told < 1 << 62:
         raise BadInput(_broken(got, told, file.samplerate))
@@ -207,9 +221,10 @@ def _decoded(file: Any, missing: float) -> Iterator[np.ndarray]:
         raise BadInput(_broken(got, got / (1 - missing), file.samplerate))
 
 
-def _broken(got: float, told: float, rate_hz: int, why: str = "") -> str:
-    said = f"the file breaks off after {got / rate_hz:.2f} of {told / rate_hz:.2f} s"
-    return f"{said} ({why})" if why else said
+def _broken(got: int, told: float, rate_hz: int) -> str:
+    if not got:
+        return "the file breaks off before its first sample"
+    return f"the file breaks off after {got / rate_hz:.2f} of {told / rate_hz:.2f} s"
 
 
 def _missing(source: Any) -> float:
@@ -228,18 +243,36 @@ def _missing(source: Any) -> float:
     return max(0.0, 1 - size / told)
 
 
-def _mono(waveform: np.ndarray) -> np.ndarray:
-    """The mean over channels, float32, about -1 to 1."""
+def _one_channel(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    got = 0
+    for block in blocks:
+        yield mono(block, got)
+        got += len(block)
+
+
+def mono(waveform: np.ndarray, before: int = 0) -> np.ndarray:
+    """The mean over channels, float32, about -1 to 1; the first channel where they cancel out.
+
+    Args:
+        waveform: (samples,) or (samples, channels).
+        before: samples of the recording before these.
+
+    Raises:
+        BadInput: no waveform, or samples that are no numbers.
+    """
     x = np.asarray(waveform)
     if x.dtype.kind in "iu":
         half = float(1 << (8 * x.dtype.itemsize - 1))
         x = x.astype(np.float64) / half - (1.0 if x.dtype.kind == "u" else 0.0)
     if x.dtype.kind != "f" or not 1 <= x.ndim <= 2:
         raise BadInput(f"not a waveform: an array of {x.dtype}, {x.shape}")
+    first = x[:, 0] if x.ndim == 2 else x
     x = x.mean(axis=1) if x.ndim == 2 else x
     if not np.isfinite(x).all():
         place = int(np.flatnonzero(~np.isfinite(x))[0])
-        raise BadInput(f"sample {place} is {x[place]}, not a number")
+        raise BadInput(f"sample {before + place} is {x[place]}, not a number")
+    if x is not first and np.square(x).sum() < _CANCELLED * np.square(first).sum():
+        x = first
     return x.astype(np.float32)
 
 
@@ -259,6 +292,8 @@ def _resampled(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> It
 
 def _why(error: Exception) -> str:
     text = str(error).strip().rstrip(".")
+    if "possibly a pipe" in text:  # that there is a file was seen before
+        return "its bytes are not of the format that its name says"
     return text.rpartition(": ")[2] or type(error).__name__
 
 

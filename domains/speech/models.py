@@ -30,7 +30,7 @@ from deepfield.toolkit.registry import Registry
 ARCHITECTURES = Registry("architecture")
 
 #: Names of the layers that make up a network's depth.
-_DEEP = re.compile(r"(block|delay|lstm)\d+$")
+_DEEP = re.compile(r"(block|delay|lstm)\d+$|bands$")
 #: Frames of the spectrogram a second.
 FRAMES_A_SECOND = 100
 
@@ -172,6 +172,8 @@ def blstm_ctc(
     dropout: float = 0.3,
     noise: float = 0.5,
     masks: int = 2,
+    filters: tuple[int, ...] = (),
+    each: bool = True,
 ):
     """Bidirectional LSTMs behind one convolution: 1.1 million parameters.
 
@@ -188,9 +190,16 @@ def blstm_ctc(
         dropout: share of hidden outputs between the layers.
         noise: share of waveforms with noise, in training.
         masks: hidden stretches of time and of frequency each, in training.
+        filters: channels of convolutions over time and frequency, each of which leaves half of the
+            bands, in place of the one over time; none: that one.
+        each: whether every band is normalised by itself, which leaves out what a microphone does to
+            it; of a single word that takes away much of what the word is made of.
     """
-    waveform, x = _heard(rate_hz, mels, noise, masks, None)
-    x = TimeDelay(128, 5, 5, strides=subsampling, momentum=0.95, name="stem")(x)
+    waveform, x = _heard(rate_hz, mels, noise, masks, None, each)
+    if filters:
+        x = SpectrogramConvolutions(filters, 3, subsampling, momentum=0.95, name="bands")(x)
+    else:
+        x = TimeDelay(128, 5, 5, strides=subsampling, momentum=0.95, name="stem")(x)
     for i in range(1, depth + 1):
         x = layers.Bidirectional(layers.LSTM(units, return_sequences=True), name=f"lstm{i}")(x)
         x = layers.Dropout(dropout, name=f"dropout{i}")(x)

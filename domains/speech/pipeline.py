@@ -97,8 +97,19 @@ class SpeechPipeline(Pipeline):
 
     @property
     def rate_hz(self) -> int:
-        """Samples a second that the network hears."""
-        return int(self.hyper.get("rate_hz", 16000))
+        """Samples a second that the network hears.
+
+        Raises:
+            UsageError: no sound has as many.
+        """
+        rate = self.hyper.get("rate_hz", 16000)
+        least, most = features.RATES_HZ
+        if not least <= rate <= most:
+            raise UsageError(
+                f"rate_hz={rate}: a sound has {least:,} to {most:,} samples a second",
+                "leave it out for 16000",
+            )
+        return int(rate)
 
     def expand(self, sample: Sample) -> Iterable[Any]:
         """Pieces of a recording, cut at pauses where it is long; one that has a text is one piece.
@@ -131,8 +142,9 @@ class SpeechPipeline(Pipeline):
             ValueError: it does not.
         """
         task = self.transcription
-        if not 0 < task.frame_s < 10 or not 1000 <= self.rate_hz <= 768_000:
-            raise ValueError(f"frames of {task.frame_s} s at {self.rate_hz} Hz")
+        rate = self.hyper.get("rate_hz", 16000)
+        if not 0 < task.frame_s < 10 or not features.RATES_HZ[0] <= rate <= features.RATES_HZ[1]:
+            raise ValueError(f"frames of {task.frame_s} s at {rate} Hz")
         if past_frames(self.architecture, self.hyper):
             reach(self.architecture, self.hyper)
         if len(task.alphabet) < 1:
@@ -252,7 +264,11 @@ class SpeechPipeline(Pipeline):
 
         told = self.settings.get("variation")
         strength = 1.0 if told is None else float(told)
-        if strength <= 0:
+        if not strength >= 0:
+            raise UsageError(
+                f"--variation {strength:g} is below 0", "0 leaves recordings as they are"
+            )
+        if strength == 0:
             return None
         waveforms = [(e.arrays or {})["waveform"] for e in items]
         texts = [e.target or {} for e in items]
@@ -356,6 +372,8 @@ def sentences_of(source: str, alphabet: Alphabet) -> list[list[str]]:
     found = []
     with open_text(source) as lines:
         for line in lines:
+            if "\0" in line:
+                raise UsageError(f"{source!r} is no text", "--sentences: a text, a sentence a line")
             text = plain(line)
             try:
                 alphabet.symbols(text)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfield.domains.speech.decoder import greedy
-from deepfield.domains.speech.features import SILENCE, loudest
-from deepfield.toolkit.errors import UsageError
+from deepfield.domains.speech.features import SILENCE, loudest, mono
+from deepfield.toolkit.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
     from deepfield.domains.speech.pipeline import SpeechPipeline
@@ -75,10 +75,12 @@ class Stream:
             come later.
 
     Raises:
-        UsageError: a network that needs the whole recording.
+        UsageError: a network that needs the whole recording, or no time at all.
     """
 
     def __init__(self, pipeline: SpeechPipeline, chunk_s: float = 0.4) -> None:
+        if not 0 < chunk_s < 60:
+            raise UsageError(f"chunk_s={chunk_s} is no time", "seconds, as 0.4")
         self.pipeline = pipeline
         self.hop = pipeline.rate_hz // 100
         self.step = int(pipeline.hyper.get("subsampling", 2))
@@ -100,11 +102,15 @@ class Stream:
         return (self.chunk + self.after) * self.step * self.hop / self.pipeline.rate_hz
 
     def feed(self, samples: np.ndarray) -> str:
-        """Take more sound, float32 at the network's rate; the text so far, by the likeliest
-        letters.
+        """Take more sound at the network's rate, (samples,) or (samples, channels); the text so
+        far, by the likeliest letters.
+
+        Raises:
+            BadInput: no waveform, or samples that are no numbers.
         """
+        samples = mono(samples, self._total)
         self._loudest = max(self._loudest, loudest(samples, self.pipeline.rate_hz))
-        self._held = np.concatenate([self._held, np.asarray(samples, np.float32)])
+        self._held = np.concatenate([self._held, samples])
         self._total += len(samples)
         size = self.hop * self.step
         while self._total // size - self.after >= self._done + self.chunk:
@@ -112,11 +118,16 @@ class Stream:
         return self.text
 
     def finish(self) -> dict[str, Any]:
-        """The end of the recording: the answer to all of it, by the search where there is one."""
-        if self._total:
-            frames = (self._total // self.hop + 1 + self.step - 1) // self.step
-            self._answer(frames, last=True)
-        rows = np.concatenate(self.rows) if self.rows else np.zeros((1, 2), np.float32)
+        """The end of the recording: the answer to all of it, by the search where there is one.
+
+        Raises:
+            BadInput: there was no sound.
+        """
+        if not self._total:
+            raise BadInput("0 s of sound")
+        frames = (self._total // self.hop + 1 + self.step - 1) // self.step
+        self._answer(frames, last=True)
+        rows = np.concatenate(self.rows)
         if self._loudest < SILENCE:
             rows = np.zeros_like(rows)
         calibrated = self.pipeline.calibrated({"log_probs": rows[None]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,8 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
         raise UsageError(
             "--live writes text to standard output alone", "leave out -o, -f and --json"
         )
+    if flags.json and forms != ("json",):
+        raise UsageError("--json writes JSON alone", f"leave out --json, or -f {forms[0]}")
     forms, file, folder = _place(flags.output, forms, alone)
     pipeline = load(preset_or(cls, flags.model), cls.domain)
     pipeline.settings.update(options_of(cls, "transcribe", flags, reader=False))
@@ -93,6 +96,9 @@ def _place(
         return forms or ("txt",), None, None
     path = Path(str(output))
     own = path.suffix[1:].lower()
+    if own not in FORMS and _like_a_file(str(output)) and not path.exists():
+        raise UsageError(f"no form of transcript ends in .{own}", f"-o names a folder, as"
+                         f" {path.stem}, or one file .{', .'.join(FORMS)}")  # fmt: skip
     if path.is_dir() or (own not in FORMS and not path.exists()):
         return forms or ("txt",), None, path
     if own not in FORMS or (forms and forms != (own,)):
@@ -104,13 +110,16 @@ def _place(
     return (own,), path, None
 
 
+def _like_a_file(name: str) -> bool:
+    return bool(re.search(r"\.[a-z]{1,5}$", name, re.IGNORECASE))
+
+
 def transcripts(pipeline: Any, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
     """One transcript a recording, whatever its length: the pieces' answers put together."""
-    unlabelled = (_asked(sample) for sample in samples)
     sample: Sample | None = None
     faults: list[str] = []
     answers: list[dict[str, Any]] = []
-    for item, answer in pipeline.answers(unlabelled, TOGETHER):
+    for item, answer in pipeline.answers(samples, TOGETHER):
         if sample is not None and sample is not item.sample:
             yield _together(pipeline, sample, faults, answers)
             faults, answers = [], []
@@ -121,11 +130,6 @@ def transcripts(pipeline: Any, samples: Iterable[Sample]) -> Iterator[dict[str, 
             faults.append(item.fault)
     if sample is not None:
         yield _together(pipeline, sample, faults, answers)
-
-
-def _asked(sample: Sample) -> Sample:
-    """A sample without its text: it is cut where it is long."""
-    return Sample(sample.id, sample.data, row=sample.row, fault=sample.fault)
 
 
 def _together(
@@ -199,13 +203,14 @@ def _live(pipeline: Any, samples: Iterable[Sample], console: Console) -> int:
                     sys.stdout.write(f"\r\x1b[2K{text[-100:]}")
                     sys.stdout.flush()
                 before = text
+            told = stream.finish()["text"]
         except BadInput as error:
             rejected += 1
             console.say(f"{sample.id}: {error.reason}")
             continue
         if sys.stdout.isatty():
             sys.stdout.write("\r\x1b[2K")
-        sys.stdout.write(f"{stream.finish()['text']}\n")
+        sys.stdout.write(f"{told}\n")
         sys.stdout.flush()
     return REJECTED if rejected else 0
 

@@ -37,8 +37,8 @@ class WavStream:
             name, size = struct.unpack("<4sI", chunk)
             if name == b"data":
                 break
-            body = stream.read(size + size % 2)
-            if name == b"fmt " and len(body) >= 16:
+            body = self._chunk(size + size % 2, keep=name == b"fmt ")
+            if len(body) >= 16:
                 kind, self.channels, self.rate_hz, _, _, self.bits = struct.unpack(
                     "<HHIIHH", body[:16]
                 )
@@ -51,6 +51,14 @@ class WavStream:
             (_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64),
         }:  # fmt: skip
             raise BadInput("a wav file without plain samples (PCM, or floats)")
+
+    def _chunk(self, size: int, keep: bool) -> bytes:
+        """The beginning of a chunk that is to be kept; whatever its size, memory stays small."""
+        kept = b""
+        while size > 0 and (data := self.stream.read(min(size, 1 << 16))):
+            kept = kept or (data if keep else b"")
+            size -= len(data)
+        return kept
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Samples as they come, (samples, channels) float32.

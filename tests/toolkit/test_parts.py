@@ -5,6 +5,7 @@ import pytest
 
 import deepfield
 from deepfield.domains.image.pipeline import ImagePipeline
+from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.parts import held_out
 
@@ -28,3 +29,14 @@ def test_samples_without_a_label_are_told_in_a_line(tiny):
         with pytest.raises(UsageError, match="'samples'") as caught:
             learn(pictures)
         assert len(caught.value.message) < 120 and "\n" not in caught.value.message
+
+
+def test_who_has_nothing_left_to_train_on_is_told_why():
+    dark, light = np.zeros((8, 8), np.uint8), np.full((8, 8), 200, np.uint8)
+    copies = [
+        Sample(f"{label} {part}", picture, label, part=part)
+        for part in ("train", "valid")
+        for label, picture in (("a", dark), ("b", light))
+    ]
+    with pytest.raises(UsageError, match="0 usable training samples; 2 are copies of held-out"):
+        ImagePipeline("small_cnn").fit(copies)

@@ -65,9 +65,11 @@ def test_a_label_that_cannot_be_says_why(target, reason):
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ([{"y": 2}, {"y": "2.0"}, {"y": None}], "'y' has only 2 in training"),
+        ([{"y": 2}, {"y": "2.0"}, {"y": None}], "'y' is always 2 in training"),
         ([{"y": None}], "'y' has no value at all in training \\(leave"),
-        ([{"y": "low"}], "'y' has no value at all in training; y is 'low', expected a number"),
+        ([{"y": "low"}], "no row in training has numbers alone: y is 'low', expected a number"),
+        ([{"y": 1, "z": "low"}, {"y": 2, "z": "high"}], "numbers alone: z is 'low'"),
+        ([{"y": 1, "z": "low"}, {"y": 2}, {"y": 3}], "'z' has no value at all in training; z is"),
     ],
 )
 def test_a_target_that_teaches_nothing_is_refused(targets, message):
@@ -217,3 +219,16 @@ def test_a_member_is_heard_of_one_sample_more_than_of_another():
     fitted = QuantityCalibration((False,)).fit(np.stack([said, heard], axis=-1), truth)
     found = fitted.apply(np.stack([said, heard], axis=-1))
     assert np.sqrt(np.mean((found[..., 0] - truth) ** 2)) < 0.1
+
+
+def test_of_both_kinds_a_figure_is_told_with_its_interval():
+    task = learnt([{"y": 0.5, "z": 1}, {"y": 2.5, "z": 0}])
+    assert task.headlines == ("roc_auc", "rmse") and task.divided_by == "target"
+    rng = np.random.default_rng(0)
+    truth = np.column_stack([rng.normal(size=60), rng.integers(0, 2, 60)])
+    said = np.stack([truth + rng.normal(0, 0.8, (60, 2))] * 3, axis=-1)
+    found = task.intervals(truth, said)
+    assert list(found) == ["roc_auc", "rmse"]
+    for name, (low, high) in found.items():
+        assert low < task.figures(truth, said)[name] < high
+    assert learnt([{"y": 0.5}, {"y": 2.5}]).headlines == ("rmse",)

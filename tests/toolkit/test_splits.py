@@ -108,6 +108,45 @@ def test_a_random_split_is_stratified():
     assert sum(samples[i].target == "b" for i in dealt["test"]) == 10
 
 
+def test_what_is_measured_later_is_in_no_earlier_part():
+    years = [2001] * 70 + [2002] * 15 + [2003] * 7 + [2004] * 8
+    order = np.random.default_rng(0).permutation(len(years))
+    samples = [Sample(str(i), i, time=float(years[i])) for i in order]
+    dealt = Split("time").deal(samples)
+    when = {part: {samples[i].time for i in dealt[part]} for part in PARTS}
+    assert max(when["train"]) < min(when["valid"]) and max(when["valid"]) < min(when["test"])
+
+
+def test_dates_are_in_the_order_of_the_calendar():
+    told = ["2001-12-31", "2002-01", "2002-02-01T00:30+01:00", "2002-02-01", "2003-01-01"]
+    samples = [Sample(t, t, time=t) for t in reversed(told)]
+    dealt = Split("time", (0.6, 0.2, 0.2)).deal(samples)
+    assert [[samples[i].id for i in dealt[p]] for p in PARTS] == [
+        told[2::-1], [told[3]], [told[4]]
+    ]  # fmt: skip
+    for odd in ("9/21/2000", "spring"):
+        with pytest.raises(UsageError, match=f"'{odd}' of 'x' is no date") as raised:
+            Split("time").deal([*samples, Sample("x", 0, time=odd)])
+        assert "2007-08-31" in raised.value.hint
+
+
+@pytest.mark.parametrize(("groups", "labels"), [(3, 3), (5, 2), (7, 3), (4, 1)])
+def test_few_groups_leave_no_part_empty(groups, labels):
+    rng = np.random.default_rng(groups)
+    samples = [
+        Sample(str(i), i, target=f"label{rng.integers(labels)}", group=f"chr{rng.integers(groups)}")
+        for i in range(400)
+    ]
+    dealt = Split("group").deal(samples)
+    assert all(len(dealt[part]) for part in PARTS) and len(dealt["train"]) > 100
+    assert len(Split("group", (0.8, 0.2, 0)).deal(samples)["test"]) == 0
+
+
+def test_parts_of_the_source_must_be_there():
+    with pytest.raises(UsageError, match="--split source, but the samples have no part"):
+        Split("source").deal([Sample(str(i), i) for i in range(9)])
+
+
 def test_labels_that_are_names_of_nearly_every_sample_do_not_stratify():
     """Dealt label by label, single samples would all be training."""
     for targets in ([f"name {i}" for i in range(100)], [f"name {i // 2 * 2}" for i in range(51)]):

@@ -72,34 +72,7 @@ def test_the_rate_ends_near_zero_and_the_log_says_so():
     assert rates == sorted(rates, reverse=True) and rates[-1] < 1e-6
 
 
-# -- recipes
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("optimizer", "rmsprop"), ("schedule", "step"), ("keep", "all"), ("class_weight", "yes"),
-        ("precision", "float16"), ("epochs", 0), ("batch_size", 0), ("learning_rate", -1.0),
-        ("learning_rate", float("nan")), ("patience", -1),
-    ],
-)  # fmt: skip
-def test_an_impossible_recipe_is_refused_with_the_value(field, value):
-    with pytest.raises(UsageError, match=field) as raised:
-        Recipe(**{field: value})
-    assert raised.value.hint
-
-
-def test_settings_that_are_not_the_recipes_are_passed_over():
-    assert Recipe().with_settings({"epochs": 3, "filters": 9}) == Recipe(epochs=3)
-
-
-def test_few_items_are_learnt_for_more_epochs_unless_their_number_was_named():
-    recipe = Recipe(epochs=40, batch_size=32, least_steps=2000)
-    assert [recipe.for_items(n).epochs for n in (0, 640, 1600, 9000)] == [120, 100, 40, 40]
-    patient = Recipe(epochs=40, batch_size=32, least_steps=2000, patience=12)
-    assert [patient.for_items(n).patience for n in (640, 9000)] == [30, 12]
-    assert recipe.with_settings({"epochs": 5}).for_items(33).epochs == 5
-    assert recipe.with_settings({"epochs": 5, "least_steps": 20}).for_items(33).epochs == 10
+# -- settings
 
 
 def test_an_unknown_setting_is_named():

@@ -10,7 +10,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepfield.toolkit.errors import DeepfieldError, UsageError
-from deepfield.toolkit.writers import FORMATS, RowWriter, format_of, in_samples, write_whole
+from deepfield.toolkit.writers import (
+    FORMATS,
+    RowWriter,
+    format_of,
+    in_samples,
+    refuse_input,
+    write_whole,
+)
 
 ROWS = [{"id": str(i), "n": i, "x": i / 3, "d": {"a": i}} for i in range(10)]
 
@@ -213,3 +220,13 @@ def test_a_sample_with_very_many_rows_is_written_before_its_end(tmp_path):
     resumed = RowWriter(str(tmp_path / "a.csv"), "csv", {"data": "d"}, resume=True)
     assert (resumed.samples, resumed.rows) == (1, 1)  # half a sample is done again
     resumed.close()
+
+
+def test_nothing_is_written_over_what_it_is_read_from(tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "a.csv")
+    for output in ("a.csv", "link.csv"):
+        with pytest.raises(UsageError, match="is what is read, and would be lost"):
+            refuse_input(str(tmp_path / output), "sample:x", str(tmp_path / "a.csv"))
+    refuse_input(str(tmp_path / "b.csv"), str(tmp_path / "a.csv"))
+    refuse_input("-", "-", str(tmp_path))

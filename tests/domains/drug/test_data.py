@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,3 +239,30 @@ def test_the_samples_that_ship_are_read_whole():
     for name in SAMPLES:
         samples = read(f"sample:{name}")
         assert samples and all(s.fault is None and s.data for s in samples), name
+
+
+@pytest.mark.parametrize("name", ["drugs.smi", "drugs.sdf"])
+def test_of_an_archive_that_breaks_off_what_is_whole_is_read(file, name):
+    whole = read(f"sample:{name.replace('.', '-')}")
+    content = gzip.compress(Path(SAMPLES[name.replace(".", "-")]()).read_bytes() * 40, 0)
+    found = read(file(content[: len(content) // 2], f"cut.{name[-3:]}.gz"))
+    assert "breaks off after line" in found[-1].fault
+    assert len(found) > 10 * len(whole) and not any(s.fault for s in found[:-1])
+
+
+def test_values_of_an_sd_file_may_begin_as_its_fields_do(file):
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
+    text = f"{block}>  <ic50>\n>10\n\n>  <note>\ntwo\n> lines\n\n>  <mass>\n46\n\n$$$$\n"
+    (sample,) = read(file(text, "a.sdf"))
+    assert sample.row["ic50"] == ">10" and sample.row["note"] == "two\n> lines"
+    assert sample.row["mass"] == "46"
+
+
+def test_of_names_that_differ_in_case_alone_the_first_is_meant(file):
+    (sample,) = read(file("smiles,SMILES,Y,y\nCCO,CCN,1,2\n"))
+    assert sample.data == "CCO"
+
+
+def test_a_name_behind_one_molecule_is_kept():
+    (sample,) = read("CCO ethanol")
+    assert sample.row == {"smiles": "CCO", "name": "ethanol"}

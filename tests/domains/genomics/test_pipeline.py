@@ -40,6 +40,14 @@ def test_a_site_is_recognised_by_the_letters_that_all_share(site, peak):
     assert peak.kind == "peak" and peak.site == {}
 
 
+def test_in_a_list_a_bad_sequence_costs_its_own_row(peak):
+    good = text_of(np.random.default_rng(0).integers(1, 5, peak.length).astype(np.uint8))
+    rows = list(peak.predict([good, "", None, "AC", 7, good.encode()]))
+    assert [row["status"] for row in rows] == ["ok", *["rejected"] * 4, "ok"]
+    assert rows[0]["score"] == rows[-1]["score"]
+    assert rows[2]["reason"] == "not a sequence: NoneType" and "letters" in rows[3]["reason"]
+
+
 def test_a_peak_has_the_same_answer_on_both_strands(peak):
     for sample in windows(peak):
         letters = codes(sample.data.letters)

@@ -238,7 +238,15 @@ def test_rows_that_cannot_be_judged_are_left_alone(world):
     found, tally = scored(world, lines)
     assert found == lines
     assert (tally.rows, tally.no_gene, tally.no_alternative) == (5, 1, 1)
-    assert tally.unscored["malformed"] == 2 and tally.first_fault.startswith("line 2: POS")
+    assert tally.unscored["malformed"] == 2
+    assert tally.first["malformed"].startswith("line 2: POS")
+
+
+def test_the_first_row_with_each_fault_is_told(world):
+    rows = [line(1299, LETTERS[1299] + "N" * 5, "A"), line(1400, "N" * 5, "G"), b"half a row"]
+    _, tally = scored(world, rows)
+    assert tally.first["ref_mismatch"] == "chr1:1300" and len(tally.first) == 2
+    assert tally.first["malformed"].startswith("line 3: ")
 
 
 def test_near_the_ends_of_a_contig_there_is_no_score_of_splicing(world, tmp_path):

@@ -117,6 +117,13 @@ def test_recordings_alone_have_no_text(tmp_path):
         read(tmp_path / "empty")
 
 
+def test_a_folder_that_links_to_itself_is_read_once(tmp_path):
+    put(tmp_path / "set" / "a" / "one.wav")
+    (tmp_path / "set" / "a" / "loop").symlink_to(tmp_path / "set")
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "set" / "a")  # another way, no loop
+    assert [s.id for s in read(tmp_path / "set")] == ["a/one.wav", "b/one.wav"]
+
+
 def test_a_sound_without_a_suffix_is_one(tmp_path):
     put(tmp_path / "a.wav").rename(tmp_path / "a")
     assert len(read(tmp_path / "a")) == 1

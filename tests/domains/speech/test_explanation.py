@@ -35,6 +35,17 @@ def test_silence_is_explained_too(trained):
         trained.explain(Sample("clip", Sound(np.zeros(100, np.float32), 16000)))
 
 
+def test_of_a_long_recording_it_says_how_much_it_explains(trained):
+    explanation = trained.explain(Sample("clip", Sound(np.zeros(16000 * 30, np.float32), 16000)))
+    assert (
+        explanation.part.startswith("the first ")
+        and explanation.part in explanation.report().html()
+    )
+    assert explanation.part in "\n".join(explanation.lines())
+    short = trained.explain(Sample("clip", Sound(np.zeros(16000, np.float32), 16000)))
+    assert short.part == "" == short.facts()["part"]
+
+
 def test_a_tile_takes_out_its_own_band_and_time():
     t = np.arange(16000) / 16000
     x = (np.sin(2 * np.pi * 500 * t) + np.sin(2 * np.pi * 3000 * t)).astype(np.float32)

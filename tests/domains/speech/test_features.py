@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+import os
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +77,8 @@ def test_what_is_no_sound_says_why(tmp_path):
         (str(tmp_path / "text.wav"), "not a sound file"),
         (str(tmp_path / "nosuch.wav"), "no such file"),
         (str(tmp_path), "no such file"),
-        (flac[: len(flac) // 2], r"breaks off after 0\.\d+ of 1\.00 s"),
+        (flac[: len(flac) // 2], r"breaks off between 0\.00 and 1\.00 of 1\.00 s"),
+        (wav[:44], "breaks off before its first sample"),
         (wav[: len(wav) // 2], r"breaks off after 0\.5\d of 1\.0\d s"),
         (written(nan, RATE, subtype="FLOAT"), "sample 7 is nan, not a number"),
         (Sound(np.array(["a"]), RATE), "not a waveform"),
@@ -84,6 +88,36 @@ def test_what_is_no_sound_says_why(tmp_path):
             whole(source, RATE)
     with pytest.raises(BadInput, match="0 s of sound"):
         encode(whole(written(np.zeros(0), RATE), RATE), RATE)
+
+
+def test_bytes_of_another_kind_than_the_name_are_no_missing_file(tmp_path):
+    (tmp_path / "noise.mp3").write_bytes(np.random.default_rng(0).bytes(20000))
+    with pytest.raises(BadInput, match="not a sound file: its bytes are not of the format"):
+        whole(tmp_path / "noise.mp3", RATE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_name_need_not_be_text(tmp_path):
+    name = os.fsdecode(bytes(tmp_path) + b"/lat\xe9in.wav")
+    Path(name).write_bytes(written(tone(0.2, RATE), RATE))
+    assert len(whole(name, RATE).waveform) == 3200
+
+
+def test_where_a_sample_is_no_number_is_counted_from_the_beginning():
+    x = np.zeros(100_000, np.float32)
+    x[80_005] = np.nan
+    content = written(x, RATE, subtype="FLOAT")
+    for source in (content, WavStream(io.BytesIO(content))):
+        with pytest.raises(BadInput, match="sample 80005 is nan"):
+            whole(source, RATE)
+
+
+def test_channels_that_cancel_out_are_no_silence():
+    x = tone(0.2, RATE)
+    assert np.array_equal(features.mono(np.stack([x, -x], axis=1)), x)
+    assert not features.mono(np.zeros((100, 2))).any()
+    half = np.stack([x, 0 * x], axis=1)
+    assert np.allclose(features.mono(half), x / 2)
 
 
 def test_what_another_program_must_read_is_told_so(tmp_path):
@@ -216,6 +250,34 @@ def test_a_broken_pipe_is_told():
     for cut, reason in ((4, "not a wav"), (30, "no samples"), (2000, "breaks off, 4,4")):
         with pytest.raises(BadInput, match=reason):
             list(blocks_of(WavStream(io.BytesIO(content[:cut])), RATE))
+
+
+def test_a_rate_that_is_no_sounds_is_refused_through_a_pipe_too():
+    content = written(tone(0.4, 8000), 8000)
+    for rate in (1, 4_000_000_000):
+        odd = content[:24] + rate.to_bytes(4, "little") + content[28:]
+        with pytest.raises(BadInput, match=f"a rate of {rate} Hz is no sound"):
+            list(blocks_of(WavStream(io.BytesIO(odd)), RATE))
+
+
+def test_a_chunk_of_a_pipe_takes_no_memory_whatever_its_size():
+    class Endless(io.RawIOBase):
+        left = 200 << 20
+
+        def read(self, size):
+            assert 0 <= size <= 1 << 20
+            given, self.left = min(size, self.left), max(0, self.left - size)
+            return bytes(given)
+
+    stream = Endless()
+    head = io.BytesIO(b"RIFF\0\0\0\0WAVEjunk" + (0xFFFFFFF0).to_bytes(4, "little"))
+    stream.read = lambda size: head.read(size) or Endless.read(stream, size)
+    tracemalloc.start()
+    with pytest.raises(BadInput, match="no samples"):
+        WavStream(stream)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])  # espeak-ng's: second

@@ -16,9 +16,13 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES.names())
-def test_a_batch_answers_as_its_items_alone_also_in_onnx(name):
-    model = ARCHITECTURES[name](symbols=6, rate_hz=8000, mels=16, **SMALL[name])
+BANDS = {"units": 8, "depth": 2, "filters": (3, 4), "subsampling": 3, "each": False}
+CASES = [*SMALL.items(), ("blstm_ctc", BANDS)]
+
+
+@pytest.mark.parametrize(("name", "hyper"), CASES)
+def test_a_batch_answers_as_its_items_alone_also_in_onnx(name, hyper):
+    model = ARCHITECTURES[name](symbols=6, rate_hz=8000, mels=16, **hyper)
     rng = np.random.default_rng(0)
     for variable in model.weights:  # off their initial values
         if "variance" not in variable.path:
@@ -36,6 +40,10 @@ def test_a_batch_answers_as_its_items_alone_also_in_onnx(name):
         assert np.allclose(np.exp(alone).sum(axis=-1), 1, atol=1e-4)
         padding = answer[len(alone) :]
         assert (padding[:, 0] == 0).all() and (padding[:, 1:] < -1e3).all()
+
+
+def test_every_architecture_is_tried():
+    assert set(SMALL) == set(ARCHITECTURES.names())
 
 
 def test_silence_is_blank_from_end_to_end():

@@ -159,6 +159,31 @@ def test_a_long_recording_is_answered_in_pieces(trained):
     assert len(words) >= 70 and [w["start"] for w in words] == sorted(w["start"] for w in words)
 
 
+def test_a_text_beside_a_recording_changes_no_answer(trained):
+    rng = np.random.default_rng(0)
+    speaker = Speaker.drawn(rng)
+    x = np.concatenate([say("sami mora", speaker, rng) for _ in range(40)])
+    with_text, without = (
+        [r["prediction"] for r in trained.predict([Sample("long", Sound(x, RATE), text)])]
+        for text in ("sami mora", None)
+    )
+    assert len(with_text) > 2 and with_text == without
+
+
+@pytest.mark.parametrize("rate_hz", [0, -1, 500, 10**8])
+def test_a_rate_that_no_sound_has_is_refused_before_anything_is_read(rate_hz, tmp_path):
+    anew = SpeechPipeline("tdnn")
+    with pytest.raises(UsageError, match=f"rate_hz={rate_hz}: a sound has 1,000 to 768,000"):
+        anew.fit("synthetic:6:0", out=tmp_path / "m", settings={"rate_hz": rate_hz, "epochs": 1})
+    assert not list(tmp_path.iterdir())
+
+
+def test_variation_is_not_below_nothing():
+    anew = SpeechPipeline("tdnn", variation=-1)
+    with pytest.raises(UsageError, match="--variation -1 is below 0"):
+        anew.fit("synthetic:6:0", settings={"epochs": 1, "units": 8})
+
+
 def test_fine_tuning_keeps_the_letters_and_adds_new_ones(trained):
     rng = np.random.default_rng(0)
     samples = []

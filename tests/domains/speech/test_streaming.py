@@ -6,7 +6,7 @@ import pytest
 from deepfield.domains.speech import SpeechPipeline
 from deepfield.domains.speech.formants import Speaker, say
 from deepfield.domains.speech.streaming import Stream, reach
-from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.errors import BadInput, UsageError
 
 HYPER = {
     "tdnn": {"units": 12, "mels": 16, "past_frames": 50},
@@ -80,7 +80,20 @@ def test_memory_does_not_grow(untrained):
 def test_silence_says_nothing(untrained):
     stream = Stream(untrained)
     assert stream.feed(np.zeros(16000, np.float32)) == ""
-    assert stream.finish()["text"] == "" == Stream(untrained).finish()["text"]
+    assert stream.finish()["text"] == ""
+
+
+def test_what_is_no_sound_is_refused(untrained):
+    with pytest.raises(BadInput, match="0 s of sound"):
+        Stream(untrained).finish()
+    stream = Stream(untrained)
+    stream.feed(np.zeros(1000, np.float32))
+    with pytest.raises(BadInput, match="sample 1002 is nan"):
+        stream.feed(np.array([0.0, 0.0, np.nan], np.float32))
+    assert stream.feed(np.zeros((1000, 2), np.float32)) == ""  # two channels
+    for chunk_s in (0, -1, float("nan")):
+        with pytest.raises(UsageError, match="is no time"):
+            Stream(untrained, chunk_s)
 
 
 def test_a_network_that_hears_the_whole_is_refused():

@@ -1,6 +1,8 @@
 """`transcribe`, as a user types it."""
 
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -92,6 +94,28 @@ def test_json_is_one_object_a_recording(model, clips):
     assert {"text", "words", "lines", "probability", "in_domain", "reason", "model"} <= set(rows[0])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_json_of_a_name_that_is_no_text_can_be_read(model, clips):
+    (clips / "one.wav").rename(os.fsdecode(bytes(clips) + b"/lat\xe9in.wav"))
+    run = typed("speech", "transcribe", str(clips), "--model", model, "--json")
+    assert run.code == 3
+    told = {r["path"]: r["text"] for r in map(json.loads, run.out.splitlines())}
+    assert told["lat\udce9in.wav"] == "sami mora"
+
+
+def test_sentences_are_a_text(model, clips):
+    (clips / "sentences").write_bytes(b"sami\n\0\1\2\n")
+    run = here("speech", "transcribe", "synthetic:1", "--sentences", str(clips / "sentences"),
+               "--model", model)  # fmt: skip
+    assert run.code == 2 and "is no text" in run.err
+
+
+def test_a_recording_of_nothing_is_told_while_it_goes_on(tmp_path):
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), RATE)
+    run = here("speech", "transcribe", str(tmp_path / "none.wav"), "--live", "--model", "digits")
+    assert (run.code, run.out) == (3, "") and "0 s of sound" in run.err
+
+
 def test_a_wav_comes_through_a_pipe(model, clips):
     content = (clips / "one.wav").read_bytes()
     run = typed("speech", "transcribe", "-", "--model", model, stdin=content)
@@ -126,6 +150,8 @@ def test_silence_is_an_empty_line(model, tmp_path):
         (["synthetic:1", "--live", "-o", "out"], 2, "--live writes text to standard output"),
         (["synthetic:1", "--live", "--json"], 2, "--live writes text to standard output"),
         (["synthetic:1", "--sentences", "nosuch.txt"], 4, "no such text"),
+        (["synthetic:1", "--json", "-f", "srt"], 2, "--json writes JSON alone"),
+        (["synthetic:1", "-o", "said.docx"], 2, "no form of transcript ends in .docx"),
     ],
 )
 def test_wrong_usage_is_told_in_two_lines(model, arguments, code, said):
