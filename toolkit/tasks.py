@@ -20,6 +20,9 @@ from deepfield.toolkit.calibration import Temperature
 from deepfield.toolkit.data import Arrays, is_missing
 from deepfield.toolkit.errors import BadInput, UsageError
 
+#: Classes whose names are numbers with decimals.
+_MOST_NUMBERED = 20
+
 
 class Task:
     """The meaning of a network's outputs. Subclass it for an answer of another kind.
@@ -237,12 +240,17 @@ class Classification(Task):
         """Collect the labels, in natural order (2 before 10).
 
         Raises:
-            UsageError: fewer than two classes.
+            UsageError: fewer than two classes, or measurements in their place.
         """
         labels = sorted({str(t) for t in targets if not is_missing(t)}, key=natural_key)
         if len(labels) < 2:
             found = f"one class only: {labels[0]!r}" if labels else "no labelled sample"
             raise UsageError(found, "a classifier learns from two or more classes")
+        if len(labels) > _MOST_NUMBERED and _are_measured(labels):
+            raise UsageError(
+                f"labels are {len(labels)} different numbers, as {labels[0]}: measurements",
+                "make classes of them, as 0 below a threshold and 1 above it",
+            )
         self.state["labels"] = labels
 
     def encode(self, target: Any) -> Arrays:
@@ -317,3 +325,9 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
     """
     parts = re.split(r"(\d+)", text)
     return [(0, int(p), "") if p.isdigit() and p.isascii() else (1, 0, p) for p in parts if p]
+
+
+def _are_measured(labels: Sequence[str]) -> bool:
+    """Whether all are numbers, and not all of them whole."""
+    number = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", re.IGNORECASE)
+    return all(map(number.fullmatch, labels)) and not all(float(x).is_integer() for x in labels)

@@ -178,7 +178,10 @@ def blstm_ctc(
     """Bidirectional LSTMs behind one convolution: 1.1 million parameters.
 
     Graves et al. 2013, "Speech recognition with deep recurrent neural networks", with fewer units;
-    a strided convolution stands before them, so that they have half as many steps.
+    a strided convolution stands before them, so that they have half as many steps. With `filters`
+    there are convolutions over time and frequency in its place, which know a sound that is higher
+    or lower than those that were learnt from (Sainath et al. 2015, "Convolutional, long short-term
+    memory, fully connected deep neural networks", without its linear layers).
 
     Args:
         symbols: letters, and the blank.
