@@ -130,8 +130,8 @@ def test_finetune_has_defaults_of_its_own(base, monkeypatch, own, asked, dropout
 
 
 def test_a_network_that_cannot_be_built_is_told_by_its_setting_and_leaves_nothing(tmp_path):
-    with pytest.raises(UsageError, match="cannot be built with filters=-3: ") as raised:
-        toys.Pictures().fit("toy:40", out=tmp_path / "m", settings={"filters": -3, "epochs": 1})
+    with pytest.raises(UsageError, match="cannot be built with filters=0: ") as raised:
+        toys.Pictures().fit("toy:40", out=tmp_path / "m", settings={"filters": 0, "epochs": 1})
     assert raised.value.hint and not list(tmp_path.iterdir())
 
 
