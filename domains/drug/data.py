@@ -372,16 +372,13 @@ def _record(lines: list[str]) -> tuple[MolBlock | None, dict[str, Any], str | No
     end = next((i for i, line in enumerate(lines) if line.startswith("M  END")), None)
     if end is None:
         return None, row, "a record without `M  END`"
-    field, inside = None, False
+    field = None
     for line in lines[end + 1 :]:
-        if not line.strip():
-            inside = False
-        elif inside:  # a value may begin with ">" too
-            if field is not None:
-                row[field] = f"{row[field]}\n{line}" if field in row else line.strip()
-        elif line.startswith(">"):
-            match = re.search(r"<(.+?)>", line)
-            field, inside = match[1] if match else None, True
+        match = re.match(r">.*?<(.+?)>", line)
+        if match or not line.strip():
+            field = match[1] if match else None
+        elif field is not None:  # a value may begin with ">" too
+            row[field] = f"{row[field]}\n{line}" if field in row else line.strip()
     return MolBlock("\n".join(lines[: end + 1]) + "\n"), row, None
 
 

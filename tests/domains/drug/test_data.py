@@ -256,6 +256,9 @@ def test_values_of_an_sd_file_may_begin_as_its_fields_do(file):
     (sample,) = read(file(text, "a.sdf"))
     assert sample.row["ic50"] == ">10" and sample.row["note"] == "two\n> lines"
     assert sample.row["mass"] == "46"
+    close = f"{block}>  <ic50>\n>10\n>  <mass>\n46\n$$$$\n"  # no blank lines
+    (sample,) = read(file(close, "b.sdf"))
+    assert (sample.row["ic50"], sample.row["mass"]) == (">10", "46")
 
 
 def test_of_names_that_differ_in_case_alone_the_first_is_meant(file):
