@@ -122,6 +122,7 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
 
         flags = commands.Flags({k: v for k, v in values.items() if k != "subject"})
         subject = (values["subject"],) if "subject" in values else ()
+        _keep_input(values)
         try:
             return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
         except KeyboardInterrupt:
@@ -132,6 +133,18 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
     command = _Verb(name, params=params, callback=run, help=verb.help, context_settings=_CONTEXT)
     command.examples = tuple(cls.examples.get(name, ()))
     return command
+
+
+def _keep_input(values: dict[str, Any]) -> None:
+    """No verb writes over a file that it was given to read, whichever flag names it."""
+    from deepfield.toolkit.writers import refuse_input
+
+    outputs = [values[n] for n in ("output", "save_split", "html") if values.get(n)]
+    given = [v for n, v in values.items() if n not in ("output", "save_split", "html")]
+    several = (v if isinstance(v, tuple | list) else (v,) for v in given)
+    read = [v for each in several for v in each if isinstance(v, str)]
+    for output in outputs:
+        refuse_input(output, *read)
 
 
 class _Argument(click.Argument):

@@ -69,6 +69,8 @@ def main() -> int:
     parser.add_argument("--speakers", help="some of the six, by commas")
     parser.add_argument("--known-only", action="store_true", help="do not train")
     given = parser.parse_args()
+    if given.settings and (given.base not in ARCHITECTURES or given.known_only):
+        parser.error("--settings are of an --base ARCHITECTURE that is trained for strangers")
     there = Path(given.model).is_dir()
     pipeline = (SpeechPipeline.load if there else SpeechPipeline.from_preset)(given.model)
     learnt_on = pipeline.bundle.config["data"]["source"]

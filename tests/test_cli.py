@@ -331,3 +331,22 @@ def test_who_interrupts_is_told_of_resume_where_there_is_one(line, hint, tmp_pat
     monkeypatch.setattr("deepfield.domains.load", stopped)
     run = here(*line.replace("OUT", str(tmp_path / "a.csv")).split())
     assert run.code == 130 and run.two_lines and hint in run.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("drug", "predict", "other.csv,IN", "-o", "IN"),
+        ("drug", "train", "x.csv", "-o", "m", "--save-split", "IN", "--set", "IN"),
+        ("genomics", "score", "sample:variants", "--genome", "IN", "-o", "IN"),
+        ("image", "explain", "IN", "-o", "IN"),
+        ("speech", "transcribe", "sample:said", "--sentences", "IN", "-o", "IN"),
+        ("qa", "evaluate", "IN", "--html", "IN"),
+    ],
+)
+def test_no_verb_writes_over_what_it_reads(arguments, tmp_path):
+    held = tmp_path / "in.png"
+    held.write_text("kept")
+    run = here(*(a.replace("IN", str(held)) for a in arguments))
+    assert run.code == 2 and run.two_lines and "would be lost" in run.err
+    assert held.read_text() == "kept"

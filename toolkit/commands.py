@@ -29,7 +29,14 @@ from deepfield.toolkit.errors import (
 )
 from deepfield.toolkit.paths import is_there
 from deepfield.toolkit.pipeline import Pipeline
-from deepfield.toolkit.writers import RowWriter, format_of, in_samples, refuse_input, write_whole
+from deepfield.toolkit.writers import (
+    RowWriter,
+    escaped,
+    format_of,
+    in_samples,
+    refuse_input,
+    write_whole,
+)
 
 #: Loads a model by name or folder, for a domain: `domains.load`, handed in by the program.
 Load = Callable[..., Pipeline]
@@ -73,8 +80,7 @@ def settings_of(flags: Flags) -> dict[str, Any]:
 def emit(thing: Mapping[str, Any]) -> None:
     """One JSON object on a line of standard output."""
     text = json.dumps(thing, ensure_ascii=False, default=_plain)
-    # half a surrogate pair, from a file's name that is no UTF-8, becomes a JSON escape
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+    sys.stdout.write(escaped(text).decode() + "\n")
     sys.stdout.flush()
 
 
@@ -251,7 +257,6 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         raise UsageError("--format is of the rows, and there are none", "add -o FILE")
     form = format_of(flags.output, flags.format) if flags.output else ""
     _known(cls, "evaluate", flags, data)
-    refuse_input(flags.output or "-", data)
     pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
     pipeline.settings.update(options_of(cls, "evaluate", flags, reader=False))
     console = _console(flags)
@@ -302,7 +307,6 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
         raise UsageError(f"--json and --format {flags.format}", "leave one of them away")
     form = format_of(output, "jsonl" if flags.json else flags.format)
     _known(cls, "predict", flags, *data)
-    refuse_input(output, *data)
     pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
     pipeline.settings.update(options_of(cls, "predict", flags, reader=False))
     reader_options = options_of(cls, "predict", flags, reader=True)
@@ -378,6 +382,7 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
     if output and suffix not in cls.explanation_forms:
         forms = " or ".join(cls.explanation_forms)
         raise UsageError(f"cannot explain into {output!r}", f"end the name in {forms}")
+    refuse_input(output or "-", sample)
     _known(cls, "explain", flags, sample)
     pipeline = load(preset_or(cls, flags.model), cls.domain)
     pipeline.settings.update(options_of(cls, "explain", flags, reader=False))

@@ -110,13 +110,17 @@ def names_for(wrong: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a foreign error says; its kind if it says nothing.
+    """The first line of what a foreign error says, not all of a long one; its kind if it says
+    nothing.
 
     Example:
         >>> first_line(ValueError("no such axis")), first_line(KeyError())
         ('no such axis', 'KeyError')
     """
-    return next(iter(str(error).splitlines()), "").strip() or type(error).__name__
+    # str() of a KeyError puts it in quotes
+    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    lines = (line.strip()[:200] for line in said.splitlines())
+    return next(filter(None, lines), type(error).__name__)
 
 
 def unreadable(source: str, error: Exception) -> DeepfieldError:

@@ -123,6 +123,7 @@ def finetune(base: Pipeline, data: Any, **arguments: Any) -> tuple[Pipeline, Fit
         arguments.pop("checkpoint_minutes", 5.0), weights,
         ",".join(one.name for one in bases), before_s,
     )  # fmt: skip
+    run.inherited = base.hyper
     fitted = run.on(data, arguments.pop("split", None), arguments.pop("reader_options", None) or {})
     return pipeline, fitted
 
@@ -207,6 +208,7 @@ class _Fit:
         self.minutes = checkpoint_minutes
         self.weights, self.base_name, self.before_s = weights, base_name, before_s
         self.stages: list[str] = []
+        self.inherited: Mapping[str, Any] = {}
 
     def on(self, data: Any, split: str | Split | None, reader_options: Mapping[str, Any]) -> Fitted:
         from deepfield.toolkit.machines import share
@@ -352,10 +354,11 @@ class _Fit:
         with training.devices(self.device), training.precision(self.recipe.precision):
             try:
                 return build_models(self.pipeline)
-            except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
-                if not self.pipeline.hyper:
+            except (ValueError, TypeError, ArithmeticError) as error:
+                own = {k: v for k, v in self.pipeline.hyper.items() if v != self.inherited.get(k)}
+                if not own:
                     raise
-                given = ", ".join(f"{k}={v}" for k, v in self.pipeline.hyper.items())
+                given = ", ".join(f"{k}={v}" for k, v in own.items())
                 what = f"{self.pipeline.architecture} cannot be built with {given}"
                 raise UsageError(
                     f"{what}: {first_line(error)}",

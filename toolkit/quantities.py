@@ -104,16 +104,17 @@ class Quantities(Task):
         """
         first = next((t for t in targets if isinstance(t, Mapping)), None)
         self.state.setdefault("names", list(first) if first else ["value"])
-        rows, first_fault = [], ""
+        rows, faults = [], []
         for target in targets:
             try:
                 rows.append(self._numbers(target))
             except BadInput as error:  # rejected with its reason when it is encoded
-                first_fault = first_fault or error.reason
-        if first_fault and not rows:
-            raise UsageError(
-                f"no row in training has numbers alone: {first_fault}", "leave that target out"
-            )
+                faults.append(error.reason)
+        other = "leave that target out" if len(self.names) > 1 else "--targets names another column"
+        if faults and not rows:
+            raise UsageError(f"no row in training has numbers alone: {faults[0]}", other)
+        rows_said = "row" if len(faults) == 1 else "rows"
+        lost = f"; of {len(faults):,} rejected {rows_said} the first: {faults[0]}" if faults else ""
         table = np.array(rows, dtype=np.float64).reshape(-1, len(self.names))
         binary, mean, scale = [], [], []
         for name, column in zip(self.names, table.T, strict=True):
@@ -122,8 +123,7 @@ class Quantities(Task):
             if len(values) < 2:
                 told = f"is always {values[0]:g}" if len(values) else "has no value at all"
                 raise UsageError(
-                    f"{name!r} {told} in training" + (f"; {first_fault}" if first_fault else ""),
-                    "leave this target out, or give more data",
+                    f"{name!r} {told} in training{lost}", f"{other}, or give more data"
                 )
             yes_or_no = set(values) <= {0.0, 1.0}
             binary.append(yes_or_no)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any
 
 from deepfield.toolkit.errors import UsageError
@@ -122,9 +123,9 @@ def check_setting(name: str, value: Any, usual: Any) -> None:
     if isinstance(usual, bool):
         fits, kind = isinstance(value, bool), "true or false"
     elif isinstance(usual, int | float):
-        fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-        if fits and isinstance(usual, int):
-            fits = float(value).is_integer() and (value >= 0 or usual < 0)
+        fits, kind = isinstance(value, Real) and not isinstance(value, bool), "a number"
+        if isinstance(usual, int):
+            fits = fits and isinstance(value, Integral) and (int(value) >= 0 or usual < 0)
             kind = "a whole number" if usual < 0 else "a whole number, 0 or more"
     elif isinstance(usual, str):
         fits, kind = isinstance(value, str), "a word"
@@ -133,7 +134,8 @@ def check_setting(name: str, value: Any, usual: Any) -> None:
         usual, kind = list(usual), f"a list of {'whole ' if whole else ''}numbers, as [24, 48]"
         fits = isinstance(value, list | tuple) and (len(value) > 0 or not usual)
         fits = fits and all(
-            type(one) is int and one > 0 if whole else type(one) in (int, float) for one in value
+            isinstance(one, Integral if whole else Real) and (float(one) > 0 or not whole)
+            for one in value
         )
     else:
         return

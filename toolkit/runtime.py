@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from deepfield.toolkit.data import Arrays
-from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError
+from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError, first_line
 
 # ONNX Runtime keeps a telemetry data base in the user's home unless told not to, before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -65,7 +65,7 @@ class Network:
             raise
         except Exception as error:  # the runtime has a class of its own for every failure
             raise UnusableModel(
-                f"network {name!r} does not load: {_first_line(error)}",
+                f"network {name!r} does not load: {first_line(error)}",
                 "train or convert the model again",
             ) from None
         self.name = name
@@ -94,14 +94,10 @@ class Network:
         except Exception as error:  # the runtime has a class of its own for every failure
             shapes = ", ".join(f"{n} {a.shape}" for n, a in feed.items())
             raise UnusableModel(
-                f"network {self.name!r} fails on {shapes}: {_first_line(error)}",
+                f"network {self.name!r} fails on {shapes}: {first_line(error)}",
                 "train or convert the model again",
             ) from None
         return dict(zip(self.outputs, outputs, strict=True))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _refuse_outside_data(content: bytes, name: str) -> None:

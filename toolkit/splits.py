@@ -169,19 +169,28 @@ class Split:
         return {part: np.array(sorted(indices), dtype=int) for part, indices in dealt.items()}
 
     def _later_after(self, times: Sequence[Any]) -> dict[str, np.ndarray]:
-        """What was measured at one time to one part, where its middle lies; nothing to a part is
-        earlier than what is in the one before.
+        """The latest to the test part, those before to validation, no time to two parts: cut
+        between times, as near to the shares as leaves no part empty. Of two times the later one is
+        tested on.
         """
         order = sorted(range(len(times)), key=times.__getitem__)
+        runs = [list(run) for _, run in itertools.groupby(order, key=lambda i: times[i])]
+        if len(runs) == 1 and self.fractions[0] < 1:
+            raise UsageError(
+                "--split time, but all samples are of one time", "use another kind of split"
+            )
+        ends = np.cumsum([len(run) for run in runs])
+        tested = int(self.fractions[2] > 0)
+        checked = int(self.fractions[1] > 0 and len(runs) > 1 + tested)
         limits = np.cumsum(self.fractions) * len(times)
-        dealt: dict[str, list[int]] = {part: [] for part in PARTS}
-        before = 0
-        for _, run in itertools.groupby(order, key=lambda i: times[i]):
-            own = list(run)
-            at = int(np.searchsorted(limits, before + len(own) / 2))
-            dealt[PARTS[min(at, len(PARTS) - 1)]] += own
-            before += len(own)
-        return {part: np.array(sorted(indices), dtype=int) for part, indices in dealt.items()}
+
+        def cut(part: int, least: int, most: int) -> int:
+            return least + int(np.argmin(np.abs(ends[least - 1 : most] - limits[part])))
+
+        last = cut(1, 1 + checked, len(runs) - tested)
+        first = cut(0, 1, last - checked) if self.fractions[1] else last
+        dealt = zip(PARTS, (runs[:first], runs[first:last], runs[last:]), strict=True)
+        return {part: np.array(sorted(itertools.chain(*own)), dtype=int) for part, own in dealt}
 
     def _by_source(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
         parts = {part: [i for i, s in enumerate(samples) if s.part == part] for part in PARTS}
@@ -212,9 +221,12 @@ class Split:
         for index, key in enumerate(keys):
             members[key].append(index)
         by_label: dict[str, list[Hashable]] = defaultdict(list)
-        for key, indices in members.items():
-            labels = Counter(_stratum(samples[i].target) for i in indices)
-            by_label[labels.most_common(1)[0][0]].append(key)
+        labels = {
+            key: Counter(_stratum(samples[i].target) for i in indices)
+            for key, indices in members.items()
+        }
+        for key, own in labels.items():
+            by_label[own.most_common(1)[0][0]].append(key)
         if 2 * len(by_label) > len(members):
             # Names, not classes: nearly every group has a label of its own.
             by_label = {"": list(members)}
@@ -233,8 +245,13 @@ class Split:
                 have[part] += len(members[key])
                 dealt[PARTS[part]].append(key)
         for name, share in zip(PARTS, self.fractions, strict=True):
-            if share and not dealt[name] and len(dealt["train"]) > 1:  # few groups, many labels
-                least = min(dealt["train"], key=lambda key: len(members[key]))
+            if not share or dealt[name] or len(members) == len(samples):
+                continue
+            # few groups, of many labels each: one that takes no label out of training
+            held = Counter(label for key in dealt["train"] for label in labels[key])
+            spare = [key for key in dealt["train"] if all(held[own] > 1 for own in labels[key])]
+            if spare:
+                least = min(spare, key=lambda key: len(members[key]))
                 dealt["train"].remove(least)
                 dealt[name].append(least)
         return {
@@ -259,15 +276,23 @@ def _by_time(samples: Sequence[Sample]) -> list[Any]:
 
 def _moment(sample: Sample) -> datetime:
     text = str(sample.time).strip()
+    plain = re.sub(r"^(\d{4})[/.](\d\d)(?:[/.](\d\d))?\b", _with_dashes, text)
+    plain = re.sub(r" ?(UTC|GMT)$", "+00:00", plain)
     try:
         # of a month alone the first day; without a zone Greenwich's
-        told = datetime.fromisoformat(f"{text}-01" if re.fullmatch(r"\d{4}-\d\d", text) else text)
+        told = datetime.fromisoformat(
+            f"{plain}-01" if re.fullmatch(r"\d{4}-\d\d", plain) else plain
+        )
     except ValueError:
         raise UsageError(
             f"--split time: {text!r} of {sample.id!r} is no date",
             "write dates as 2007-08-31, or numbers",
         ) from None
     return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+def _with_dashes(found: re.Match[str]) -> str:
+    return "-".join(part for part in found.groups() if part)
 
 
 def _stratum(target: Any) -> str:

@@ -72,10 +72,12 @@ def figures_of_evaluation(result: Mapping[str, Any]) -> Iterator[str]:
             row.append(baseline[part].get(name, ""))
         rows.append(row)
     yield from aligned(rows)
-    # there may be a thousand; the page has them
-    if result["by"] != "class" and 1 < len(result["groups"]) <= _MOST_GROUPS:
+    if result["by"] != "class" and len(result["groups"]) > 1:
         yield ""
-        yield from aligned(groups_of_evaluation(result))
+        head, *groups = groups_of_evaluation(result)
+        yield from aligned([head, *groups[:_MOST_GROUPS]])
+        if len(groups) > _MOST_GROUPS:
+            yield f"and {len(groups) - _MOST_GROUPS:,} more: --html or --json has them"
     for where, rows in published_of_evaluation(result).items():
         yield from ("", f"published {where}")
         yield from aligned(rows)

@@ -246,7 +246,8 @@ class Classification(Task):
         if len(labels) < 2:
             found = f"one class only: {labels[0]!r}" if labels else "no labelled sample"
             raise UsageError(found, "a classifier learns from two or more classes")
-        if len(labels) > _MOST_NUMBERED and _are_measured(labels):
+        told = sum(not is_missing(t) for t in targets)
+        if len(labels) > max(_MOST_NUMBERED, told / 2) and _are_measured(labels):
             raise UsageError(
                 f"labels are {len(labels)} different numbers, as {labels[0]}: measurements",
                 "make classes of them, as 0 below a threshold and 1 above it",

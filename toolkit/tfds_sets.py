@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deepfield.toolkit.console import silent_stderr
-from deepfield.toolkit.errors import NotFound
+from deepfield.toolkit.errors import NotFound, first_line
 from deepfield.toolkit.splits import PART_NAMES
 
 
@@ -46,7 +46,7 @@ class TfdsSet:
             features = tfds.builder(self.name, data_dir=self.folder).info.features
         except Exception as error:
             raise NotFound(
-                f"no TFDS set {self.name!r}: {_first_line(error)}",
+                f"no TFDS set {self.name!r}: {first_line(error)}",
                 "names are at tensorflow.org/datasets/catalog; TFDS_DATA_DIR names your own folder",
             ) from None
         named = isinstance(features, tfds.features.FeaturesDict)
@@ -75,15 +75,10 @@ class TfdsSet:
             )
             if isinstance(error, ImportError) and error.name:
                 hint = f"pip install {error.name}"
-            message = f"TFDS set {self.source!r} cannot be loaded: {_first_line(error)}"
+            message = f"TFDS set {self.source!r} cannot be loaded: {first_line(error)}"
             raise NotFound(message, hint) from None
         known = {split: own for split, own in splits.items() if split in PART_NAMES}
         for split, own in (known or splits).items():
             part = PART_NAMES.get(re.split(r"\W", split)[0])
             for index, example in enumerate(own.as_numpy_iterator()):
                 yield f"{split}/{index}", part, example
-
-
-def _first_line(error: Exception) -> str:
-    said = str(error.args[0]) if error.args else ""  # str() of a KeyError puts it in quotes
-    return next(iter(said.splitlines()), "") or type(error).__name__

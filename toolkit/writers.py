@@ -30,14 +30,26 @@ _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"
              ".json": "jsonl", ".parquet": "parquet", ".txt": "tsv"}  # fmt: skip
 
 
+def escaped(text: str) -> bytes:
+    """UTF-8; half a surrogate pair, of a file's name that is none, as an escape."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def refuse_input(output: str, *sources: str) -> None:
     """Nothing is written over what it is read from.
+
+    Args:
+        output: a file, or `"-"`.
+        sources: files, several joined by commas, or whatever else is no file.
 
     Raises:
         UsageError: the output is one of the sources.
     """
+    if output == "-" or not is_file(output):
+        return
     for source in sources:
-        if is_file(output) and is_file(source) and Path(output).samefile(source):
+        names = [source] if is_file(source) else source.split(",")
+        if any(n != "-" and is_file(n) and Path(output).samefile(n) for n in names):
             raise UsageError(f"{output!r} is what is read, and would be lost", "-o another name")
 
 
@@ -185,8 +197,7 @@ class RowWriter:
                     text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
                 except ValueError:  # a NaN among the columns that it came with
                     text = json.dumps(_finite(row), ensure_ascii=False, default=str)
-                # Half a surrogate pair (a file name that is no UTF-8) becomes a JSON escape.
-                self.stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
+                self.stream.write(escaped(text) + b"\n")
         self.rows += len(rows)
 
     def _lines(self, rows: Sequence[Sequence[str]]) -> bytes:
@@ -198,7 +209,7 @@ class RowWriter:
         except UnicodeEncodeError:  # half a surrogate pair: its own row alone is escaped
             if len(rows) > 1:
                 return b"".join(self._lines([row]) for row in rows)
-            return text.getvalue().encode("utf-8", "backslashreplace")
+            return escaped(text.getvalue())
 
     def _note(self) -> None:
         if not self._to_note:
@@ -308,7 +319,7 @@ def _arrow_type(kinds: set[type], pyarrow: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    return _cell(value).encode("utf-8", "backslashreplace").decode()
+    return escaped(_cell(value)).decode()
 
 
 def real_target(output: str | Path) -> Path:

@@ -374,8 +374,8 @@ def _record(lines: list[str]) -> tuple[MolBlock | None, dict[str, Any], str | No
         return None, row, "a record without `M  END`"
     field = None
     for line in lines[end + 1 :]:
-        match = re.match(r">.*?<(.+?)>", line)
-        if match or not line.strip():
+        match = re.match(r">(?:\s.*?)?<(.+?)>", line)
+        if match or not line.strip() or re.match(r">\s+DT\d", line):
             field = match[1] if match else None
         elif field is not None:  # a value may begin with ">" too
             row[field] = f"{row[field]}\n{line}" if field in row else line.strip()

@@ -202,14 +202,13 @@ def read_literal(source: str) -> Iterator[Sample]:
     yield Sample(name, DNA.of(text), row={"sequence": text})
 
 
-def names_data(text: str) -> bool:
-    """Whether a text of a list is the name of a source, rather than letters, if too few."""
-    if text == "-" or text.startswith((_SIMULATION, "sample:")):
-        return True
-    suffixes = (*_FASTA, *_GENBANK, *_TABLES, ".bed", ".data")
-    return text.lower().removesuffix(".gz").endswith(suffixes) or (
-        0 < len(text.strip()) <= 250 and is_there(text)
-    )
+def are_letters(text: str) -> bool:
+    """Whether a text of a list is a sequence, if a broken or an empty one, rather than a name."""
+    letters = text.strip().upper()
+    nucleotides = sum(map(letters.count, "ACGTUN"))
+    if any(mark in letters for mark in "./:,_\\") or 2 * nucleotides < len(letters):
+        return False
+    return not letters or len(letters) > 250 or not is_there(text)
 
 
 def _read_simulation(source: str) -> Iterator[Sample]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from deepfield.toolkit.errors import BadInput
 
 
@@ -28,10 +30,10 @@ class DNA:
 
     @classmethod
     def of(cls, thing: Any) -> DNA:
-        """Letters as a text or as bytes.
+        """Letters as a text, as bytes, or as an array of these.
 
         Raises:
-            BadInput: it is neither.
+            BadInput: it is none of them.
 
         Example:
             >>> DNA.of("ACGU").letters
@@ -41,8 +43,12 @@ class DNA:
             return thing
         if isinstance(thing, str):
             return cls(thing.encode("latin-1", "replace"))
-        if isinstance(thing, bytes | bytearray):
+        if isinstance(thing, np.ndarray) and thing.ndim == 1 and thing.dtype.kind in "SU":
+            return cls.of("".join(thing.astype(str)))
+        if isinstance(thing, bytes | bytearray | memoryview):
             return cls(bytes(thing))
+        if isinstance(thing, np.ndarray) and thing.dtype == np.uint8:
+            return cls(thing.tobytes())
         raise BadInput(f"not a sequence: {type(thing).__name__}")
 
     def __len__(self) -> int:

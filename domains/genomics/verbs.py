@@ -21,7 +21,6 @@ from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
 from deepfield.toolkit.weights import weights_of
-from deepfield.toolkit.writers import refuse_input
 
 #: Letters on each side of a variant whose scores are looked at, unless told otherwise.
 DISTANCE = 50
@@ -59,7 +58,6 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
         raise UsageError(f"--mask is of splice sites, which {pipeline.name} does not tell apart",
                          "leave --mask away")  # fmt: skip
     output = flags.output or "-"
-    refuse_input(output, source)
     identity = {
         "data": source, "model": pipeline.bundle.files[f"{pipeline.members[0]}.onnx"]["sha256"],
         "genome": flags.genome, "annotation": flags.annotation, "distance": distance,

@@ -147,7 +147,10 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[Path, tuple[str, ...]]]:
+def _walk(
+    root: Path, below: tuple[str, ...] = (), above: frozenset[Path] = frozenset()
+) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Recordings with the names of their folders; `above` is where links were followed from."""
     names = _names(root)
     for name in names:
         if is_sound_name(name) and (root / name).is_file():
@@ -155,9 +158,13 @@ def _walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[Path, tuple
     for name in names:
         # Speech Commands keeps its noises, which are no words, under such a name
         if name[:1] not in "._" and (root / name).is_dir() and len(below) < 4:
-            if root.resolve().is_relative_to((root / name).resolve()):
-                continue  # a link to a folder that holds it
-            yield from _walk(root / name, (*below, name))
+            inside = above
+            if (root / name).is_symlink():
+                here, there = root.resolve(), (root / name).resolve()
+                if here.is_relative_to(there) or there in above:
+                    continue  # it holds itself
+                inside = above | {here, there}
+            yield from _walk(root / name, (*below, name), inside)
 
 
 def _listed_parts(root: Path) -> dict[str, str]:

@@ -164,7 +164,11 @@ def explain(pipeline: SpeechPipeline, sample: Sample) -> Explanation:
         BadInput: it is no sound.
     """
     found = iter(pipeline.expand(Sample(sample.id, sample.data)))
-    piece, more = next(found), next(found, None) is not None
+    piece = next(found)
+    try:
+        more = next(found, None) is not None
+    except BadInput:  # it breaks off later on
+        more = True
     rate_hz = pipeline.rate_hz
     longest = int(LONGEST_S * rate_hz)
     whole = not more and len(piece.waveform) <= longest

@@ -33,8 +33,12 @@ SILENCE = 10 ** (-65 / 20)
 #: and people cut their words out closely.
 SHORTEST_S = 0.6
 _FAINT = 2e-5
-#: Channels of opposite sign, from a cable wired the wrong way, leave a smaller share of energy.
+#: Channels of opposite sign leave a smaller share of energy.
 _CANCELLED = 1e-4
+#: More columns than this are samples, not channels.
+_CHANNELS = 64
+#: Of so many frames is a stream whose length its header does not tell.
+_UNTOLD = 1 << 62
 #: Samples this close to full scale are clipped.
 _FULL_SCALE = 0.999
 #: So many samples of a recording may be clipped before it is said: one in a thousand.
@@ -122,11 +126,12 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
         shape = np.shape(source.waveform)
         if len(shape) == 2 and 0 < shape[0] < shape[1]:
             raise BadInput(f"an array {shape} is no (samples, channels)")
-        yield from _resampled(iter([mono(source.waveform)]), source.rate_hz, rate_hz)
+        blocks: Iterator[np.ndarray] = iter([Mono(source.rate_hz)(source.waveform)])
+        yield from _resampled(blocks, source.rate_hz, rate_hz)
         return
     if isinstance(source, WavStream):
         _check_rate(source.rate_hz)
-        blocks = _one_channel(source.blocks())
+        blocks = map(Mono(source.rate_hz), source.blocks())
         yield from _resampled(blocks, source.rate_hz, rate_hz)
         return
     if isinstance(source, Iterator):
@@ -198,24 +203,24 @@ def _decoded(file: Any, missing: float) -> Iterator[np.ndarray]:
     import soundfile
 
     _check_rate(file.samplerate)
-    told, got = file.frames, 0
+    told, got, mono = file.frames, 0, Mono(file.samplerate)
     size = max(1, int(_BLOCK_S * file.samplerate))
     while True:
         try:
             with silent_stderr() if file.format == "MP3" else nullcontext():
                 block = file.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
+            at = [f"{n / file.samplerate:.2f}" for n in (got, min(got + size, told), told)]
+            of = f" of {at[2]}" if told < _UNTOLD else ""
             raise BadInput(
-                f"the file breaks off between {got / file.samplerate:.2f} and"
-                f" {min(got + size, told) / file.samplerate:.2f} of"
-                f" {told / file.samplerate:.2f} s ({_why(error)})"
+                f"the file breaks off between {at[0]} and {at[1]}{of} s ({_why(error)})"
             ) from None
         if not len(block):
             break
-        yield mono(block, got)
+        yield mono(block)
         got += len(block)
     lossy = file.format in ("MP3", "OGG")  # whose length is an estimate
-    if got < (0.9 if lossy else 1.0) * told and told < 1 << 62:
+    if got < (0.9 if lossy else 1.0) * told and told < _UNTOLD:
         raise BadInput(_broken(got, told, file.samplerate))
     if missing > 0:
         raise BadInput(_broken(got, got / (1 - missing), file.samplerate))
@@ -243,37 +248,55 @@ def _missing(source: Any) -> float:
     return max(0.0, 1 - size / told)
 
 
-def _one_channel(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    got = 0
-    for block in blocks:
-        yield mono(block, got)
-        got += len(block)
+class Mono:
+    """Makes one channel, float32 and about -1 to 1, of the blocks of a recording.
 
-
-def mono(waveform: np.ndarray, before: int = 0) -> np.ndarray:
-    """The mean over channels, float32, about -1 to 1; the first channel where they cancel out.
+    It is the mean; or the loudest channel where they cancel out, as they do from a cable wired the
+    wrong way. The first tenth of a second with sound decides, for the whole recording: so a file,
+    a pipe and an array give the same.
 
     Args:
-        waveform: (samples,) or (samples, channels).
-        before: samples of the recording before these.
-
-    Raises:
-        BadInput: no waveform, or samples that are no numbers.
+        rate_hz: of the blocks, (samples,) or (samples, channels).
     """
-    x = np.asarray(waveform)
-    if x.dtype.kind in "iu":
-        half = float(1 << (8 * x.dtype.itemsize - 1))
-        x = x.astype(np.float64) / half - (1.0 if x.dtype.kind == "u" else 0.0)
-    if x.dtype.kind != "f" or not 1 <= x.ndim <= 2:
-        raise BadInput(f"not a waveform: an array of {x.dtype}, {x.shape}")
-    first = x[:, 0] if x.ndim == 2 else x
-    x = x.mean(axis=1) if x.ndim == 2 else x
-    if not np.isfinite(x).all():
-        place = int(np.flatnonzero(~np.isfinite(x))[0])
-        raise BadInput(f"sample {before + place} is {x[place]}, not a number")
-    if x is not first and np.square(x).sum() < _CANCELLED * np.square(first).sum():
-        x = first
-    return x.astype(np.float32)
+
+    def __init__(self, rate_hz: int) -> None:
+        self.frame = max(1, rate_hz // 10)
+        self.samples = 0
+        self._channel: int | None = None  # -1: the mean of all
+
+    def __call__(self, waveform: Any) -> np.ndarray:
+        """One channel of the next block, (samples,).
+
+        Raises:
+            BadInput: no waveform, or samples that are no numbers.
+        """
+        x = np.asarray(waveform)
+        if x.dtype.kind in "iu":
+            half = float(1 << (8 * x.dtype.itemsize - 1))
+            x = x.astype(np.float64) / half - (1.0 if x.dtype.kind == "u" else 0.0)
+        if x.dtype.kind != "f" or not 1 <= x.ndim <= 2 or 0 in x.shape[1:]:
+            raise BadInput(f"not a waveform: an array of {x.dtype}, {x.shape}")
+        if x.ndim == 2 and x.shape[1] > _CHANNELS:
+            raise BadInput(f"an array {x.shape} is no (samples, channels)")
+        if x.ndim == 2 and self._channel is None:
+            self._decide(x)
+        if x.ndim == 2:
+            x = x.mean(axis=1) if self._channel in (None, -1) else x[:, self._channel]
+        if not np.isfinite(x).all():
+            place = int(np.flatnonzero(~np.isfinite(x))[0])
+            raise BadInput(f"sample {self.samples + place} is {x[place]}, not a number")
+        self.samples += len(x)
+        return x.astype(np.float32)
+
+    def _decide(self, x: np.ndarray) -> None:
+        for start in range(0, len(x), self.frame):
+            some = x[start : start + self.frame]
+            energy = np.square(some).mean(axis=0)
+            if energy.max() > SILENCE**2:
+                together = np.square(some.mean(axis=1)).mean()
+                cancel = together < _CANCELLED * energy.max()
+                self._channel = int(energy.argmax()) if cancel else -1
+                return
 
 
 def _resampled(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> Iterator[np.ndarray]:
@@ -293,7 +316,7 @@ def _resampled(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> It
 def _why(error: Exception) -> str:
     text = str(error).strip().rstrip(".")
     if "possibly a pipe" in text:  # that there is a file was seen before
-        return "its bytes are not of the format that its name says"
+        return "its bytes cannot be decoded"
     return text.rpartition(": ")[2] or type(error).__name__
 
 

@@ -266,7 +266,7 @@ class SpeechPipeline(Pipeline):
         strength = 1.0 if told is None else float(told)
         if not strength >= 0:
             raise UsageError(
-                f"--variation {strength:g} is below 0", "0 leaves recordings as they are"
+                f"--variation {strength:g} is not 0 or more", "0 leaves recordings as they are"
             )
         if strength == 0:
             return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfield.domains.speech.decoder import greedy
-from deepfield.domains.speech.features import SILENCE, loudest, mono
+from deepfield.domains.speech.features import SILENCE, Mono, loudest
 from deepfield.toolkit.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
@@ -79,9 +79,10 @@ class Stream:
     """
 
     def __init__(self, pipeline: SpeechPipeline, chunk_s: float = 0.4) -> None:
-        if not 0 < chunk_s < 60:
+        if not 0 < chunk_s < float("inf"):
             raise UsageError(f"chunk_s={chunk_s} is no time", "seconds, as 0.4")
         self.pipeline = pipeline
+        self._mono = Mono(pipeline.rate_hz)
         self.hop = pipeline.rate_hz // 100
         self.step = int(pipeline.hyper.get("subsampling", 2))
         before, after = reach(pipeline.architecture, pipeline.hyper)
@@ -108,7 +109,7 @@ class Stream:
         Raises:
             BadInput: no waveform, or samples that are no numbers.
         """
-        samples = mono(samples, self._total)
+        samples = self._mono(samples)
         self._loudest = max(self._loudest, loudest(samples, self.pipeline.rate_hz))
         self._held = np.concatenate([self._held, samples])
         self._total += len(samples)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from deepfield.toolkit.commands import emit, options_of, preset_or
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample, own_columns, read_source, shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
-from deepfield.toolkit.writers import write_whole
+from deepfield.toolkit.writers import escaped, write_whole
 
 #: Pieces of recordings that the network hears at once: more of them would only take more memory.
 TOGETHER = 4
@@ -63,7 +62,7 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
                 console.say(f"{told['path']}: written as {stem}, since the name was taken")
             for form in forms:
                 place = file or Path(folder or "") / f"{stem}.{form}"
-                write_whole(str(place), FORMS[form](told).encode())
+                write_whole(str(place), escaped(FORMS[form](told)))
     seconds = time.monotonic() - began
     line = f"{heard_s:,.1f} s of sound in {seconds:.1f} s"
     if heard_s >= 10:
@@ -96,9 +95,9 @@ def _place(
         return forms or ("txt",), None, None
     path = Path(str(output))
     own = path.suffix[1:].lower()
-    if own not in FORMS and _like_a_file(str(output)) and not path.exists():
-        raise UsageError(f"no form of transcript ends in .{own}", f"-o names a folder, as"
-                         f" {path.stem}, or one file .{', .'.join(FORMS)}")  # fmt: skip
+    if alone and not forms and own.isalpha() and own not in FORMS and not path.exists():
+        raise UsageError(f"no form of transcript ends in .{own}", f"end it in .{', .'.join(FORMS)};"
+                         f" or -f txt -o {output} for a folder")  # fmt: skip
     if path.is_dir() or (own not in FORMS and not path.exists()):
         return forms or ("txt",), None, path
     if own not in FORMS or (forms and forms != (own,)):
@@ -108,10 +107,6 @@ def _place(
     if not alone:
         raise UsageError(f"several recordings into the file {output!r}", "-o FOLDER: a file each")
     return (own,), path, None
-
-
-def _like_a_file(name: str) -> bool:
-    return bool(re.search(r"\.[a-z]{1,5}$", name, re.IGNORECASE))
 
 
 def transcripts(pipeline: Any, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:

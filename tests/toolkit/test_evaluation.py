@@ -65,6 +65,9 @@ def test_figures_are_divided_by_a_column_where_the_task_names_one(tiny):
     mean = sum(group["n"] * group["accuracy"] for group in result["groups"].values()) / result["n"]
     assert mean == pytest.approx(whole["accuracy"])
     assert result["metrics"] == whole | {"hands": 2.0}
+    many = result | {"groups": {f"h{i}": result["groups"]["h2"] for i in range(103)}}
+    lines = list(tables.figures_of_evaluation(many))
+    assert lines[-1] == "and 3 more: --html or --json has them" and "h99" in lines[-2]
 
 
 def test_figures_that_want_all_folds_at_once_stand_in_for_the_others(tiny):

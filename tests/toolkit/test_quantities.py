@@ -66,10 +66,13 @@ def test_a_label_that_cannot_be_says_why(target, reason):
     ("targets", "message"),
     [
         ([{"y": 2}, {"y": "2.0"}, {"y": None}], "'y' is always 2 in training"),
-        ([{"y": None}], "'y' has no value at all in training \\(leave"),
+        ([{"y": None}], "'y' has no value at all in training \\(--targets"),
         ([{"y": "low"}], "no row in training has numbers alone: y is 'low', expected a number"),
         ([{"y": 1, "z": "low"}, {"y": 2, "z": "high"}], "numbers alone: z is 'low'"),
-        ([{"y": 1, "z": "low"}, {"y": 2}, {"y": 3}], "'z' has no value at all in training; z is"),
+        (
+            [{"y": 1, "z": "low"}, {"y": 2}, {"y": 3}],
+            "'z' has no value at all in training; of 1 rejected row the first: z is",
+        ),
     ],
 )
 def test_a_target_that_teaches_nothing_is_refused(targets, message):

@@ -1,5 +1,6 @@
 """How a network is trained, and which settings are refused."""
 
+import numpy as np
 import pytest
 
 from deepfield.toolkit.errors import UsageError
@@ -38,7 +39,6 @@ def test_few_items_are_learnt_for_more_epochs_unless_their_number_was_named():
     [
         (True, False),
         (1, 0.5),
-        (2.0, 1),
         ("max", "mean"),
         ([24, 48], (1, 2, 3)),
         ([], ()),
@@ -53,7 +53,7 @@ def test_settings_of_the_kind_of_their_default_pass(value, usual):
 @pytest.mark.parametrize(
     ("value", "usual", "kind"),
     [
-        (1, False, "true or false"), (True, 1, "a number"), ("much", 0.5, "a number"),
+        (1, False, "true or false"), (True, 1, "a whole number"), ("much", 0.5, "a number"),
         (3, "mean", "a word"), ("24,48", (1, 2), "whole numbers"), (24, (1, 2), "whole numbers"),
         ([24, 0.5], (1, 2), "whole numbers"), ([24, 0], (1, 2), "whole numbers"),
         ([], (1, 2), "whole numbers"),
@@ -66,6 +66,8 @@ def test_settings_of_another_kind_are_refused_with_what_is_usual(value, usual, k
 
 
 def test_epochs_are_whole():
-    check_setting("epochs", 3.0, 40)
-    with pytest.raises(UsageError, match="whole number"):
-        check_setting("epochs", 2.5, 40)
+    check_setting("epochs", np.int64(3), 40)
+    for odd in (2.5, 3.0, float("nan")):
+        with pytest.raises(UsageError, match="whole number"):
+            check_setting("epochs", odd, 40)
+    check_setting("filters", [np.int64(8), 16], (1, 2))

@@ -124,6 +124,12 @@ def test_dates_are_in_the_order_of_the_calendar():
     assert [[samples[i].id for i in dealt[p]] for p in PARTS] == [
         told[2::-1], [told[3]], [told[4]]
     ]  # fmt: skip
+    same = [
+        ["2001/12/31", "2001.12.31", "2001-12-31 00:00:00 UTC", "2001-12-31T00:00Z"],
+        ["2002/01"],
+    ]
+    samples = [Sample(t, t, time=t) for told in same for t in told]
+    assert [len(p) for p in Split("time", (0.5, 0, 0.5)).deal(samples).values()] == [4, 0, 1]
     for odd in ("9/21/2000", "spring"):
         with pytest.raises(UsageError, match=f"'{odd}' of 'x' is no date") as raised:
             Split("time").deal([*samples, Sample("x", 0, time=odd)])
@@ -139,7 +145,40 @@ def test_few_groups_leave_no_part_empty(groups, labels):
     ]
     dealt = Split("group").deal(samples)
     assert all(len(dealt[part]) for part in PARTS) and len(dealt["train"]) > 100
+    assert {samples[i].target for i in dealt["train"]} == {s.target for s in samples}
     assert len(Split("group", (0.8, 0.2, 0)).deal(samples)["test"]) == 0
+
+
+def test_no_label_leaves_training_for_a_part_that_is_empty():
+    rare = [("a", 30)] * 2 + [("b", 30)] * 2 + [("rare", 10), ("rare", 12)]
+    samples = [
+        Sample(f"{g}.{i}", i, target=label, group=f"g{g}" if label != "rare" else "r")
+        for g, (label, count) in enumerate(rare)
+        for i in range(count)
+    ]
+    dealt = Split("group").deal(samples)
+    assert "r" in {samples[i].group for i in dealt["train"]} and len(dealt["valid"]) == 30
+    few = [Sample(str(i), i, target="abcd"[i % 4]) for i in range(8)]
+    assert len(Split("random").deal(few)["train"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("counts", "wanted"),
+    [
+        ((50, 50), (50, 0, 50)), ((70, 30), (70, 0, 30)), ((25, 25, 25, 25), (50, 25, 25)),
+        ((33, 33, 34), (33, 33, 34)), ((60, 30, 10), (60, 30, 10)), ((2, 98), (2, 0, 98)),
+        ((1,) * 100, (80, 10, 10)),
+    ],
+)  # fmt: skip
+def test_the_latest_are_tested_on_however_few_times_there_are(counts, wanted):
+    times = [float(t) for t, count in enumerate(counts) for _ in range(count)]
+    samples = [Sample(str(i), i, time=t) for i, t in enumerate(times)]
+    dealt = Split("time").deal(samples)
+    assert tuple(len(dealt[part]) for part in PARTS) == wanted
+    assert len(Split("time", (0.5, 0.0, 0.5)).deal(samples)["test"])
+    assert len(Split("time", (1.0, 0.0, 0.0)).deal(samples)["train"]) == len(samples)
+    with pytest.raises(UsageError, match="all samples are of one time"):
+        Split("time").deal([s for s in samples if s.time == 0.0])
 
 
 def test_parts_of_the_source_must_be_there():

@@ -20,6 +20,7 @@ def test_whole_numbers_names_and_a_few_versions_are_classes(labels):
 def test_measurements_are_no_classes():
     with pytest.raises(UsageError, match=r"60 different numbers, as 0\.0: measurements"):
         Classification().learn([i / 7 for i in range(60)])
+    Classification().learn([f"{250 + i / 10:.1f}" for i in range(25)] * 3)  # codes of diagnoses
 
 
 def test_classes_are_in_natural_order():

@@ -46,6 +46,10 @@ def test_in_a_list_a_bad_sequence_costs_its_own_row(peak):
     assert [row["status"] for row in rows] == ["ok", *["rejected"] * 4, "ok"]
     assert rows[0]["score"] == rows[-1]["score"]
     assert rows[2]["reason"] == "not a sequence: NoneType" and "letters" in rows[3]["reason"]
+    arrays = [np.frombuffer(good.encode(), np.uint8), np.array([*good], "S1"), memoryview(b"ACGT")]
+    assert [row["score"] for row in peak.predict(arrays)] == [rows[0]["score"]] * 2 + [None]
+    lost = list(peak.predict(["data/reads", "positives", "x.vcf"]))
+    assert all("no such file" in row["reason"] for row in lost)
 
 
 def test_a_peak_has_the_same_answer_on_both_strands(peak):

@@ -122,6 +122,10 @@ def test_a_folder_that_links_to_itself_is_read_once(tmp_path):
     (tmp_path / "set" / "a" / "loop").symlink_to(tmp_path / "set")
     (tmp_path / "set" / "b").symlink_to(tmp_path / "set" / "a")  # another way, no loop
     assert [s.id for s in read(tmp_path / "set")] == ["a/one.wav", "b/one.wav"]
+    for here, there in (("c", "d"), ("d", "c")):  # two that link to each other
+        put(tmp_path / "pair" / here / f"{here}.wav")
+        (tmp_path / "pair" / here / "other").symlink_to(tmp_path / "pair" / there)
+    assert len(read(tmp_path / "pair")) == 4
 
 
 def test_a_sound_without_a_suffix_is_one(tmp_path):

@@ -53,3 +53,11 @@ def test_a_tile_takes_out_its_own_band_and_time():
     assert np.allclose(x[:6000], y[:6000]) and np.allclose(x[10400:], y[10400:])
     spectrum = np.abs(np.fft.rfft(y[6800:9200] * np.hanning(2400)))
     assert spectrum[75] > 50 * spectrum[450]  # 500 Hz is there, 3,000 Hz is not
+
+
+def test_a_recording_that_breaks_off_later_is_explained(trained):
+    def blocks():
+        yield np.zeros(16000 * 45, np.float32)
+        raise BadInput("the file breaks off")
+
+    assert trained.explain(Sample("clip", blocks())).part.startswith("the first ")

@@ -92,7 +92,7 @@ def test_what_is_no_sound_says_why(tmp_path):
 
 def test_bytes_of_another_kind_than_the_name_are_no_missing_file(tmp_path):
     (tmp_path / "noise.mp3").write_bytes(np.random.default_rng(0).bytes(20000))
-    with pytest.raises(BadInput, match="not a sound file: its bytes are not of the format"):
+    with pytest.raises(BadInput, match="not a sound file: its bytes cannot be decoded"):
         whole(tmp_path / "noise.mp3", RATE)
 
 
@@ -114,10 +114,25 @@ def test_where_a_sample_is_no_number_is_counted_from_the_beginning():
 
 def test_channels_that_cancel_out_are_no_silence():
     x = tone(0.2, RATE)
-    assert np.array_equal(features.mono(np.stack([x, -x], axis=1)), x)
-    assert not features.mono(np.zeros((100, 2))).any()
+    assert np.array_equal(features.Mono(RATE)(np.stack([x, -x], axis=1)), x)
+    assert np.array_equal(features.Mono(RATE)(np.stack([0 * x, x, -x], axis=1)), x)
+    assert not features.Mono(RATE)(np.zeros((100, 2))).any()
     half = np.stack([x, 0 * x], axis=1)
-    assert np.allclose(features.mono(half), x / 2)
+    assert np.allclose(features.Mono(RATE)(half), x / 2)
+    for odd in (np.zeros((100, 0)), np.zeros((1, 1600)), np.zeros((2, 2, 2))):
+        with pytest.raises(BadInput, match=r"waveform|no \(samples, channels\)"):
+            features.Mono(RATE)(odd)
+
+
+def test_a_file_a_pipe_and_an_array_are_made_one_channel_alike():
+    hum = 1e-2 * tone(9.0, RATE)
+    both = np.stack([hum, -hum], axis=1)  # hum that cancels out, also where nothing is said
+    both[2 * RATE : 4 * RATE] += tone(2.0, RATE)[:, None]
+    content = written(both, RATE, subtype="FLOAT")
+    sources = (content, WavStream(io.BytesIO(content)), Sound(both, RATE))
+    heard = [whole(source, RATE).waveform for source in sources]
+    assert np.array_equal(heard[0], heard[1])
+    assert np.allclose(heard[0], heard[2], atol=1e-6) and np.abs(heard[0][-RATE:]).max() > 1e-3
 
 
 def test_what_another_program_must_read_is_told_so(tmp_path):

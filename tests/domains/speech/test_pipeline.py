@@ -180,7 +180,7 @@ def test_a_rate_that_no_sound_has_is_refused_before_anything_is_read(rate_hz, tm
 
 def test_variation_is_not_below_nothing():
     anew = SpeechPipeline("tdnn", variation=-1)
-    with pytest.raises(UsageError, match="--variation -1 is below 0"):
+    with pytest.raises(UsageError, match="--variation -1 is not 0 or more"):
         anew.fit("synthetic:6:0", settings={"epochs": 1, "units": 8})
 
 

@@ -151,7 +151,7 @@ def test_silence_is_an_empty_line(model, tmp_path):
         (["synthetic:1", "--live", "--json"], 2, "--live writes text to standard output"),
         (["synthetic:1", "--sentences", "nosuch.txt"], 4, "no such text"),
         (["synthetic:1", "--json", "-f", "srt"], 2, "--json writes JSON alone"),
-        (["synthetic:1", "-o", "said.docx"], 2, "no form of transcript ends in .docx"),
+        (["sample:said", "-o", "said.docx"], 2, "no form of transcript ends in .docx"),
     ],
 )
 def test_wrong_usage_is_told_in_two_lines(model, arguments, code, said):
