@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import json
 import os
+import re
 import sys
 import tomllib
 import traceback
@@ -122,7 +123,7 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
 
         flags = commands.Flags({k: v for k, v in values.items() if k != "subject"})
         subject = (values["subject"],) if "subject" in values else ()
-        _keep_input(values)
+        _check_sources(values)
         try:
             return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
         except KeyboardInterrupt:
@@ -135,10 +136,14 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
     return command
 
 
-def _keep_input(values: dict[str, Any]) -> None:
-    """No verb writes over a file that it was given to read, whichever flag names it."""
+def _check_sources(values: dict[str, Any]) -> None:
+    """Standard input is read once, and no verb writes over a file that it was given to read,
+    whichever flag names it.
+    """
     from deepfield.toolkit.writers import refuse_input
 
+    if isinstance(subject := values.get("subject"), tuple) and subject.count("-") > 1:
+        raise errors.UsageError("'-' is named twice", "standard input can be read once")
     outputs = [values[n] for n in ("output", "save_split", "html") if values.get(n)]
     given = [v for n, v in values.items() if n not in ("output", "save_split", "html")]
     several = (v if isinstance(v, tuple | list) else (v,) for v in given)
@@ -155,17 +160,46 @@ class _Argument(click.Argument):
 
 
 def _completed(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
-    """What the shell offers: choices, else files, and presets where a network is named."""
-    from deepfield.domains import domain
+    """What the shell offers: choices, presets and architectures where one is named, else files."""
+    from deepfield.domains import DOMAINS, domain
 
     if isinstance(param.type, click.Choice):
         return param.type.shell_complete(ctx, param, typed)
-    found = [CompletionItem(typed, type="file")]
     group = ctx.parent.command if ctx.parent else None
-    if isinstance(group, _Domain) and param.name in ("model", "from"):
-        presets = domain(group.domain).presets
-        found += [CompletionItem(preset) for preset in presets if preset.startswith(typed)]
-    return found
+    names: list[str] = []
+    files = param.name != "architecture"
+    if not isinstance(group, _Domain):  # `models`: of every domain
+        files = False
+        names = [f"{each}/{preset}" for each in DOMAINS for preset in domain(each).presets]
+        if typed and not any(name.startswith(typed) for name in names):
+            names = [name.rpartition("/")[2] for name in names]
+    else:
+        described = (ctx.command.name, param.name) == ("describe", "subject")
+        if described or param.name in ("model", "from"):
+            names += domain(group.domain).presets
+        if described or param.name == "architecture":
+            names += _architectures(domain(group.domain))
+    found = [CompletionItem(typed, type="file")] if files else []
+    return found + [CompletionItem(n) for n in dict.fromkeys(names) if n.startswith(typed)]
+
+
+def _architectures(cls: Any) -> list[str]:
+    """The builders of a domain, out of the text of their module: to import it takes seconds."""
+    import importlib.util
+
+    found = importlib.util.find_spec(cls.architectures)
+    text = Path(str(found.origin if found else "")).read_text(encoding="utf-8")
+    return [
+        name
+        for names in re.findall(
+            r"^@ARCHITECTURES\.register\(\)\n(?:@.*\n)*def (\w+)"
+            r'|^ARCHITECTURES\.(?:add\("(\w+)"|register\(\)\((\w+)\))',
+            text,
+            re.MULTILINE,
+        )
+        for name in names
+        if name
+    ]
 
 
 def _option(flag: Any) -> click.Option:
@@ -248,8 +282,10 @@ def _above(name: str) -> click.Command:
             callback=lambda as_json: above.doctor(classes(), as_json),
         )  # fmt: skip
     group = click.Group(name, help=text, context_settings=_CONTEXT)
-    model = click.Argument(["model"], metavar="MODEL")
-    maybe = click.Argument(["model"], metavar="[MODEL]", required=False)
+    model = click.Argument(["model"], metavar="MODEL", shell_complete=_completed)
+    maybe = click.Argument(
+        ["model"], metavar="[MODEL]", required=False, shell_complete=_completed
+    )  # fmt: skip
     for command in (
         click.Command(
             "list", help="Every prebuilt network.", params=[as_json, debug],

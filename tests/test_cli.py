@@ -310,13 +310,22 @@ def test_an_interrupted_training_is_130_and_resumes(tmp_path):
     [("", "gen", ["genomics"]), ("genomics", "pre", ["predict"]),
      ("genomics predict --model", "spliceai", ["spliceai", "spliceai"]),  # a file, or the preset
      ("genomics predict", "my", ["my"]), ("image predict x -o", "my", ["my"]),
-     ("image predict x --on-error", "f", ["fail"])],
+     ("image predict x --on-error", "f", ["fail"]),
+     ("models show", "image/l", ["image/lenet5_mnist"]),
+     ("models check", "lenet", ["lenet5_mnist"]),
+     ("image train x --architecture", "s", ["small_cnn"]),
+     ("image describe", "lenet", ["lenet", "lenet5_mnist", "lenet5"])],
 )  # fmt: skip
 def test_the_shell_completes_verbs_presets_and_files(words, typed_, offered):
     complete = ShellComplete(cli.program(), {}, "deepfield", "_DEEPFIELD_COMPLETE")
     found = complete.get_completions(words.split(), typed_)
     assert [item.value for item in found] == offered
     assert [item.type for item in found if item.value == "my"] in ([], ["file"])
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_the_architectures_that_the_shell_offers_are_those_there_are(name):
+    assert sorted(cli._architectures(domain(name))) == sorted(domain(name).builders().names())
 
 
 @pytest.mark.parametrize(
@@ -350,3 +359,8 @@ def test_no_verb_writes_over_what_it_reads(arguments, tmp_path):
     run = here(*(a.replace("IN", str(held)) for a in arguments))
     assert run.code == 2 and run.two_lines and "would be lost" in run.err
     assert held.read_text() == "kept"
+
+
+def test_standard_input_is_named_once():
+    run = here("drug", "predict", "-", "-")
+    assert run.code == 2 and run.two_lines and "'-' is named twice" in run.err

@@ -12,7 +12,9 @@ from program import here, typed
 
 from deepfield.domains import DOMAINS, domain
 from deepfield.toolkit import program
-from deepfield.toolkit.errors import NotFound
+from deepfield.toolkit.errors import NotFound, UnusableModel
+from deepfield.toolkit.presets import adopted_facts
+from deepfield.toolkit.report import answer_row
 
 PRESETS = [f"{name}/{preset}" for name in DOMAINS for preset in domain(name).presets]
 SHIPPED = [p for p in PRESETS if p.partition("/")[2] not in domain(p.partition("/")[0]).adopted]
@@ -36,6 +38,23 @@ def presets(tiny, tmp_path, monkeypatch):
         monkeypatch.setattr(module, "preset_folder", preset_folder)
     monkeypatch.setenv("DEEPFIELD_CACHE", str(tmp_path / "cache"))
     return folder
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """As after a plain `pip install deepfield`: no package of an extra is there."""
+    import importlib.util
+
+    absent = [
+        package
+        for name in DOMAINS
+        for preset in domain(name).adopted
+        for package in adopted_facts(domain(name), preset)["packages"]
+    ]
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name in absent else real(name)
+    )
 
 
 # -- doctor
@@ -64,6 +83,24 @@ def test_what_is_optional_is_no_fault(presets):
     assert not jax["mend"]
 
 
+def test_what_waits_for_an_extra_is_told_with_its_command(presets, plain):
+    code, facts = doctor()
+    assert code == 0
+    extras = {
+        "image/efficientnet_lite0_imagenet": "imagenet",
+        "face/dlib_resnet": "face",
+        "genomics/spliceai": "spliceai",
+    }
+    for name, extra in extras.items():
+        said = f'optional, not installed: pip install "deepfield[{extra}]"'
+        assert facts[name]["found"] == said and not facts[name]["mend"]
+    run = here("models", "list")
+    assert 'needs deepfield[face]: pip install "deepfield[face]"\n' in run.out
+    rows = [json.loads(line) for line in here("models", "list", "--json").out.splitlines()]
+    needs = {row["model"]: row["needs"] for row in rows if row["needs"]}
+    assert needs == {name: f"deepfield[{extra}]" for name, extra in extras.items()}
+
+
 def test_a_damaged_preset_is_a_fault_with_its_mend(presets):
     (presets / "lenet5_mnist" / "model.onnx").write_bytes(b"x")
     shutil.rmtree(presets / "small_cnn_digits")
@@ -78,6 +115,31 @@ def test_a_damaged_preset_is_a_fault_with_its_mend(presets):
     run = here("doctor")
     assert run.code == 1 and run.out.count("FAULT: ") == run.out.count("mend:  ") == 2
     assert run.out.endswith("\n2 faults found\n")
+
+
+def test_one_remedy_is_told_everywhere(presets):
+    stray = presets / "lenet5_mnist" / "notes (old).txt"
+    stray.touch()
+    (presets / "small_cnn_mnist" / "card.md").unlink()
+    shutil.rmtree(presets / "small_cnn_digits")
+    _, facts = doctor()
+    rows = {
+        r["model"]: r for r in map(json.loads, here("models", "list", "--json").out.splitlines())
+    }
+    mends = {}
+    for name in ("lenet5_mnist", "small_cnn_mnist", "small_cnn_digits"):
+        mend = mends[name] = facts[f"image/{name}"]["mend"]
+        assert rows[f"image/{name}"]["fault"].endswith(f"; {mend}")
+        assert not rows[f"image/{name}"]["measured"]
+        for line in (f"models show {name}", f"models check {name}",
+                     f"image predict sample:digit -m {name}"):  # fmt: skip
+            run = here(*line.split())
+            assert run.code in (4, 5) and run.two_lines
+            assert run.err.endswith(f"hint: {mend}\n")
+    assert shlex.split(mends["lenet5_mnist"]) == ["rm", str(stray)]
+    for name in ("small_cnn_mnist", "small_cnn_digits"):
+        assert shlex.split(mends[name])[0] in ("git", sys.executable)
+    assert f"FAULT: {rows['image/lenet5_mnist']['fault']}\n" in here("models", "list").out
 
 
 def test_a_damaged_converted_network_is_removed_to_be_converted_again(presets, tiny):
@@ -122,17 +184,25 @@ def test_a_cache_that_cannot_be_written_is_a_fault(presets, tmp_path, monkeypatc
 def test_models_are_listed_in_eighty_columns(presets, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     run = here("models", "list")
-    assert run.code == 0 and not run.err
-    lines = run.out.splitlines()
+    assert run.code == 0 and run.err == "size and data: from 120 columns on, or with --json\n"
+    lines = [line for line in run.out.splitlines() if not line.startswith("    needs ")]
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["model", "task", "measured", "licence"]
     starts = [line.split()[0] for line in lines if line.startswith("image/")]
     assert starts == [p for p in PRESETS if p.startswith("image/")]
-    monkeypatch.setenv("COLUMNS", "200")  # what a wide terminal has room for is on one line
-    lines = here("models", "list").out.splitlines()
-    assert len(lines) == 1 + len(PRESETS)
+    monkeypatch.setenv("COLUMNS", "400")  # what a wide terminal has room for is on one line
+    run = here("models", "list")
+    lines = [line for line in run.out.splitlines() if not line.startswith("    needs ")]
+    assert not run.err and len(lines) == 1 + len(PRESETS)
     own = next(line for line in lines if line.startswith("image/small_cnn_digits"))
-    assert re.search(r"  classification +accuracy (0\.\d{4}) \(0\.\d{4}–[01]\.\d{4}\)  ", own)
+    assert re.search(
+        r"  classification +accuracy (0\.\d{4}) \(0\.\d{4}–[01]\.\d{4}\) +\d\.\d  Optical", own
+    )
+    monkeypatch.delenv("COLUMNS")
+    run = here("models", "list")  # into a pipe
+    assert run.out.split("\n")[0].split() == ["model", "task", "measured", "MB", "data", "licence"]
+    lines = [line for line in run.out.splitlines() if not line.startswith("    needs ")]
+    assert max(map(len, lines)) <= 160
 
 
 def test_models_are_listed_for_machines_with_all_that_is_known(presets):
@@ -141,7 +211,10 @@ def test_models_are_listed_for_machines_with_all_that_is_known(presets):
     assert list(rows) == PRESETS
     own = rows["image/small_cnn_digits"]
     assert own["task"] == "classification" and own["architecture"] == "small_cnn"
-    assert own["parameters"] and own["MB"] and own["data"] and own["licence"]
+    assert own["parameters"] > 1000 and 0 < own["MB"] < 3 and own["data"] and own["licence"]
+    for row in rows.values():
+        assert row["domain"] == row["model"].partition("/")[0] and not row["fault"]
+        assert row["licence"] and row["data"], row["model"]
     found = own["headline"]
     low, high = found["interval"]
     assert found["metric"] == "accuracy" and low < found["value"] < high
@@ -176,6 +249,41 @@ def test_a_model_is_shown_by_its_full_or_bare_name(presets):
     assert told["card"] == run.out and told["model"] == "image/small_cnn_digits"
     run = here("models", "show", "small_cnn_digit")
     assert run.code == 4 and run.two_lines and "small_cnn_digits" in run.err
+
+
+def test_an_adopted_model_is_shown_before_it_is_there(presets, plain):
+    for name, licence in (("image/efficientnet_lite0_imagenet", "Apache-2.0"),
+                          ("face/dlib_resnet", "CC0 1.0"),
+                          ("genomics/spliceai", "non-commercial use (CC BY-NC 4.0)")):  # fmt: skip
+        if (program.preset_folder(domain(name.partition("/")[0]), name.partition("/")[2])).is_dir():
+            continue  # converted by another test
+        run = here("models", "show", name)
+        assert run.code == 0 and run.out.startswith(f"# {name}\n"), run
+        assert licence in run.out and " on PyPI" in run.out and 'pip install "deepfield[' in run.out
+        told = json.loads(here("models", "show", name, "--json").out)
+        assert told["card"] == run.out and told["needs"].startswith("deepfield[")
+
+
+def test_what_is_told_of_an_adopted_network_is_what_its_conversion_writes():
+    """The facts beside the code against the conversion's own text, and the extra's packages."""
+    import inspect
+    from importlib import import_module, metadata
+
+    asked = [line.replace("-", "_") for line in metadata.requires("deepfield")]
+    for name in DOMAINS:
+        cls = domain(name)
+        for preset, place in cls.adopted.items():
+            facts = adopted_facts(cls, preset)
+            text = inspect.getsource(import_module(place.partition(":")[0]))
+            assert f'"{facts["data_name"]}"' in text
+            adopt = import_module(f"deepfield.domains.{name}.adopt")
+            licence = facts["data_licence"].removeprefix("weights: ")
+            assert licence in text or licence == adopt.NOTICE
+            assert facts["packages"][0] == adopt.PACKAGE
+            assert facts["architecture"] in text
+            for package in facts["packages"]:
+                own = [line for line in asked if line.startswith(package)]
+                assert own and f"extra == '{facts['extra']}'" in own[0].replace('"', "'")
 
 
 def test_models_are_checked_one_or_all(presets, monkeypatch):
@@ -236,6 +344,49 @@ def test_a_folder_is_no_report_and_is_told_before_the_work(tmp_path, monkeypatch
     assert run.code == 2 and run.two_lines and "is a folder" in run.err
 
 
+def classes_of(**demos):
+    """Pipelines of which nothing but their demonstration is asked."""
+    face = domain("face")
+    own = {"__module__": face.__module__}  # beside which its presets lie
+    return {
+        name: type(name, (face,), own | {"demo": staticmethod(demo)})
+        for name, demo in demos.items()
+    }
+
+
+def test_a_domain_that_fails_does_not_stop_the_demonstration(tmp_path, monkeypatch, plain, capsys):
+    monkeypatch.setenv("DEEPFIELD_CACHE", str(tmp_path / "cache"))
+
+    def sound(page, console):
+        return [answer_row("a.png", "net", "yes", 0.9)]
+
+    def damaged(page, console):
+        raise UnusableModel("the bundle is damaged", "rm stray.txt")
+
+    def lacking(page, console):
+        raise NotFound("the package is not installed", 'pip install "deepfield[face]"')
+
+    def silent(page, console):
+        return [answer_row("", "dlib_resnet", "pip it"), *sound(page, console)]
+
+    def broken(page, console):
+        return [answer_row("", "small_face", "rm stray.txt")]
+
+    page = tmp_path / "page.html"
+    assert program.demo(classes_of(one=silent, two=lacking, three=sound), str(page), False) == 0
+    told = capsys.readouterr()
+    assert told.out.count("yes") == 2 and told.out.count("not answered: ") == 2
+    assert (
+        '  not answered: the package is not installed; pip install "deepfield[face]"\n' in told.err
+    )
+    assert "dlib_resnet: not answered: pip it" in page.read_text()
+    for demo in (damaged, broken):
+        page.unlink()
+        assert program.demo(classes_of(one=demo, two=sound), str(page), True) == 1
+        told = capsys.readouterr()
+        assert "yes" in told.out and "rm stray.txt" in told.out and page.is_file()
+
+
 @pytest.mark.slow
 def test_the_demonstration_answers_and_writes_one_page(tmp_path):
     run = typed("demo", "-o", "page.html", cwd=tmp_path)
@@ -246,7 +397,7 @@ def test_the_demonstration_answers_and_writes_one_page(tmp_path):
     assert {line.split()[0] for line in lines[1:] if not line.startswith(" ")} == set(DOMAINS)
     for name in DOMAINS:  # its default answers; a long name goes on in the next line
         assert domain(name).presets[0][:20] in run.out
-    assert "reinstall" not in run.out + run.err
+    assert "not answered" not in run.out + run.err
     assert run.err.endswith("wrote page.html\n")
     page = (tmp_path / "page.html").read_text()
     assert page.rstrip().endswith("</html>") and 'src="data:image/png' in page

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.data import (
@@ -17,6 +19,7 @@ from deepfield.toolkit.data import (
     numbers_only,
 )
 from deepfield.toolkit.errors import BadInput, NotFound, UnusableModel, UsageError
+from deepfield.toolkit.paths import is_folder
 
 if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
@@ -42,14 +45,12 @@ def samples(
         rejecting: one source of several that is not there costs its own row alone.
 
     Raises:
-        UsageError: a table in memory, of which nobody knows which column is meant.
+        UsageError: a table in memory that is of neither pandas nor polars.
         NotFound: no such source.
     """
     if hasattr(data, "columns"):
-        kind = type(data).__name__
-        raise UsageError(
-            f"a {kind} is a table, not a list of things", "give one of its columns, or a file"
-        )
+        yield from _of_table(pipeline, data, options)
+        return
     if isinstance(data, str | Path):
         yield from pipeline.read(str(data), **options)
         return
@@ -62,6 +63,34 @@ def samples(
             if not rejecting:
                 raise
             yield Sample(str(thing), None, fault=error.message)
+
+
+def told_apart(source: str, found: Iterable[Sample]) -> Iterator[Sample]:
+    """Samples of one of several sources, files with the folder that they lie in: two folders may
+    both hold an `a.png`.
+    """
+    for sample in found:
+        name = sample.row.get("path")
+        if name == sample.id and (is_folder(source) or name == Path(source).name):
+            name = str(Path(source) / name) if is_folder(source) else source
+            sample = replace(sample, id=name, row={**sample.row, "path": name})
+        yield sample
+
+
+def _of_table(pipeline: Pipeline, table: Any, options: Mapping[str, Any]) -> Iterator[Sample]:
+    """A table of pandas or polars, read as the CSV file that it would make."""
+    kind = type(table).__name__
+    if not hasattr(table, "to_csv") and not hasattr(table, "write_csv"):
+        raise UsageError(f"a {kind} is a table that cannot be read", "give a DataFrame, or a file")
+    with TemporaryDirectory() as folder:
+        path = str(Path(folder) / "table.csv")
+        if hasattr(table, "to_csv"):
+            table.to_csv(path, index=False)
+        else:
+            table.write_csv(path)
+        takes = next((r.options for r in pipeline.readers if r.accepts(path)), ())
+        here = {"root": str(Path.cwd())} if "root" in takes else {}  # paths are from where we are
+        yield from pipeline.read(path, **{**here, **options})
 
 
 def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> Iterator[Answered]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit.data import Arrays
-from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel, UsageError
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
@@ -245,7 +245,7 @@ def write_bundle(
 def refuse_foreign(target: Path) -> None:
     """Refuse to replace anything that is not a bundle."""
     if target.exists() and not is_bundle(target) and not _is_empty_folder(target):
-        raise DeepfieldError(
+        raise UsageError(
             f"{str(target)!r} exists and is no model", "choose another name for the output"
         )
 
@@ -340,6 +340,15 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def cache_folder() -> Path:
-    """Where adopted networks are kept: `$DEEPFIELD_CACHE`, or `~/.cache/deepfield`."""
+    """Where adopted networks are kept: `$DEEPFIELD_CACHE`, or `~/.cache/deepfield`.
+
+    Raises:
+        UsageError: nobody knows where the home folder is.
+    """
     given = os.environ.get("DEEPFIELD_CACHE")
-    return Path(given) if given else Path("~/.cache/deepfield").expanduser()
+    try:
+        return Path(given) if given else Path("~/.cache/deepfield").expanduser()
+    except RuntimeError:
+        raise UsageError(
+            "this user has no home folder for the cache", "export DEEPFIELD_CACHE=$(mktemp -d)"
+        ) from None

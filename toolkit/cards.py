@@ -12,19 +12,35 @@ if TYPE_CHECKING:
 
 def card(pipeline: Pipeline, config: Mapping[str, Any]) -> str:
     """A model card in Markdown, from a bundle's configuration and the domain's own words."""
-    text = pipeline.card_text(config)
+    return _card(pipeline.task.name, pipeline.card_text(config), config)
+
+
+def early_card(task: str, facts: Mapping[str, Any], how: str) -> str:
+    """The card of an adopted network that is not converted yet: what is known without its weights.
+
+    Args:
+        task: its name.
+        facts: `presets.adopted_facts`, with `domain` and `name`.
+        how: how to get the weights.
+    """
+    return _card(task, "", facts) + f"\n## Get it\n\n{how}\n"
+
+
+def _card(task: str, text: str, config: Mapping[str, Any]) -> str:
     lines = [f"# {config['domain']}/{config['name']}", ""]
     if text:
         lines += [text.strip(), ""]
     data = config.get("data") or {}
+    parameters = config.get("parameters")
     counts = ", ".join(f"{n:,} {part}" for part, n in data.get("counts", {}).items())
     facts = {
-        "task": pipeline.task.name,
+        "task": task,
         "architecture": config["architecture"],
-        "parameters": f"{config.get('parameters', 0):,}",
-        "data": f"{data.get('source', '?')} ({counts})" if data else "see above",
+        "parameters": None if parameters is None else f"{parameters:,}",
+        "data": f"{data.get('source', '?')} ({counts})" if data else None,
         "data set": config.get("data_name"),
         "licence of the data": config.get("data_licence"),
+        "weights from": config.get("weights_from"),
         "seed": config.get("seed"),
         "training": _seconds(config.get("training_seconds")),
         "machine": config.get("training_machine"),
@@ -41,8 +57,12 @@ def card(pipeline: Pipeline, config: Mapping[str, Any]) -> str:
 
 
 def known_data(pipeline: Pipeline, source: str) -> dict[str, str]:
-    """Name and licence of a public data set, by the last part of its source that is known."""
+    """Name and licence of a public data set, by the last part of its source that is known.
+
+    Of data that are made as they are read (`world:2000:1`) the first word counts.
+    """
     parts = [part.removeprefix("tfds:") for part in reversed(Path(source).parts)]
+    parts.append(source.partition(":")[0])
     known = (pipeline.known_data[part] for part in parts if part in pipeline.known_data)
     name, licence = next(known, ("", ""))
     return {"data_name": name, "data_licence": licence}

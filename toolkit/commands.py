@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit import backends, tables
+from deepfield.toolkit import answering, backends, tables
 from deepfield.toolkit import console as console_module
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import BATCH, read_source
@@ -310,10 +310,14 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
     pipeline.settings.update(options_of(cls, "predict", flags, reader=False))
     reader_options = options_of(cls, "predict", flags, reader=True)
-    samples = (s for source in data for s in pipeline.read(source, **reader_options))
+    several = answering.told_apart if len(data) > 1 else lambda source, found: found
+    samples = (
+        s for source in data for s in several(source, pipeline.read(source, **reader_options))
+    )
     first = next(samples, None)
     if first is None:
-        raise UsageError(f"{data[0]!r} is empty", "name something that holds samples")
+        what = "standard input" if data[0] == "-" else repr(data[0])
+        raise UsageError(f"{what} is empty, or a header alone", "name something that holds samples")
     identity = {
         "data": list(data), "model": _identity(pipeline), "options": reader_options,
         "settings": options_of(cls, "predict", flags, reader=False),

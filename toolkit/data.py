@@ -12,6 +12,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -205,6 +206,8 @@ def read_source(
         raise NotFound(f"no such file or folder: {shortened(source, 300)!r}", _near_path(source))
     if "://" in source:
         raise UsageError(f"{source!r} is an address: nothing is fetched", "name a copy on disk")
+    if source.lower().endswith((".xlsx", ".xls", ".ods")):
+        raise UsageError(f"{source!r} is a workbook", "save its sheet as CSV")
     forms = "; ".join(r.summary for r in readers)
     raise UsageError(f"cannot tell what {source!r} holds", f"known forms: {forms}")
 
@@ -268,7 +271,7 @@ def rows_of(source: str, lines: Iterable[str]) -> Iterator[tuple[dict[str, Any],
     lines = iter(lines)
     first, blank = "", 0
     for first in lines:
-        if first.strip():
+        if first.strip() and not _SEPARATOR.match(first):
             break
         blank += 1
     if not first.strip():
@@ -306,6 +309,8 @@ def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
 
 
 _LATIN_1 = "deepfield-latin-1"
+#: Excel's note of what is between the cells, which the header tells as well.
+_SEPARATOR = re.compile(r"sep=.\s*$", re.IGNORECASE)
 codecs.register_error(_LATIN_1, _as_latin_1)
 
 

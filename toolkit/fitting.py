@@ -279,6 +279,8 @@ class _Fit:
                     f"the unfinished run has another {different[0]}",
                     "resume with the same command and data, or remove the folder",
                 )
+        elif self.resume:
+            self.say("no unfinished run is there: this one starts from the beginning")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             replace_file(note, json.dumps(identity, indent=1).encode())

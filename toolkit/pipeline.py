@@ -362,7 +362,7 @@ class Pipeline:
     def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
         """The samples of one of several things, the `index`th."""
         if isinstance(thing, str | Path):
-            return self.read(str(thing), **options)
+            return answering.told_apart(str(thing), self.read(str(thing), **options))
         return iter([thing if isinstance(thing, Sample) else Sample(str(index), thing)])
 
     def encoded(self, samples: Iterable[Sample], targets: bool = False) -> Iterator[Encoded]:

@@ -1,25 +1,35 @@
-"""Prebuilt networks: where they lie, and converting those that are adopted."""
+"""Prebuilt networks: where they lie, converting those that are adopted, mending what is damaged."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import json
+import shlex
 import sys
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.bundle import Bundle, cache_folder, is_bundle, open_bundle
-from deepfield.toolkit.errors import NotFound, names_for
+from deepfield.toolkit.errors import DeepfieldError, NotFound, names_for
 
 if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def _shipped(cls: type[Pipeline], name: str) -> Path:
+    module = sys.modules[cls.__module__].__file__
+    return Path(str(module)).parent / "presets" / name
 
 
 def preset_folder(cls: type[Pipeline], name: str) -> Path:
     """Where a preset lies: beside its domain's code, or in the cache for an adopted network."""
     if name in cls.adopted:
         return cache_folder() / cls.domain / name
-    module = sys.modules[cls.__module__].__file__
-    return Path(str(module)).parent / "presets" / name
+    return _shipped(cls, name)
 
 
 def preset_bundle(cls: type[Pipeline], name: str) -> Bundle:
@@ -27,18 +37,99 @@ def preset_bundle(cls: type[Pipeline], name: str) -> Bundle:
 
     Raises:
         NotFound: no such preset, or the package that carries its weights is not installed.
+        UnusableModel: it is damaged; the hint is the command that mends it.
     """
     if name not in cls.presets:
         raise NotFound(f"{cls.domain} has no preset {name!r}", names_for(name, cls.presets))
     folder = preset_folder(cls, name)
     if not is_bundle(folder):
         if name not in cls.adopted:
-            raise NotFound(f"the preset {cls.domain}/{name} is missing", "reinstall deepfield")
+            raise NotFound(f"the preset {cls.domain}/{name} is missing", mend(cls, name))
         adopt(cls, name)
-    return open_bundle(folder)
+    try:
+        return open_bundle(folder)
+    except DeepfieldError as error:
+        error.hint = mend(cls, name, error)
+        raise
 
 
 def adopt(cls: type[Pipeline], name: str) -> None:
     """Convert a third party's weights into a bundle in the cache."""
     module, _, function = cls.adopted[name].partition(":")
     getattr(importlib.import_module(module), function)(preset_folder(cls, name))
+
+
+# ------------------------------------------------------------------ before it is converted
+
+
+def adopted_facts(cls: type[Pipeline], name: str) -> dict[str, Any]:
+    """What is known of an adopted network without its weights, by the names of `config.json`.
+
+    Also `extra`, which brings the `packages` that it is made of. Empty for a network of ours.
+    """
+    found: dict[str, Any] = {}
+    for file in ("measured.json", "adopted.json") if name in cls.adopted else ():
+        path = _shipped(cls, name) / file
+        if path.is_file():
+            found |= json.loads(path.read_text("utf-8"))
+    wanted = ("architecture", "data_name", "data_licence", "weights_from", "extra", "packages",
+              "metrics", "intervals")  # fmt: skip
+    return {key: found[key] for key in wanted if key in found}
+
+
+def lacking(cls: type[Pipeline], name: str) -> str:
+    """The extra without which an adopted network cannot be made; empty where nothing lacks."""
+    if name not in cls.adopted or is_bundle(preset_folder(cls, name)):
+        return ""
+    facts = adopted_facts(cls, name)
+    there = all(map(importlib.util.find_spec, facts.get("packages", ())))
+    return "" if there else str(facts["extra"])
+
+
+def brings(extra: str) -> str:
+    """The command that installs an extra.
+
+    Example:
+        >>> brings("face")
+        'pip install "deepfield[face]"'
+    """
+    return f'pip install "deepfield[{extra}]"'
+
+
+# ------------------------------------------------------------------ what mends
+
+
+def mend(cls: type[Pipeline], name: str, error: DeepfieldError | None = None) -> str:
+    """The one command that mends a preset.
+
+    Args:
+        cls: its domain.
+        name: the preset.
+        error: what was found; of a file too many it is that file which has to go.
+    """
+    folder = preset_folder(cls, name)
+    if name in cls.adopted:  # it is converted again when it is next asked for
+        return shlex.join(["rm", "-r", str(folder)])
+    if error is not None and folder.is_dir():
+        for path in folder.iterdir():
+            if error.message.endswith(f": {path.name} does not belong to it"):
+                return shlex.join(["rm", *(["-r"] if path.is_dir() else []), str(path)])
+    if (_ROOT / ".git").exists():
+        return shlex.join(["git", "-C", str(_ROOT), "checkout", "--", str(folder.resolve())])
+    return pip("--force-reinstall", "--no-deps", _ourselves())
+
+
+def pip(*words: str) -> str:
+    """A command that installs into this very interpreter: a bare `pip` is often another one's."""
+    return shlex.join([sys.executable, "-m", "pip", "install", *words])
+
+
+def _ourselves() -> str:
+    """What pip installs again: the file or folder that we came from, else our version."""
+    try:
+        ours = metadata.distribution("deepfield")
+    except metadata.PackageNotFoundError:
+        return "deepfield"
+    origin = json.loads(ours.read_text("direct_url.json") or "{}")
+    local = "archive_info" in origin or origin.get("dir_info") == {}
+    return str(origin["url"]) if local else f"deepfield=={ours.version}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import platform
-import shlex
+import re
 import shutil
 import sys
 import textwrap
@@ -16,14 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from deepfield.toolkit.bundle import cache_folder, is_bundle
-from deepfield.toolkit.cards import headline
+from deepfield.toolkit.cards import early_card, headline
 from deepfield.toolkit.commands import emit
 from deepfield.toolkit.console import Console, silence_tensorflow
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, names_for
 from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.pipeline import Pipeline
-from deepfield.toolkit.presets import preset_bundle, preset_folder
-from deepfield.toolkit.report import Report
+from deepfield.toolkit.presets import (
+    adopted_facts,
+    brings,
+    lacking,
+    mend,
+    pip,
+    preset_bundle,
+    preset_folder,
+)
+from deepfield.toolkit.report import Report, answer_row
 from deepfield.toolkit.runtime import cores
 from deepfield.toolkit.writers import write_whole
 
@@ -31,29 +39,40 @@ Classes = Mapping[str, type[Pipeline]]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _WIDTH = 100  # columns that a table must fit where there is no terminal to say it
+_WIDE = 160  # of the table of all networks, which has more to say
 _SPARE = 16  # a word of so many letters, or fewer, is not broken
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Rows of equal keys as an aligned table on standard output, long cells over several lines."""
-    rows = [{k: _cell(v) for k, v in row.items()} for row in rows]
-    if not rows:
+def table(rows: Iterable[Mapping[str, Any]], below: str = "", width: int = _WIDTH) -> None:
+    """Rows of equal keys as an aligned table on standard output, long cells over several lines.
+
+    Args:
+        rows: what it shows.
+        below: a key that is no column: what it says stands in a line under its row.
+        width: columns that it must fit where there is no terminal to say it.
+    """
+    given = [{k: _cell(v) for k, v in row.items()} for row in rows]
+    notes = [row.pop(below, "") for row in given]
+    if not given:
         return
-    heads = list(rows[0])
-    widths = [max(len(h), *(len(row[h]) for row in rows)) for h in heads]
-    words = (" ".join([h, *(row[h] for row in rows)]).split() for h in heads)
+    heads = list(given[0])
+    widths = [max(len(h), *(len(row[h]) for row in given)) for h in heads]
+    words = (re.split(r"\s+|(?<=\w-)", " ".join([h, *(row[h] for row in given)])) for h in heads)
     least = [min(_SPARE, max(map(len, own), default=0)) for own in words]
-    columns = shutil.get_terminal_size((_WIDTH, 1)).columns
+    columns = shutil.get_terminal_size((width, 1)).columns
     while sum(widths) + 2 * (len(widths) - 1) > columns:
         wide = [i for i in range(1, len(widths)) if widths[i] > least[i]]
         if not wide:
             break
         widths[max(wide, key=widths.__getitem__)] -= 1
-    for cells in (heads, *(list(row.values()) for row in rows)):
+    every = zip((heads, *(list(row.values()) for row in given)), ("", *notes), strict=True)
+    for cells, note in every:
         parts = [textwrap.wrap(c, max(1, w)) or [""] for c, w in zip(cells, widths, strict=True)]
         for line in itertools.zip_longest(*parts, fillvalue=""):
             text = "  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True))
             sys.stdout.write(text.rstrip() + "\n")
+        if note:
+            sys.stdout.write(f"    {note}\n")
 
 
 def _cell(value: Any) -> str:
@@ -68,7 +87,10 @@ def _cell(value: Any) -> str:
 
 
 def demo(classes: Classes, output: str, quiet: bool) -> int:
-    """Run every domain's demonstration: a table on screen and one self-contained page."""
+    """Run every domain's demonstration: a table on screen and one self-contained page.
+
+    A domain that fails does not stop the others; what waits for an extra is no failure.
+    """
     if is_folder(output):  # told before the work, not after
         raise UsageError(f"{output!r} is a folder", "name a file")
     silence_tensorflow()
@@ -77,16 +99,37 @@ def demo(classes: Classes, output: str, quiet: bool) -> int:
     page.text("Every answer below was computed on this machine, from files that ship with it.")
     shown = Report("")
     rows: list[dict[str, Any]] = []
-    began = time.monotonic()
+    began, failed = time.monotonic(), False
     for name, cls in classes.items():
         shown.chapter(name)
         console.say(f"{name}: {cls.summary}")
-        rows += [{"domain": name, **row} for row in cls.demo(shown, console)]
+        found, wrong = _answers(cls, shown, console)
+        rows += [{"domain": name, **row} for row in found]
+        failed |= wrong
     page.chapter("All answers").table(rows).then(shown)
     write_whole(output, page.html().encode())
     table(rows)
     console.say(f"{time.monotonic() - began:.0f} s; wrote {output}")
-    return 0
+    return 1 if failed else 0
+
+
+def _answers(
+    cls: type[Pipeline], page: Report, console: Console
+) -> tuple[list[dict[str, Any]], bool]:
+    """A domain's part of the demonstration, and whether more is wrong than a missing extra."""
+    try:
+        rows = cls.demo(page, console)
+    except DeepfieldError as error:
+        why = f"not answered: {error.message}; {error.hint}"
+        console.say(f"  {why}")
+        page.text(why)
+        absent = isinstance(error, NotFound) and any(lacking(cls, name) for name in cls.adopted)
+        return [answer_row("", "", why)], not absent
+    silent = [row for row in rows if not row["input"]]
+    for row in silent:
+        row["answer"] = f"not answered: {row['answer']}"
+        page.text(f"{row['model']}: {row['answer']}")
+    return rows, any(not lacking(cls, row["model"]) for row in silent)
 
 
 # --------------------------------------------------------------------------------------- doctor
@@ -130,11 +173,6 @@ def _fact(what: str, found: str, mend: str = "") -> dict[str, Any]:
     return {"what": what, "found": found, "mend": mend}
 
 
-def _pip(*words: str) -> str:
-    # Of this very interpreter: a bare `pip` is often another one's.
-    return shlex.join([sys.executable, "-m", "pip", "install", *words])
-
-
 def _packages() -> Iterator[dict[str, Any]]:
     """The packages that ours asks for, and whether they are there in a version that was tested."""
     from packaging.requirements import Requirement
@@ -142,7 +180,7 @@ def _packages() -> Iterator[dict[str, Any]]:
     try:
         ours = metadata.distribution("deepfield")
     except metadata.PackageNotFoundError:
-        yield _fact("deepfield", "runs from its folder, not installed", _pip("-e", str(_ROOT)))
+        yield _fact("deepfield", "runs from its folder, not installed", pip("-e", str(_ROOT)))
         return
     yield _fact("deepfield", f"{ours.version} in {_ROOT}")
     extras = [e for e in ours.metadata.get_all("Provides-Extra") or () if e != "dev"]
@@ -156,14 +194,14 @@ def _packages() -> Iterator[dict[str, Any]]:
             version = metadata.version(asked.name)
         except metadata.PackageNotFoundError:
             if extra:
-                yield _fact(asked.name, f"not installed, nor needed (for deepfield[{extra}])")
+                yield _fact(asked.name, f"optional, not installed: {brings(extra)}")
             else:
-                yield _fact(asked.name, "missing", _pip(wanted))
+                yield _fact(asked.name, "missing", pip(wanted))
             continue
         if asked.specifier.contains(version, prereleases=True):
             yield _fact(asked.name, version)
         else:
-            yield _fact(asked.name, f"{version}, tested with {asked.specifier}", _pip(wanted))
+            yield _fact(asked.name, f"{version}, tested with {asked.specifier}", pip(wanted))
 
 
 def _asks(asked: Any, extra: str) -> bool:
@@ -180,82 +218,106 @@ def _cache() -> dict[str, Any]:
 
 def _preset(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:
     what = f"{name}/{preset}"
-    folder = preset_folder(cls, preset)
-    adopted = preset in cls.adopted
-    if adopted and not is_bundle(folder):
+    if extra := lacking(cls, preset):
+        return _fact(what, f"optional, not installed: {brings(extra)}")
+    if preset in cls.adopted and not is_bundle(preset_folder(cls, preset)):
         return _fact(what, "not converted yet: done when it is first used")
     try:
         result = cls.from_bundle(preset_bundle(cls, preset)).check()
     except DeepfieldError as error:
-        mend = f"rm -r {shlex.quote(str(folder))}" if adopted else _again(folder)
-        return _fact(what, error.message, mend)
+        return _fact(what, error.message, mend(cls, preset, error))
     gap = result["largest_difference"]
     if result["ok"]:
         return _fact(what, f"answers as when it was made (within {gap:.0e})")
-    mend = _pip("--force-reinstall", "onnxruntime")
-    return _fact(what, f"answers differ by {gap:.1g} from when it was made", mend)
-
-
-def _again(folder: Path) -> str:
-    """The command that brings back a preset that ships with us."""
-    if (_ROOT / ".git").exists():
-        return shlex.join(["git", "-C", str(_ROOT), "checkout", "--", str(folder.resolve())])
-    return _pip("--force-reinstall", "--no-deps", f"deepfield=={metadata.version('deepfield')}")
+    again = pip("--force-reinstall", "onnxruntime")
+    return _fact(what, f"answers differ by {gap:.1g} from when it was made", again)
 
 
 # --------------------------------------------------------------------------------------- models
 
 
 def models_list(classes: Classes, as_json: bool) -> int:
-    """Every preset with its task, licence and headline figure; as JSON with its size and data."""
+    """Every preset with its task, headline figure, size, data and licence; as JSON with more.
+
+    A terminal that is too narrow for all of them gets what a network is chosen by.
+    """
     rows = [_row(name, cls, preset) for name, cls in classes.items() for preset in cls.presets]
     if as_json:
         for row in rows:
             emit(row)
-    else:
-        table([{k: row[k] for k in _LISTED} for row in rows])
+        return 0
+    narrow = shutil.get_terminal_size((_WIDE, 1)).columns < _LEAST
+    table([_listed(row, narrow) for row in rows], "note", _WIDE)
+    if narrow:
+        Console().say(f"size and data: from {_LEAST} columns on, or with --json")
     return 0
 
 
-#: What a network is chosen by, which fits 80 columns; `--json` and `models show` have the rest.
-_LISTED = ("model", "task", "measured", "licence")
+#: Columns that the whole list needs; without size and data it fits 80.
+_LEAST = 120
+
+
+def _listed(row: Mapping[str, Any], narrow: bool) -> dict[str, Any]:
+    """A row of the table: names of data without their source, which the card tells."""
+    size = "" if row["MB"] is None else f"{row['MB']:.1f}"
+    data = re.sub(r" \([^)]*\)", "", row["data"])
+    more = {} if narrow else {"MB": size, "data": data}
+    note = f"FAULT: {row['fault']}" if row["fault"] else ""
+    if row["needs"]:
+        note = f'needs {row["needs"]}: pip install "{row["needs"]}"'
+    return {
+        "model": row["model"], "task": row["task"], "measured": row["measured"], **more,
+        "licence": row["licence"], "note": note,
+    }  # fmt: skip
 
 
 def _row(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:
-    folder = preset_folder(cls, preset)
+    """All that `models list` knows of a preset; what is not known is None, or empty text."""
     row: dict[str, Any] = {
-        "model": f"{name}/{preset}", "task": cls.task_class().name, "architecture": "",
-        "parameters": "", "MB": "", "data": "", "licence": "", "measured": "", "headline": {},
+        "model": f"{name}/{preset}", "domain": name, "task": cls.task_class().name,
+        "architecture": "", "parameters": None, "MB": None, "data": "", "licence": "",
+        "measured": "", "headline": {}, "needs": "", "fault": "",
     }  # fmt: skip
-    if not is_bundle(folder):
-        row["measured"] = (
-            "adopted: converted when first used" if preset in cls.adopted else "missing"
-        )
-        return row
-    try:
-        bundle = preset_bundle(cls, preset)
-    except DeepfieldError as error:
-        row["measured"] = error.message
-        return row
-    config = bundle.config
-    row["task"] = cls.task_class(config["task"]).name
+    extra = lacking(cls, preset)
+    config = adopted_facts(cls, preset)
+    if extra:
+        row["needs"] = f"deepfield[{extra}]"
+    if is_bundle(preset_folder(cls, preset)) or preset not in cls.adopted:
+        try:
+            bundle = preset_bundle(cls, preset)
+        except DeepfieldError as error:
+            return row | {"fault": f"{error.message}; {error.hint}"}
+        config = bundle.config
+        row["task"] = cls.task_class(config["task"]).name
+        row["parameters"] = config.get("parameters")
+        row["MB"] = round(sum(p["bytes"] for p in bundle.files.values()) / 1e6, 2)
     row["headline"] = found = headline(config)
     if found:
         row["measured"] = f"{found['metric']} {found['value']:.4f}"
     if found.get("interval"):
         row["measured"] += " ({:.4f}–{:.4f})".format(*found["interval"])
-    row["architecture"] = config["architecture"]
-    row["parameters"] = f"{config.get('parameters', 0):,}"
-    row["MB"] = f"{sum(p['bytes'] for p in bundle.files.values()) / 1e6:.1f}"
+    row["architecture"] = config.get("architecture", "")
     row["data"] = config.get("data_name") or ""
     row["licence"] = config.get("data_licence") or ""
     return row
 
 
 def models_show(classes: Classes, model: str, as_json: bool) -> int:
-    """A preset's card; as JSON with what `models list` tells of it."""
+    """A preset's card; as JSON with what `models list` tells of it.
+
+    Of an adopted network that is not converted yet what is known without its weights.
+    """
     cls, preset = _find(classes, model)
-    card = preset_bundle(cls, preset).read("card.md").decode()
+    facts = adopted_facts(cls, preset)
+    if facts and not is_bundle(preset_folder(cls, preset)):
+        extra, name = lacking(cls, preset), f"{cls.domain}/{preset}"
+        how = f"`{brings(extra)}` brings the weights. " if extra else ""
+        how += "They are converted when the network is first used; "
+        how += f"`deepfield models check {name}` does it at once."
+        named = facts | {"domain": cls.domain, "name": preset}
+        card = early_card(cls.task_class().name, named, how)
+    else:
+        card = preset_bundle(cls, preset).read("card.md").decode()
     if as_json:
         emit(_row(cls.domain, cls, preset) | {"card": card})
     else:

@@ -7,6 +7,7 @@ assays, a solubility, a yield beside whether it is toxic.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -112,7 +113,7 @@ class Quantities(Task):
                 faults.append(error.reason)
         other = "leave that target out" if len(self.names) > 1 else "--targets names another column"
         if faults and not rows:
-            raise UsageError(f"no row in training has numbers alone: {faults[0]}", other)
+            raise UsageError(f"no row of training can be learnt from: {faults[0]}", other)
         rows_said = "row" if len(faults) == 1 else "rows"
         lost = f"; of {len(faults):,} rejected {rows_said} the first: {faults[0]}" if faults else ""
         table = np.array(rows, dtype=np.float64).reshape(-1, len(self.names))
@@ -149,7 +150,9 @@ class Quantities(Task):
         try:
             value = float(cell)
         except (TypeError, ValueError):
-            raise BadInput(f"{name} is {cell!r}, expected a number") from None
+            comma = isinstance(cell, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", cell)
+            wanted = "a number with a point, not a comma" if comma else "a number"
+            raise BadInput(f"{name} is {cell!r}, expected {wanted}") from None
         if not np.isfinite(value):
             raise BadInput(f"{name} is {cell!r}, expected a finite number")
         return value

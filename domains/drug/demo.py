@@ -39,7 +39,7 @@ def demo(cls: type[DrugPipeline], page: Report, console: Console) -> list[dict[s
             said, probability = told(pipeline.task.names, answer)
             rows.append(answer_row(answer["name"], model, said, probability, spent))
         if model == cls.presets[1]:
-            console.say(f"  {model}: why")
+            console.say(f"  {model}: answered; drawing what its answer for {EXPLAINED} rests on")
             explanation = pipeline.explain(next(iter(pipeline.read(EXPLAINED))))
             page.section(f"{model}: {EXPLAINED}")
             page.picture(

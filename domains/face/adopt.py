@@ -22,7 +22,7 @@ from deepfield.domains.face.dlib_file import (
 )
 from deepfield.domains.face.landmarks import Landmarks
 from deepfield.toolkit.data import Arrays
-from deepfield.toolkit.errors import UnusableModel
+from deepfield.toolkit.errors import NotFound, UnusableModel
 from deepfield.toolkit.installed_files import installed
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ SHA256 = {
     DETECTOR: "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
     LANDMARKS: "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
 }
+_WITHOUT = "or, of pictures that are nothing but a face: --model small_face --crop"
 _HINT = f"install it again: pip install --force-reinstall {PACKAGE}"
 
 
@@ -50,7 +51,10 @@ def find_file(name: str) -> Path:
         NotFound: the package is not installed.
         UnusableModel: its file is not the one that was published.
     """
-    path = Path(installed(PACKAGE, "models", name, extra=EXTRA))
+    try:
+        path = Path(installed(PACKAGE, "models", name, extra=EXTRA))
+    except NotFound as error:
+        raise NotFound(error.message, f"{error.hint}; {_WITHOUT}") from None
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != SHA256[name]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from deepfield.domains.face.keeping import unwritable
 from deepfield.toolkit.calibration import from_config
 from deepfield.toolkit.console import Console, silence_tensorflow
 from deepfield.toolkit.data import Arrays
+from deepfield.toolkit.errors import DeepfieldError
 
 #: Thresholds and figures of the converted network, made by `benchmarks/lfw.py --record`.
 FACTS = Path(__file__).parent / "presets" / "dlib_resnet" / "measured.json"
@@ -25,11 +27,17 @@ def adopt_dlib(folder: Path) -> None:
     Raises:
         NotFound: the package that carries the weights is not installed.
         UnusableModel: the weights are not the published ones.
+        DeepfieldError: nothing can be written there.
     """
     from deepfield.domains.face.adopt import dlib_networks, find_files
     from deepfield.domains.face.pipeline import FacePipeline
 
     find_files()
+    if why := unwritable(folder.parent):  # told before half a minute of work, not after it
+        raise DeepfieldError(
+            f"the published weights are converted into {str(folder)!r}: {why}",
+            "export DEEPFIELD_CACHE=$(mktemp -d), or any folder that lasts",
+        )
     silence_tensorflow()
     console = Console()
     console.say("dlib_resnet: converting the published weights, once")

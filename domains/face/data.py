@@ -22,8 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deepfield.domains.face.drawn import sample_people, write_shot
+from deepfield.domains.face.keeping import kept
 from deepfield.domains.face.lfw import lfw_rows, starts_as_lfw
-from deepfield.toolkit.bundle import cache_folder
 from deepfield.toolkit.data import (
     Reader,
     Sample,
@@ -204,7 +204,10 @@ def _read_columns(source: str, root: str | None, people: bool) -> Iterator[Sampl
         head.append((row, fault))
         if row:
             break
-    row = head[-1][0] if head else {}
+    if not head:
+        what = "standard input" if source == "-" else repr(source)
+        raise UsageError(f"{what} has a header, but no rows", "give it a row a pair or a picture")
+    row = head[-1][0]
     rows = itertools.chain(head, rows)
     columns = _pair_columns(source, row)
     if not columns:
@@ -395,21 +398,7 @@ _PORTRAIT = ("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg")
 _NO_FACE = ("sklearn", "datasets", "images", "china.jpg")
 
 
-def _kept(name: str, make: Callable[[Path], object]) -> str:
-    """A file in the cache, made by the first who asks for it, whole or not at all."""
-    path = cache_folder() / "face" / "samples" / name
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{os.getpid()}.{name}")
-        try:
-            make(unfinished)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    return str(path)
-
-
-def _mirrored() -> str:
+def _mirrored(beside: str = "") -> str:
     """The portrait as another camera might have it: mirrored, darker, compressed again."""
 
     def make(path: Path) -> None:
@@ -419,16 +408,17 @@ def _mirrored() -> str:
         turned = portrait.transpose(Image.Transpose.FLIP_LEFT_RIGHT).point(lambda x: 0.8 * x)
         turned.save(path, "JPEG", quality=70)
 
-    return _kept("mirrored.jpg", make)
+    return kept("mirrored.jpg", make, beside)
 
 
 def _pairs_of_samples() -> str:
     """The portrait with its mirror image, and with a photo that shows no face."""
+    table = "pairs.csv"
     for place in (_PORTRAIT, _NO_FACE):
-        _kept(place[-1], functools.partial(shutil.copyfile, installed(*place)))
-    _mirrored()
+        kept(place[-1], functools.partial(shutil.copyfile, installed(*place)), table)
+    _mirrored(table)
     text = "a,b,same\ngrace_hopper.jpg,mirrored.jpg,1\ngrace_hopper.jpg,china.jpg,0\n"
-    return _kept("pairs.csv", lambda path: path.write_text(text))
+    return kept(table, lambda path: path.write_text(text))
 
 
 #: `sample:NAME` to what it stands for: pictures that ship with the dependencies, or made of them.
@@ -439,7 +429,7 @@ SAMPLES: dict[str, Callable[[], str]] = {
     "flower": lambda: installed("sklearn", "datasets", "images", "flower.jpg"),
     "pairs": _pairs_of_samples,
     "people": sample_people,
-    "person_3": lambda: _kept("person_3.png", write_shot),
+    "person_3": lambda: kept("person_3.png", write_shot),
 }
 
 

@@ -5,15 +5,13 @@ Samples to try commands with, and toys for tests: no picture of a real person ha
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfield.toolkit.bundle import cache_folder
+from deepfield.domains.face.keeping import kept
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,19 +27,8 @@ _IRISES = ((70, 44, 26), (58, 92, 140), (66, 110, 72), (96, 96, 100))
 
 
 def sample_people() -> str:
-    """A folder per person in the cache, drawn by the first who asks for it, whole or not at all."""
-    folder = cache_folder() / "face" / "samples" / "people"
-    if not folder.is_dir():
-        unfinished = folder.with_name(f"{os.getpid()}.people")
-        try:
-            write_people(unfinished, PEOPLE, SHOTS)
-            unfinished.rename(folder)
-        except OSError:  # another process was quicker
-            if not folder.is_dir():
-                raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    return str(folder)
+    """A folder per person, drawn by the first who asks for it."""
+    return kept("people", lambda folder: write_people(folder, PEOPLE, SHOTS))
 
 
 def write_shot(path: Path) -> None:

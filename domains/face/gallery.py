@@ -23,6 +23,10 @@ from deepfield.toolkit.paths import is_file
 _KIND = "deepfield face index 1"
 _MOST_BYTES = 8 << 30
 _HINT = "make it again: deepfield face embed PICTURES --index FILE"
+_AMBIGUOUS = "name a person; or make it again, where all folders are named at once: " + (
+    "deepfield face embed A B --index FILE tells A/1.jpg from B/1.jpg"
+)
+_LISTED = 5
 
 
 @dataclass(slots=True)
@@ -63,13 +67,26 @@ class Gallery:
         self._keep(np.array([name not in gone for name in self.pictures], bool))
 
     def forget(self, name: str) -> int:
-        """Take out a person, or a picture; how many faces that were."""
+        """Take out a person, or a picture; how many faces that were.
+
+        Raises:
+            UsageError: faces of several people are called so.
+        """
         if not name:  # of those whose name nobody said each is somebody else
             return 0
-        pairs = zip(self.people, self.pictures, strict=True)
-        kept = np.array([name not in pair for pair in pairs], bool)
-        self._keep(kept)
-        return int((~kept).sum())
+        pairs = list(zip(self.people, self.pictures, strict=True))
+        gone = [pair for pair in pairs if name in pair]
+        people = {person for person, _ in gone}
+        if len(gone) > 1 and (len(people) > 1 or people == {""}):
+            raise UsageError(
+                f"{len(gone):,} faces are called {name!r}: {_listed(gone)}", _AMBIGUOUS
+            )
+        self._keep(np.array([name not in pair for pair in pairs], bool))
+        return len(gone)
+
+    def ending(self, name: str) -> list[str]:
+        """The pictures of this name in whatever folder."""
+        return sorted({path for path in self.pictures if path.endswith(f"/{name}")})
 
     def _keep(self, kept: np.ndarray) -> None:
         if not kept.all():
@@ -157,6 +174,11 @@ class Gallery:
         if network is not None and about.get("network") != network:
             raise UsageError(f"{str(path)!r} was made with another network", _HINT)
         return cls(str(about.get("network")), vectors, people, pictures)
+
+
+def _listed(faces: Sequence[tuple[str, str]]) -> str:
+    told = [f"{path} of {person or 'nobody named'}" for person, path in dict.fromkeys(faces)]
+    return ", ".join([*told[:_LISTED], *(["…"] if told[_LISTED:] else [])])
 
 
 def gathered(found: Iterable[tuple[str, str, np.ndarray]], network: str) -> Gallery:

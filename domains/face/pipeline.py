@@ -33,7 +33,7 @@ from deepfield.domains.face.usage import EXAMPLES, OPTIONS, VERBS
 from deepfield.domains.face.views import USUAL_VIEWS, VIEWS, face_vectors
 from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample, collate
-from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.pictures import perceptual_hash
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_bundle
@@ -123,12 +123,19 @@ class FacePipeline(Pipeline):
 
     def _finder(self, choice: str) -> FaceFinder:
         """With the detector and landmarks of this bundle, or of the preset that has them."""
-        own = self if self.tables else type(self).from_bundle(preset_bundle(type(self), FINDER))
+        own = self if self.tables else self._with_detector()
 
         def detector(picture: np.ndarray) -> np.ndarray:
             return own.run("detector", {"picture": picture})["faces"]
 
         return FaceFinder(detector, Landmarks.from_arrays(own.tables), choice)
+
+    def _with_detector(self) -> Pipeline:
+        try:
+            return type(self).from_bundle(preset_bundle(type(self), FINDER))
+        except NotFound as error:
+            why = "faces in pictures are found by the detector of dlib"
+            raise NotFound(f"{why}: {error.message}", error.hint) from None
 
     @property
     def vector(self) -> Remembered:

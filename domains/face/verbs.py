@@ -11,12 +11,13 @@ import numpy as np
 
 from deepfield.domains.face.data import Pair
 from deepfield.domains.face.gallery import Gallery, gathered
+from deepfield.domains.face.naming import named, prefixes
 from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.commands import emit, options_of
 from deepfield.toolkit.console import Console
-from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns
-from deepfield.toolkit.errors import REJECTED, BadInput, NotFound, UsageError
-from deepfield.toolkit.paths import is_there
+from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns, shipped
+from deepfield.toolkit.errors import REJECTED, BadInput, DeepfieldError, NotFound, UsageError
+from deepfield.toolkit.paths import is_folder, is_there
 from deepfield.toolkit.writers import RowWriter, format_of
 
 
@@ -141,9 +142,12 @@ def embed(cls: Any, load: Any, data: tuple[str, ...], flags: Any) -> int:
     items = _pictures(pipeline, data, "embed", flags)
     if flags.index:
         gallery = _opened(flags.index, pipeline)
+        before = len(gallery)
         rejected, count = _added(pipeline, gallery, console.track(items, cls.domain), console)
         gallery.save(flags.index)
         console.say(f"{count:,} faces into {flags.index}, which holds {len(gallery):,} now")
+        if (replaced := before + count - len(gallery)) > 0:
+            console.say(f"{replaced:,} that had the same names before were taken out of it")
         return REJECTED if rejected else 0
     output = flags.output or "-"
     form = format_of(output, "jsonl" if flags.json else flags.format)
@@ -183,12 +187,22 @@ def _forget(data: Sequence[str], flags: Any, console: Console) -> int:
     gallery = Gallery.load(flags.index)
     gone = gallery.forget(flags.forget)
     if not gone:
-        raise NotFound(
-            f"{flags.index!r} holds no {flags.forget!r}", "names are those that `find` tells"
-        )
+        raise _unknown(gallery, flags)
     gallery.save(flags.index)
     console.say(f"faces taken out: {gone:,}; left: {len(gallery):,}")
     return 0
+
+
+def _unknown(gallery: Gallery, flags: Any) -> DeepfieldError:
+    """What to say of a name that is in no index, or is the end of longer ones."""
+    near = gallery.ending(flags.forget)
+    told = ", ".join(near[:5]) + (f", … ({len(near):,} in all)" if len(near) > 5 else "")
+    if len(near) > 1:
+        return UsageError(f"{flags.forget!r} may be {told}", "--forget with one of these names")
+    return NotFound(
+        f"{flags.index!r} holds no {flags.forget!r}",
+        f"it holds {told}" if near else "names are those that `find` tells",
+    )
 
 
 # ------------------------------------------------------------------------------------ shared
@@ -216,8 +230,10 @@ def _two(samples: Iterable[Sample]) -> Iterator[Sample]:
 
 def _pictures(pipeline: Any, data: Sequence[str], verb: str, flags: Any) -> Iterator[Sample]:
     options = options_of(type(pipeline), verb, flags, reader=True)
-    for source in data:
-        for sample in pipeline.read(source, **options):
+    places = [shipped(source, pipeline.samples) for source in data]
+    alone = sum(map(is_folder, places)) < 2
+    for source, place, prefix in zip(data, places, prefixes(places), strict=True):
+        for sample in named(place, prefix, pipeline.read(place, **options), alone):
             if isinstance(sample.data, Pair):
                 raise UsageError(
                     f"{source!r} holds pairs, not pictures", "name a folder or a table of pictures"

@@ -37,3 +37,22 @@ def surprise(sequences: np.ndarray, table: np.ndarray) -> np.ndarray:
     bits = -np.where(known, table[np.maximum(numbers, 0)], 0.0).sum(axis=1, dtype=np.float64)
     count = known.sum(axis=1)
     return np.where(count > 0, bits / np.maximum(count, 1), np.inf)
+
+
+def unread(sequence: np.ndarray) -> str:
+    """Why nothing can be said of how the letters of a sequence go on; "" where something can.
+
+    Args:
+        sequence: codes (steps,).
+
+    Example:
+        >>> unread(np.array([1, 2, 0, 0, 0]))
+        '3 of 5 letters are missing: nowhere are 5 in a row known'
+        >>> unread(np.array([1, 2, 3, 4, 1, 0]))
+        ''
+    """
+    lost = int(((sequence < 1) | (sequence > 4)).sum())
+    if not lost or (words(sequence[None], ORDER + 1) >= 0).any():
+        return ""
+    whole = f"{lost} of {len(sequence)} letters are missing"
+    return f"{whole}: nowhere are {ORDER + 1} in a row known" if lost < len(sequence) else whole

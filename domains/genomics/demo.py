@@ -46,7 +46,7 @@ def demo(cls: type[GenomicsPipeline], page: Report, console: Console) -> list[di
         )
         if model == next(iter(SHOWN)):
             rows.append(_along(pipeline, page))
-            console.say(f"  {model}: why")
+            console.say(f"  {model}: answered; drawing what each letter adds")
             explanation = pipeline.explain(asked[0])
             page.picture(explanation.png(), "What each letter adds: above the line for a site")
     return rows

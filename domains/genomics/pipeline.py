@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepfield.domains.genomics import kmers
-from deepfield.domains.genomics.composition import chain, surprise
+from deepfield.domains.genomics.composition import chain, surprise, unread
 from deepfield.domains.genomics.data import READERS, SAMPLES, are_letters, read_literal
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
 from deepfield.domains.genomics.scanning import scan
@@ -341,7 +341,7 @@ class GenomicsPipeline(Pipeline):
         item, found, lack = context
         place = middle(len(item)) if self.kind == "site" else None
         answer = {**self.task.answer(outputs["prediction"]), **_where(item, place, "+", found)}
-        doubts = [lack] if lack else []
+        doubts = [reason for reason in (lack, unread(found)) if reason]
         centre = middle(len(found))
         for offset, letter in self.site.items():
             if text_of(found[centre + offset : centre + offset + 1]) != letter:
@@ -427,8 +427,8 @@ class GenomicsPipeline(Pipeline):
                 answer |= _where(item, int(part.positions[place]), part.strand, shown[at])
                 if self.novelty is not None and len(known):
                     answer["in_domain"] = bool(known[at])
-                    reason = "" if known[at] else self.novelty.reason(scores[at])
-                    answer["in_domain_reason"] = reason
+                    doubt = unread(windows[at]) or self.novelty.reason(scores[at])
+                    answer["in_domain_reason"] = "" if known[at] else doubt
                 if lacks[at]:
                     reason = missing(int(lacks[at]), self.length)
                     answer |= {"in_domain": False, "in_domain_reason": reason}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _PHOTOS = ("sample:china", "sample:flower", "sample:grace_hopper")
 _DIGITS = ("small_cnn_mnist", "lenet5_mnist", "small_cnn_digits")
+_JUDGED = "small_cnn_digits"  # on forty labelled digits
 
 
 def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[str, Any]]:
@@ -34,7 +35,7 @@ def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[
             answer = next(pipeline.predict(source))
             spent = 1000 * (time.perf_counter() - began)
             rows.append(answer_row(source, model, answer["label"], answer["probability"], spent))
-        console.say(f"  {model}: why")
+        console.say(f"  {model}: answered; drawing what its answer for {sources[0]} rests on")
         sample = next(iter(pipeline.read(sources[0])))
         explanation = pipeline.explain(sample)
         page.section(f"{model}: {sources[0]}")
@@ -43,11 +44,16 @@ def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[
         page.picture(
             explanation.layers, "The outputs of its layers, from the picture to the scores"
         )
-    digits = cls.from_preset("small_cnn_digits")
-    figures = digits.evaluate("sample:digits-folder")
-    page.section("small_cnn_digits on the sample digits")
+        if model == _JUDGED:
+            rows.append(_judged(pipeline, page))
+    return rows
+
+
+def _judged(pipeline: ImagePipeline, page: Report) -> dict[str, Any]:
+    """How often the network is right on the sample digits."""
+    figures = pipeline.evaluate("sample:digits-folder")
+    page.section(f"{_JUDGED} on the sample digits")
     page.metrics(figures["metrics"])
     accuracy = figures["metrics"]["accuracy"]
     spent = 1000 * figures["seconds"] / figures["n"]
-    rows.append(answer_row("40 digits", "small_cnn_digits", f"accuracy {accuracy:.3f}", ms=spent))
-    return rows
+    return answer_row("40 digits", _JUDGED, f"accuracy {accuracy:.3f}", ms=spent)

@@ -66,7 +66,7 @@ def _story(pipeline: QAPipeline, page: Report, console: Console) -> list[dict[st
     said = f"{followed} of {len(rows)} answers are the same under other names"
     console.say(f"  {said}")
     page.text(said + ".")
-    console.say(f"  {PRESET}: why")
+    console.say(f"  {PRESET}: drawing which sentences an answer rests on")
     asked = Asked(sentences_of(text), QUESTIONS[0])
     explanation = pipeline.explain(Sample(STORY, asked))
     page.section(f"{PRESET}: {QUESTIONS[0]}")

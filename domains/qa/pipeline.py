@@ -55,7 +55,7 @@ class QAPipeline(Pipeline):
     known_data: ClassVar = {
         name: ("bAbI tasks 1-20 v1.2 (Weston et al. 2015)", "CC BY 3.0")
         for name in ("babi", "tasks_1-20_v1-2.tar.gz", "tasks_1-20_v1-2-train.tar.gz")
-    }
+    } | {"world": ("deepfield's own simulated world", "Apache-2.0, as deepfield")}
     recipes: ClassVar = {
         "": Recipe(epochs=40, batch_size=32, learning_rate=3e-3, clip_norm=5.0),
         "mention_network": Recipe(

@@ -16,9 +16,17 @@ from typing import Any
 from deepfield.domains.speech.features import Sound
 from deepfield.domains.speech.formants import conversations
 from deepfield.domains.speech.wav_stream import WavStream
-from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, read_rows
-from deepfield.toolkit.errors import BadInput, NotFound, UsageError
+from deepfield.toolkit.data import (
+    Reader,
+    Sample,
+    find_column,
+    is_missing,
+    open_text,
+    read_rows,
+)
+from deepfield.toolkit.errors import BROKEN, BadInput, NotFound, UsageError, unreadable
 from deepfield.toolkit.paths import is_file, is_folder, is_there
+from deepfield.toolkit.picture_files import base_folder, lines_of_paths
 from deepfield.toolkit.splits import PART_NAMES, Grouping, part_named
 from deepfield.toolkit.tasks import natural_key
 
@@ -39,6 +47,8 @@ SUFFIXES = (
 )
 _STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM",
            b".snd", b"riff", b"NIST", b"caff")  # fmt: skip
+#: What stands in no text.
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _PATH = ("path", "file", "filename", "file_name", "audio", "audio_filepath", "wav")
 _TEXT = ("text", "transcript", "transcription", "sentence", "label", "word", "wrd")
 _SPEAKER = ("speaker", "speaker_id", "spk_id", "client_id", "group")
@@ -91,20 +101,47 @@ def _from_name(path: Path, shown: str, columns: Mapping[str, str]) -> Sample:
     )
 
 
-def _read_stdin(source: str) -> Iterator[Sample]:
-    head = sys.stdin.buffer.peek(4)[:4]  # type: ignore[union-attr]
+def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
+    """A recording, a table or lines of paths, as the first bytes say; they stay to be read."""
+    head = sys.stdin.buffer.peek(4096)  # type: ignore[union-attr]
     if not head:
-        raise UsageError("standard input is empty", "pipe a sound file into it")
-    if not head.startswith(_STARTS):
-        raise UsageError("standard input is no sound file", "wav, flac, ogg or mp3 can be piped")
+        raise UsageError(
+            "standard input is empty", "pipe in a sound file, a table or lines of paths"
+        )
+    if head.startswith(_STARTS):
+        if options:
+            raise UsageError(
+                "standard input is a sound file, without columns and paths",
+                f"leave out {', '.join(f'--{name}' for name in options)}",
+            )
+        return iter([_piped(head)])
+    if head[:2] == b"\x1f\x8b":
+        return _read_manifest("-", **options)
+    wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if not wide and _BINARY.search(head):
+        raise UsageError(
+            "standard input is no sound file",
+            "wav, flac, ogg or mp3 can be piped, or a table, or lines of paths",
+        )
+    text = head[: len(head) & ~1].decode("utf-16" if wide else "utf-8-sig", "replace")
+    return _read_text("-", text.lstrip().split("\n")[0], **options)
+
+
+def pipes_sound() -> bool:
+    """Whether standard input is a recording, rather than names of some; it stays to be read."""
+    head = sys.stdin.buffer.peek(4)  # type: ignore[union-attr]
+    return not head or head.startswith(_STARTS)
+
+
+def _piped(head: bytes) -> Sample:
     data: WavStream | bytes | None = None
     fault = None
     try:  # a wav is heard as it comes
-        piped = head == b"RIFF"
+        piped = head.startswith(b"RIFF")
         data = WavStream(sys.stdin.buffer) if piped else sys.stdin.buffer.read()
     except BadInput as error:
         fault = error.reason
-    yield Sample("-", data, row={"path": "-"}, fault=fault)
+    return Sample("-", data, row={"path": "-"}, fault=fault)
 
 
 # --------------------------------------------------------------------------------------- folders
@@ -197,24 +234,81 @@ def _from_folders(path: Path, names: tuple[str, ...], listed: Mapping[str, str])
 # ---------------------------------------------------------------------------------------- tables
 
 
+def _read_table(source: str, **options: str) -> Iterator[Sample]:
+    """A table, or of a `.txt` whatever its first line says."""
+    if not _is_text(source):
+        return _read_manifest(source, **options)
+    try:
+        with open_text(source) as lines:
+            first = next((line for line in lines if line.strip()), "")
+    except BROKEN as error:
+        raise unreadable(source, error) from None
+    return _read_text(source, first, **options)
+
+
+def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
+    """A table if its first line names the columns, else a path a line.
+
+    Raises:
+        UsageError: it is neither, or columns are named and there are none.
+    """
+    cells = {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
+    usual = {*_PATH, *_TEXT, *_SPEAKER, *_PART}
+    if first.startswith("{") or cells & {*_PATH} or (len(cells) > 1 and cells & usual):
+        return _read_manifest(source, **options)
+    root, name = options.pop("root", None), first.strip()
+    if not name:
+        raise UsageError(f"{_told(source)} is empty", "a path a line, or a table with a header")
+    if not (is_sound_name(Path(name).name) or is_there(base_folder(source, root) / name)):
+        raise UsageError(
+            f"{_told(source)} is no sound file, no table and no lines of paths",
+            f"a table has a column {' or '.join(_PATH)}; paths stand alone, one a line",
+        )
+    if options:
+        raise UsageError(
+            f"{_told(source)} holds lines of paths, without columns",
+            "write a table with a header",
+        )
+    return _read_lines(source, root)
+
+
+def _read_lines(source: str, root: str | None) -> Iterator[Sample]:
+    for name, path, _ in lines_of_paths(source, root):
+        sample = _from_name(Path(path), name, {})
+        sample.fault = _no_file(path)
+        yield sample
+
+
+def _told(source: str) -> str:
+    return "standard input" if source == "-" else repr(source)
+
+
+def _no_file(path: str) -> str | None:
+    """That a path leads to a folder; what is wrong with a file is told when it is heard."""
+    return "a folder, not a recording" if is_folder(path) else None
+
+
 def _read_manifest(
     source: str, text: str | None = None, speaker: str | None = None, part: str | None = None,
     root: str | None = None,
 ) -> Iterator[Sample]:  # fmt: skip
-    folder = Path(root) if root else Path(source).parent
+    folder, number = base_folder(source, root), 0
     path, known = "", False
     for number, (row, fault) in enumerate(read_rows(source), start=1):
         if row and not known:
             path = find_column(row, None, _PATH, "the recording") or ""
             if not path:
                 raise UsageError(
-                    f"{source!r} has no column of paths", f"name one of them {' or '.join(_PATH)}"
+                    f"{_told(source)} has no column with the paths of the recordings",
+                    f"call it {', '.join(_PATH)}; its columns: {', '.join(list(row)[:10])}",
                 )
             text = find_column(row, text, _TEXT, "the text")
             speaker = find_column(row, speaker, _SPEAKER, "the speaker")
             part = find_column(row, part, _PART, "the part")
             known = True
         yield _from_row(number, row, fault, folder, path, text, speaker, part)
+    if not number:
+        raise UsageError(f"{_told(source)} has a header, but no rows", "give it a row a recording")
 
 
 def _from_row(
@@ -222,8 +316,8 @@ def _from_row(
     speaker: str | None, part: str | None,
 ) -> Sample:  # fmt: skip
     named = row.get(path)
-    if fault is None and is_missing(named):
-        fault = "no path"
+    if fault is None:
+        fault = "no path" if is_missing(named) else _no_file(str(folder / str(named)))
     target = row.get(text) if text else None
     who = row.get(speaker) if speaker else None
     return Sample(
@@ -238,8 +332,16 @@ def _from_row(
     )
 
 
+def _is_text(source: str) -> bool:
+    return source.lower().removesuffix(".gz").endswith(".txt")
+
+
 def _is_table(source: str) -> bool:
-    return source.lower().removesuffix(".gz").endswith(_TABLES) and is_file(source)
+    if not is_file(source):
+        return False
+    if _is_text(source):
+        return not is_sound(source)
+    return source.lower().removesuffix(".gz").endswith(_TABLES)
 
 
 # ------------------------------------------------------------------------------ built-in, and TFDS
@@ -317,7 +419,13 @@ READERS: tuple[Reader, ...] = (
         _read_synthetic,
     ),
     Reader("tfds", "tfds:NAME[/config][:split]", lambda s: s.startswith("tfds:"), _read_tfds),
-    Reader("standard input", "- (a sound file)", lambda s: s == "-", _read_stdin),
+    Reader(
+        "standard input",
+        "- (a sound file, lines of paths, or a table)",
+        lambda s: s == "-",
+        _read_stdin,
+        (*_COLUMNS, "root"),
+    ),
     Reader(
         "folder",
         "a folder with a transcripts.tsv, or of such folders; a folder per word (train/valid/test"
@@ -328,9 +436,10 @@ READERS: tuple[Reader, ...] = (
     ),
     Reader(
         "manifest",
-        "a CSV, TSV, JSONL or Parquet table with the columns path, and text, speaker, part",
+        "a CSV, TSV, JSONL or Parquet table with the columns path, and text, speaker, part;"
+        " lines of paths (.txt)",
         _is_table,
-        _read_manifest,
+        _read_table,
         (*_COLUMNS, "root"),
     ),
     Reader("recording", "a wav, flac, ogg or mp3 file", is_sound, _read_sound),

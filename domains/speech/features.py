@@ -27,8 +27,11 @@ from deepfield.toolkit.paths import is_file
 LONGEST_S = 24.0
 #: A labelled recording is one piece whatever its length, up to this.
 MOST_LABELLED_S = 120.0
-#: A recording whose loudest moment is below this root mean square is silent: -65 dB.
+#: A fortieth of a second whose root mean square is below this is silent: -65 dB.
 SILENCE = 10 ** (-65 / 20)
+#: Less sound than this is no word, but a click; and less than that hardly one. The shortest of
+#: FSDD's 2,700 digits, a "six", has a tenth of a second.
+NO_WORD_S, HARDLY_S = 0.06, 0.1
 #: A shorter piece gets as much faint noise around it: five letters need frames to be spelled in,
 #: and people cut their words out closely.
 SHORTEST_S = 0.6
@@ -94,7 +97,7 @@ class Heard:
     start_s: float
     seconds: float
     before_s: float
-    silent: bool
+    sound_s: float
     clipped: float
     cuts: Cuts = field(default_factory=Cuts)
 
@@ -372,13 +375,14 @@ def clipped_share(x: np.ndarray) -> float:
     return float((np.abs(x) >= _FULL_SCALE).mean()) if len(x) else 0.0
 
 
-def loudest(x: np.ndarray, rate_hz: int) -> float:
-    """The greatest root mean square over a fortieth of a second."""
+def sound_s(x: np.ndarray, rate_hz: int) -> float:
+    """Seconds of a waveform that are no silence."""
     step = max(1, rate_hz // 40)
     count = -(-len(x) // step)
     padded = np.zeros(count * step, np.float64)
     padded[: len(x)] = x
-    return float(np.sqrt((padded.reshape(count, step) ** 2).mean(axis=1).max())) if count else 0.0
+    level = np.sqrt((padded.reshape(count, step) ** 2).mean(axis=1))
+    return float((level > SILENCE).sum()) / 40
 
 
 def encode(clip: Clip, rate_hz: int, shorten: bool = True) -> tuple[dict[str, np.ndarray], Heard]:
@@ -397,12 +401,13 @@ def encode(clip: Clip, rate_hz: int, shorten: bool = True) -> tuple[dict[str, np
     x = np.clip(clip.waveform, -8.0, 8.0).astype(np.float32)
     if not len(x):
         raise BadInput("0 s of sound")
-    seconds, silent, cuts = len(x) / rate_hz, loudest(x, rate_hz) < SILENCE, Cuts()
+    seconds, heard_s, cuts = len(x) / rate_hz, sound_s(x, rate_hz), Cuts()
+    silent = heard_s < NO_WORD_S
     if shorten and not silent:
         x, cuts = shortened(x, rate_hz)
     missing = max(0, int(SHORTEST_S * rate_hz) - len(x))
     before = missing // 2
-    heard = Heard(round(clip.start_s, 6), seconds, before / rate_hz, silent, clip.clipped, cuts)
+    heard = Heard(round(clip.start_s, 6), seconds, before / rate_hz, heard_s, clip.clipped, cuts)
     if silent:
         x = np.zeros_like(x)
     elif missing:

@@ -183,8 +183,14 @@ class SpeechPipeline(Pipeline):
             word["start"], word["end"] = context.when(word["start"], word["end"])
         answer |= {"start": round(context.start_s, 3),
                    "end": round(context.start_s + context.seconds, 3)}  # fmt: skip
-        if context.silent:
+        if not context.sound_s:
             answer |= {"in_domain": True, "in_domain_reason": "silence: nothing above -65 dB"}
+        elif context.sound_s < features.NO_WORD_S:
+            reason = f"silence but for {context.sound_s:.2f} s, in which nothing can be said"
+            answer |= {"in_domain": True, "in_domain_reason": reason}
+        elif context.sound_s < features.HARDLY_S:
+            reason = f"{context.sound_s:.2f} s of sound: shorter than any word"
+            answer |= {"in_domain": False, "in_domain_reason": reason}
         elif context.clipped > features.CLIPPED_SHARE:
             reason = f"clipped: {context.clipped:.1%} of the samples are at full scale"
             answer |= {"in_domain": False, "in_domain_reason": reason}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfield.domains.speech.decoder import greedy
-from deepfield.domains.speech.features import SILENCE, Mono, loudest
+from deepfield.domains.speech.features import NO_WORD_S, Mono, sound_s
 from deepfield.toolkit.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Stream:
         self._held = np.zeros(0, np.float32)
         self._first = 0  # frame of the answer at which what is held begins
         self._done = 0  # frames that are answered
-        self._loudest = 0.0
+        self._sound_s = 0.0
         self._total = 0
 
     @property
@@ -110,7 +110,7 @@ class Stream:
             BadInput: no waveform, or samples that are no numbers.
         """
         samples = self._mono(samples)
-        self._loudest = max(self._loudest, loudest(samples, self.pipeline.rate_hz))
+        self._sound_s += sound_s(samples, self.pipeline.rate_hz)
         self._held = np.concatenate([self._held, samples])
         self._total += len(samples)
         size = self.hop * self.step
@@ -129,7 +129,7 @@ class Stream:
         frames = (self._total // self.hop + 1 + self.step - 1) // self.step
         self._answer(frames, last=True)
         rows = np.concatenate(self.rows)
-        if self._loudest < SILENCE:
+        if self._sound_s < NO_WORD_S:
             rows = np.zeros_like(rows)
         calibrated = self.pipeline.calibrated({"log_probs": rows[None]})
         return self.pipeline.task.answer(calibrated["prediction"][0])
@@ -137,7 +137,7 @@ class Stream:
     @property
     def text(self) -> str:
         """What was heard so far, by the likeliest letters."""
-        if not self.rows or self._loudest < SILENCE:
+        if not self.rows or self._sound_s < NO_WORD_S:
             return ""
         return greedy(np.concatenate(self.rows), self.pipeline.transcription.alphabet).text
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.domains.speech import features
-from deepfield.domains.speech.data import is_sound
+from deepfield.domains.speech.data import is_sound, pipes_sound
 from deepfield.domains.speech.subtitles import FORMS, lines_of
 from deepfield.toolkit.commands import emit, options_of, preset_or
 from deepfield.toolkit.console import Console
@@ -54,6 +54,8 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
         if told["status"] != "ok":
             rejected += 1
             console.say(f"{told['path']}: {told['reason']}")
+        elif told["in_domain"] is False and "json" not in forms and not flags.json:
+            console.say(f"{told['path']}: may be wrong: {told['in_domain_reason']}")
         if file is None and folder is None:
             _show(told, forms[0], alone, bool(flags.json))
         elif told["status"] == "ok":
@@ -74,7 +76,7 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
 
 def _is_one(source: str) -> bool:
     """Whether a source is one recording, not a folder or a table of some."""
-    return source == "-" or is_sound(source)
+    return pipes_sound() if source == "-" else is_sound(source)
 
 
 def _place(

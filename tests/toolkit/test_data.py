@@ -251,3 +251,15 @@ def test_a_link_that_leads_nowhere_is_told_as_one(tmp_path):
     with pytest.raises(NotFound) as told:
         list(read_rows(str(tmp_path / "a.csv")))
     assert told.value.hint == "it is a link to 'gone.csv', which leads nowhere"
+
+
+def test_excels_note_of_the_separator_is_no_header(tmp_path):
+    (tmp_path / "a.csv").write_text("sep=;\nsmiles;y\nCCO;1,5\n")
+    assert list(read_rows(str(tmp_path / "a.csv"))) == [({"smiles": "CCO", "y": "1,5"}, None)]
+
+
+def test_a_workbook_is_to_be_saved_as_csv(tmp_path):
+    (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UsageError, match="is a workbook") as raised:
+        read_source(str(tmp_path / "a.xlsx"), (), {})
+    assert raised.value.hint == "save its sheet as CSV"

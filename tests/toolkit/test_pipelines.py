@@ -2,15 +2,18 @@
 
 import functools
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import toys
 from drawn_faces import write_pairs, write_people
+from program import here
 from random_molecules import SMALL_FUSION, random_molecule
 from small_speech import SMALL_SPEECH, write_voices
 
+import deepfield
 from deepfield.domains import DOMAINS, domain
 from deepfield.domains.face.data import Pair
 from deepfield.domains.genomics.sequences import DNA
@@ -249,11 +252,41 @@ def test_batches_hold_something(size):
         next(Explained().predict("toy:3", batch_size=size))
 
 
-def test_a_table_in_memory_is_no_list_of_its_columns():
-    table = type("DataFrame", (), {"columns": ["smiles"]})()  # as pandas and polars have them
-    with pytest.raises(UsageError, match="a DataFrame is a table, not a list of things") as raised:
-        next(Explained().predict(table))
-    assert raised.value.hint == "give one of its columns, or a file"
+class Frame:
+    """A table as pandas has them."""
+
+    columns = ("path", "label")
+
+    def __init__(self, text):
+        self.text = text
+
+    def to_csv(self, path, index):
+        assert not index
+        Path(path).write_text(self.text)
+
+
+def test_a_table_in_memory_is_read_as_its_csv_file(tiny, tmp_path, monkeypatch):
+    pipeline = deepfield.load(str(tiny))
+    (tmp_path / "a.png").write_bytes(next(iter(pipeline.read("sample:digits-zip"))).data)
+    monkeypatch.chdir(tmp_path)
+    rows = list(pipeline.predict(Frame("path,label\na.png,3\ngone.png,4\n")))
+    assert [r["path"] for r in rows] == ["a.png", "gone.png"]
+    assert [r["status"] for r in rows] == ["ok", "rejected"]
+    with pytest.raises(UsageError, match="a DataFrame is a table that cannot be read"):
+        next(Explained().predict(type("DataFrame", (), {"columns": ["smiles"]})()))
+
+
+def test_files_of_several_folders_are_told_apart(tiny, tmp_path):
+    pipeline = deepfield.load(str(tiny))
+    picture = next(iter(pipeline.read("sample:digits-zip"))).data
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(picture)
+    names = [str(tmp_path / f / "a.png") for f in ("one", "two")]
+    for asked in (names, [str(tmp_path / "one"), f"{tmp_path}/two/"]):
+        assert [r["path"] for r in pipeline.predict(asked)] == names
+        run = here("image", "predict", *asked, "--model", str(tiny), "--json")
+        assert [json.loads(line)["path"] for line in run.out.splitlines()] == names
 
 
 def test_an_unknown_way_with_errors_is_refused():

@@ -67,8 +67,8 @@ def test_a_label_that_cannot_be_says_why(target, reason):
     [
         ([{"y": 2}, {"y": "2.0"}, {"y": None}], "'y' is always 2 in training"),
         ([{"y": None}], "'y' has no value at all in training \\(--targets"),
-        ([{"y": "low"}], "no row in training has numbers alone: y is 'low', expected a number"),
-        ([{"y": 1, "z": "low"}, {"y": 2, "z": "high"}], "numbers alone: z is 'low'"),
+        ([{"y": "low"}], "no row of training can be learnt from: y is 'low', expected a number"),
+        ([{"y": 1, "z": "low"}, {"y": 2, "z": "high"}], "learnt from: z is 'low'"),
         (
             [{"y": 1, "z": "low"}, {"y": 2}, {"y": 3}],
             "'z' has no value at all in training; of 1 rejected row the first: z is",

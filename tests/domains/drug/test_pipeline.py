@@ -26,9 +26,8 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize(
-    "architecture", ["dmpnn", pytest.param("graph_attention", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["dmpnn", "graph_attention"])
 def test_it_keeps_the_contract(architecture, tmp_path):  # fusion: with the other domains
     verbs = ("inspect", "evaluate", "predict", "explain", "export", "describe")
     check_pipeline(

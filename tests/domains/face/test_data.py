@@ -229,7 +229,8 @@ def test_other_headers(tmp_path):
     assert read(table(tmp_path / "q.csv", extra))[0].fault is None
     boxes = [["path", "left", "right", "person"], ["1.jpg", "3", "4", "Ada"]]
     assert told(table(tmp_path / "r.csv", boxes)) == [("1.jpg", "Ada", None)]
-    assert read(table(tmp_path / "s.csv", [["a", "b", "same"]])) == []
+    with pytest.raises(UsageError, match=r"s.csv' has a header, but no rows"):
+        read(table(tmp_path / "s.csv", [["a", "b", "same"]]))
 
 
 def test_json_lines_and_parquet(tmp_path):

@@ -55,6 +55,17 @@ def test_a_person_or_a_picture_is_forgotten():
     assert gallery.forget("") == 0  # nobody's name
 
 
+def test_a_name_of_several_people_is_not_forgotten():
+    gallery = Gallery("n")
+    people, pictures = ["Ada", "Bo", "Ada", "", ""], ["1.jpg", "1.jpg", "2.jpg", "3.jpg", "3.jpg"]
+    gallery.add(np.zeros((5, 8), np.float32), people, pictures)
+    for name, told in (("1.jpg", ": 1.jpg of Ada, 1.jpg of Bo"), ("3.jpg", "of nobody named")):
+        with pytest.raises(UsageError, match=told):
+            gallery.forget(name)
+    assert len(gallery) == 5 and gallery.forget("Ada") == 2 and gallery.forget("1.jpg") == 1
+    assert gallery.ending("3.jpg") == []
+
+
 def test_an_index_is_kept_and_found_again(tmp_path):
     path = tmp_path / "new" / "people.index"
     gallery = faces()

@@ -182,7 +182,7 @@ def test_faces_become_rows_with_vectors(run, people, tmp_path):
     said = run("embed", people, str(tmp_path), "--json")
     rows = list(map(json.loads, said.out.splitlines()))
     assert said.code == 3 and len(rows) == 49
-    assert rows[0]["person"] == "person_1" and rows[0]["path"] == "person_1/1.png"
+    assert rows[0]["person"] == "person_1" and rows[0]["path"] == "people/person_1/1.png"
     vectors = np.array([row["embedding"] for row in rows[:48]])
     assert vectors.shape == (48, 16) and np.isfinite(vectors).all()
     assert rows[48]["embedding"] is None and rows[48]["status"] == "rejected"
@@ -206,6 +206,44 @@ def test_a_person_is_forgotten_without_any_network(run, people, tmp_path):
     assert said.code == 4 and said.two_lines
 
 
+def test_faces_of_several_folders_are_told_apart(run, people, tmp_path):
+    index = str(tmp_path / "people.index")
+    folders = [str(Path(people) / f"person_{n}") for n in (1, 2)]
+    said = run("embed", *folders, "--index", index)
+    assert said.code == 0 and "8 faces into" in said.err and "same names" not in said.err
+    asked = "find", shot(people, 1, 2), "--top", "48", "--json"
+    found = json.loads(run(*asked, "--index", index).out)
+    assert found["found"][0]["picture"] == "person_1/2.png"
+    whole = json.loads(run(*asked, "--gallery", people).out)
+    pairs = [{(h["person"], h["picture"]) for h in told["found"]} for told in (found, whole)]
+    assert len(pairs[0]) == 8 and pairs[0] < pairs[1]  # as a gallery with the two in it
+    said = run("embed", "--index", index, "--forget", "2.png")
+    assert said.code == 2 and said.two_lines
+    assert "'2.png' may be person_1/2.png, person_2/2.png" in said.err
+    said = run("embed", "--index", index, "--forget", "person_1/2.png")
+    assert said.code == 0 and "taken out: 1; left: 7" in said.err
+    said = run("embed", "--index", index, "--forget", "2.png")
+    assert said.code == 4 and "it holds person_2/2.png" in said.err
+    said = run("embed", "--index", index, "--forget", "person_2")
+    assert said.code == 0 and "taken out: 4; left: 3" in said.err
+    again = str(tmp_path / "again.index")
+    for folder in folders:  # one by one they are the same pictures again, which is told
+        said = run("embed", folder, "--index", again)
+    assert "holds 4 now" in said.err and "4 that had the same names before" in said.err
+
+
+def test_an_older_index_with_two_faces_of_one_name_forgets_neither(run, tmp_path):
+    from deepfield.domains.face.gallery import gathered
+
+    index = tmp_path / "old.index"
+    faces = [(who, "10.pgm", np.zeros(16, np.float32)) for who in ("", "")]
+    gathered(faces, "any").save(index)
+    said = run("embed", "--index", str(index), "--forget", "10.pgm")
+    assert said.code == 2 and said.two_lines
+    assert "2 faces are called '10.pgm': 10.pgm of nobody named" in said.err
+    assert "deepfield face embed A B --index FILE" in said.err
+
+
 def test_an_index_of_another_network_is_refused(run, people, tmp_path):
     from deepfield.domains.face.gallery import gathered
 
@@ -214,6 +252,35 @@ def test_an_index_of_another_network_is_refused(run, people, tmp_path):
     for arguments in (("find", shot(people, 1, 1)), ("embed", people)):
         said = run(*arguments, "--index", str(index))
         assert said.code == 2 and "another network" in said.err
+
+
+# -- without dlib's networks, or a place for them
+
+
+def test_without_dlibs_files_it_is_said_what_goes_without_them(people, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPFIELD_CACHE", str(tmp_path))
+    monkeypatch.setattr("deepfield.domains.face.adopt.PACKAGE", "no_such_package")
+    for arguments in (("predict", "sample:pairs", "--model", "small_face"),
+                      ("verify", "sample:grace_hopper", "sample:mirrored")):  # fmt: skip
+        said = here("face", *arguments)
+        assert said.code == 4 and said.two_lines and "no_such_package is not installed" in said.err
+        assert 'pip install "deepfield[face]"' in said.err
+        assert "--model small_face --crop" in said.err
+    said = here("face", "predict", "sample:pairs", "--model", "small_face", "--crop")
+    assert said.code == 0 and len(said.out.splitlines()) == 3
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DEEPFIELD_CACHE", str(tmp_path / "file" / "cache"))
+    for name in ("pairs", "people"):
+        said = here("face", "predict", f"sample:{name}", "--model", "small_face", "--crop")
+        assert said.code in (0, 3) and len(said.out.splitlines()) > 2, said
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+    monkeypatch.setattr("deepfield.domains.face.adopt.find_files", dict)
+    said = here("face", "verify", "sample:grace_hopper", "sample:mirrored")
+    assert said.code == 1 and said.two_lines
+    assert "export DEEPFIELD_CACHE=$(mktemp -d)" in said.err
 
 
 # -- with dlib's networks, where their package is installed

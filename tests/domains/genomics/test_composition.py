@@ -1,6 +1,6 @@
 import numpy as np
 
-from deepfield.domains.genomics.composition import chain, surprise
+from deepfield.domains.genomics.composition import chain, surprise, unread
 from deepfield.domains.genomics.features import codes
 
 
@@ -31,3 +31,9 @@ def test_surprise_is_the_mean_of_the_bits_of_the_plain_words():
     sequences[0] = 0
     expected = [naive(s, table) for s in sequences]
     assert np.allclose(surprise(sequences, table), expected)
+
+
+def test_a_sequence_of_which_nothing_is_known_says_so():
+    assert unread(codes("N" * 60)) == "60 of 60 letters are missing"
+    assert unread(codes("ACGTNACGTR")).startswith("2 of 10 letters are missing: nowhere are 5")
+    assert unread(codes("NNNACGTANN")) == "" == unread(codes("ACG"))

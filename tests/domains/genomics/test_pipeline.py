@@ -118,6 +118,19 @@ def test_what_cannot_be_judged_costs_its_own_row(peak, letters, reason):
     assert ("slides" in rows[1]["reason"]) == ("slides" in reason)
 
 
+def test_missing_letters_are_the_reason_where_none_is_known(site, peak):
+    for pipeline in (site, peak):
+        length = pipeline.length
+        (row,) = pipeline.predict([Sample("n", DNA(b"N" * length))])
+        assert row["status"] == "ok" and row["in_domain"] is False
+        assert row["in_domain_reason"].startswith(f"{length} of {length} letters are missing")
+    peak.settings = {"step": 10, "threshold": 0.0, "strand": "+"}
+    rows = list(peak.predict([Sample("c", DNA(b"ACGT" * 50 + b"N" * 200))]))
+    peak.settings = {}
+    assert any(f"{peak.length} of {peak.length} letters" in r["in_domain_reason"] for r in rows)
+    assert not any("not a number" in row["in_domain_reason"] for row in rows)
+
+
 def test_no_threshold_at_all_tells_of_every_place_and_none_but_a_probability_is_taken(site):
     contig = [Sample("c", DNA(b"ACGT" * 100))]
     site.settings = {"threshold": 0.0}
@@ -160,7 +173,8 @@ def test_a_window_without_the_letters_of_the_site_is_told(site):
 
 def test_nothing_but_unknown_letters_is_out_of_the_domain(peak):
     (row,) = peak.predict([Sample("s", DNA(b"N" * 80))])
-    assert row["in_domain"] is False and "bits a letter" in row["in_domain_reason"]
+    assert row["in_domain"] is False
+    assert row["in_domain_reason"] == "80 of 80 letters are missing"
 
 
 def test_members_answer_by_the_mean_of_their_logits(tmp_path):

@@ -69,7 +69,14 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", ["in the start", "between", "after"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "in the start",
+        pytest.param("between", marks=pytest.mark.slow),
+        pytest.param("after", marks=pytest.mark.slow),
+    ],
+)
 def test_a_resumed_run_ends_in_the_same_bits(at, whole, tmp_path):
     left = {"in the start": 3, "between": 3 * BATCHES, "after": 3 * BATCHES + BATCHES + 1}[at]
 

@@ -175,8 +175,17 @@ def stories(count, slots, length=5):
     )
 
 
-@pytest.mark.parametrize("slots", [0, 14], ids=["words", "slots"])
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("name", "slots"),
+    [
+        pytest.param(
+            name, slots, id=f"{name}-{'slots' if slots else 'words'}",
+            marks=pytest.mark.slow if slots and name != "mention_network" else [],
+        )
+        for name in ARCHITECTURES
+        for slots in (0, 14)
+    ],
+)  # fmt: skip
 def test_it_learns_stories_by_heart(name, slots):
     """With slots there are no words to learn by heart, only what happened."""
     keras.utils.set_random_seed(1)

@@ -1,6 +1,8 @@
 """Every form in which people keep recordings."""
 
 import csv
+import gzip
+import io
 import json
 
 import numpy as np
@@ -56,8 +58,83 @@ def test_columns_may_be_named(tmp_path):
     with pytest.raises(UsageError, match="no column 'saying' for the text"):
         read(table, text="saying")
     table.write_text("sound\na.wav\n")
-    with pytest.raises(UsageError, match="no column of paths"):
+    with pytest.raises(UsageError, match="no column with the paths of the recordings") as told:
         read(table)
+    assert told.value.hint.endswith("its columns: sound")
+    table.write_text("path,text\n")
+    with pytest.raises(UsageError, match=r"mine.csv' has a header, but no rows"):
+        read(table)
+
+
+def test_a_path_that_leads_to_a_folder_is_told_as_one(tmp_path):
+    put(tmp_path / "a.wav")
+    (tmp_path / "mine.csv").write_text("path\n.\na.wav\n")
+    (tmp_path / "mine.txt").write_text("a.wav\n\n.\n")
+    assert [s.fault for s in read(tmp_path / "mine.csv")] == ["a folder, not a recording", None]
+    assert [s.fault for s in read(tmp_path / "mine.txt")] == [None, "a folder, not a recording"]
+
+
+def test_a_text_is_lines_of_paths_or_a_table(tmp_path):
+    put(tmp_path / "audio" / "a.wav")
+    put(tmp_path / "audio" / "7_ann_3.wav")
+    text = tmp_path / "paths.txt"
+    text.write_text("audio/a.wav\naudio/7_ann_3.wav\nnosuch.wav\n")
+    one, two, three = read(text)
+    assert (one.id, one.data, one.row) == (
+        "audio/a.wav", str(tmp_path / "audio" / "a.wav"), {"path": "audio/a.wav"},
+    )  # fmt: skip
+    assert (two.target, two.group) == ("seven", "ann")
+    *_, encoded = SpeechPipeline().encoded([three])
+    assert "no such file" in encoded.fault
+    text.write_text("a.wav\n")
+    assert read(text, root=str(tmp_path / "audio"))[0].data == one.data
+    with pytest.raises(UsageError, match="holds lines of paths, without columns"):
+        read(text, text="said")
+    text.write_text("wav;said\na.wav;go\n")
+    assert read(text, text="said")[0].target == "go"
+    text.write_text("Dear all,\n")
+    with pytest.raises(UsageError, match="no sound file, no table and no lines of paths"):
+        read(text)
+    text.write_text(" \n")
+    with pytest.raises(UsageError, match="is empty"):
+        read(text)
+    put(tmp_path / "b.wav").rename(text)
+    assert [s.id for s in read(text)] == ["paths.txt"]
+
+
+WAV = io.BytesIO()
+soundfile.write(WAV, CLIP, 8000, format="WAV")
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "expected"),
+    [
+        (WAV.getvalue(), {}, [["-", None, None]]),
+        (b"path,text\na.wav,Go left\n.,no\n", {},
+         [["a.wav", "Go left", None], [".", "no", "a folder, not a recording"]]),
+        (gzip.compress(b"file\tsaid\na.wav\tgo\n"), {"text": "said"}, [["a.wav", "go", None]]),
+        ("path,text\na.wav,naïve\n".encode("utf-16"), {}, [["a.wav", "naïve", None]]),
+        (b'{"audio": "a.wav", "text": "go"}\n', {}, [["a.wav", "go", None]]),
+        (b"a.wav\n7_ann_3.wav\n", {"root": "in"},
+         [["a.wav", None, None], ["7_ann_3.wav", "seven", None]]),
+        (WAV.getvalue(), {"text": "said"}, "standard input is a sound file, without columns"),
+        (b"", {}, "standard input is empty"),
+        (b"\0\0\0\x20ftypM4A ", {}, "standard input is no sound file"),
+        (b"no sound", {}, "standard input is no sound file"),
+        (b"path\n", {}, "standard input has a header, but no rows"),
+        (b"text,speaker\ngo,ann\n", {}, "standard input has no column with the paths"),
+    ],
+)  # fmt: skip
+def test_standard_input(tmp_path, monkeypatch, given, options, expected):
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path)
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(given)))
+    monkeypatch.setattr("sys.stdin", stdin)
+    if isinstance(expected, str):
+        with pytest.raises(UsageError, match=expected):
+            read("-", **options)
+        return
+    assert [[s.id, s.target, s.fault] for s in read("-", **options)] == expected
 
 
 def test_a_folder_with_a_table_is_the_table(tmp_path):

@@ -175,9 +175,12 @@ def test_what_people_have_in_memory_is_heard():
 def test_silence_is_all_zeros_and_says_so():
     quiet = Clip(np.random.default_rng(0).normal(0, 1e-4, RATE).astype(np.float32))
     arrays, heard = encode(quiet, RATE)
-    assert heard.silent and not arrays["waveform"].any() and len(arrays["waveform"]) == RATE
+    assert not heard.sound_s and not arrays["waveform"].any() and len(arrays["waveform"]) == RATE
     arrays, heard = encode(Clip(tone(0.1, RATE)), RATE)
-    assert not heard.silent and arrays["waveform"].any()
+    assert heard.sound_s == 0.1 and arrays["waveform"].any()
+    for click in (tone(0.05, RATE), np.ones(1, np.float32)):
+        arrays, heard = encode(Clip(click), RATE)
+        assert 0 < heard.sound_s < features.NO_WORD_S and not arrays["waveform"].any()
 
 
 def test_a_word_cut_out_closely_gets_room_around_it():
@@ -305,7 +308,7 @@ def test_who_does_not_know_how_long_a_pipe_is_says_so_in_many_ways(size):
 def test_a_labelled_recording_has_a_limit():
     with pytest.raises(BadInput, match="longer than 1 s: cut it, and its text"):
         whole(Sound(tone(1.2, RATE), RATE), RATE, most_s=1.0)
-    assert features.loudest(np.zeros(0, np.float32), RATE) == 0.0
+    assert features.sound_s(np.zeros(0, np.float32), RATE) == 0.0
 
 
 def test_a_file_that_the_system_keeps_is_not_called_damaged(tmp_path, monkeypatch):

@@ -46,9 +46,17 @@ def weights_of(layer):
     }
 
 
+FEW = {("forward", False, "scalar"), ("backward", True, "scalar"), ("both", True, "vector")}
+
+
 @pytest.mark.parametrize(
     ("direction", "reset", "gate"),
-    itertools.product(["forward", "backward", "both"], [False, True], ["scalar", "vector"]),
+    [
+        pytest.param(*one, marks=[] if one in FEW else pytest.mark.slow)
+        for one in itertools.product(
+            ["forward", "backward", "both"], [False, True], ["scalar", "vector"]
+        )
+    ],
 )
 def test_it_is_what_a_layer_must_be(direction, reset, gate):
     def reference(inputs, weights):

@@ -1,0 +1,42 @@
+"""Pictures of several folders have names of their own."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from deepfield.domains.face.naming import prefixes
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("s1/1.pgm", "s10/1.pgm", "a/s1/1.pgm", "b/s1/1.pgm"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"P5 1 1 255\n0")
+    Path("t.csv").write_text("path\ns1/1.pgm\n")
+    with zipfile.ZipFile("z.zip", "w") as archive:
+        archive.write("s1/1.pgm", "1.pgm")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (["s1"], [""]),
+        (["s1", "s10"], ["s1", "s10"]),
+        (["s1/", "./s10"], ["s1", "s10"]),
+        (["a/s1", "b/s1", "s10"], ["a/s1", "b/s1", "s10"]),
+        (["s1/1.pgm", "s10/1.pgm"], ["s1", "s10"]),
+        (["s1/1.pgm", "s1/1.pgm", "s1"], ["", "", ""]),
+        (["s1", "t.csv", "-"], ["", "", ""]),
+        (["s1", "t.csv", "z.zip"], ["s1", "", "z"]),
+    ],
+)
+def test_a_prefix_is_as_short_as_tells_folders_apart(here, sources, expected):
+    assert prefixes(sources) == expected
+
+
+def test_the_folder_where_one_stands_has_its_name(here, monkeypatch):
+    monkeypatch.chdir("s1")
+    assert prefixes([".", "../s10"]) == ["s1", "s10"]
