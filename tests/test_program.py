@@ -396,7 +396,7 @@ def test_the_demonstration_answers_and_writes_one_page(tmp_path):
     assert max(map(len, lines)) <= 100
     assert {line.split()[0] for line in lines[1:] if not line.startswith(" ")} == set(DOMAINS)
     for name in DOMAINS:  # its default answers; a long name goes on in the next line
-        assert domain(name).presets[0][:20] in run.out
+        assert domain(name).presets[0][:16] in run.out
     assert "not answered" not in run.out + run.err
     assert run.err.endswith("wrote page.html\n")
     page = (tmp_path / "page.html").read_text()
