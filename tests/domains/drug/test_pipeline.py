@@ -247,7 +247,7 @@ def test_what_is_rejected_says_why_before_and_after_training(mixed, tmp_path):
 
 def test_inspect_says_which_labels_nothing_can_learn(mixed):
     run = here("drug", "inspect", mixed, "--targets", "kind", "--no-timing")
-    assert "no row in training has numbers alone: kind is 'x', expected a number" in run.out
+    assert "no row of training can be learnt from: kind is 'x', expected a number" in run.out
 
 
 @pytest.mark.parametrize(("said", "told"), [("kind", "kind"), ("nothing", "nothing")])
