@@ -192,7 +192,7 @@ def test_training_counts_what_it_cannot_read(tmp_path):
 @pytest.mark.slow
 def test_settings_that_make_no_sense_are_two_lines(tmp_path):
     for pair, said in (
-        ("filter=4", "did you mean filters"), ("filters=abc", "a number"),
+        ("filter=4", "did you mean filters"), ("filters=abc", "whole number"),
         ("epochs=1.5", "whole number"), ("optimizer=5", "a word"),
     ):  # fmt: skip
         out = str(tmp_path / "m")

@@ -99,6 +99,8 @@ def test_a_kill_at_any_moment_leaves_nothing_that_is_taken_for_whole(whole, tmp_
         if out.exists():  # only ever the whole bundle
             assert is_bundle(out)
             break
+    if not out.exists():  # a busy machine had not come to the end in any of them
+        assert run(out, resume=True).returncode == 0
     assert trained(out) == trained(whole)
 
 
