@@ -291,6 +291,7 @@ class Mono:
         self.samples += len(x)
         return x.astype(np.float32)
 
+    @np.errstate(invalid="ignore", over="ignore")  # what is no number is told later
     def _decide(self, x: np.ndarray) -> None:
         for start in range(0, len(x), self.frame):
             some = x[start : start + self.frame]

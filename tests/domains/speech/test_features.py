@@ -5,6 +5,7 @@ import io
 import os
 import sys
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,10 @@ def test_channels_that_cancel_out_are_no_silence():
     assert not features.Mono(RATE)(np.zeros((100, 2))).any()
     half = np.stack([x, 0 * x], axis=1)
     assert np.allclose(features.Mono(RATE)(half), x / 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(BadInput, match="sample 3 is inf"):
+            features.Mono(RATE)(np.where(np.arange(9) == 3, np.inf, 0.5)[:, None] * np.ones(2))
     for odd in (np.zeros((100, 0)), np.zeros((1, 1600)), np.zeros((2, 2, 2))):
         with pytest.raises(BadInput, match=r"waveform|no \(samples, channels\)"):
             features.Mono(RATE)(odd)
