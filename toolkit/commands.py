@@ -25,6 +25,7 @@ from deepfield.toolkit.errors import (
     DeepfieldError,
     NotFound,
     UsageError,
+    called,
     names_for,
 )
 from deepfield.toolkit.paths import is_there
@@ -316,8 +317,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     )
     first = next(samples, None)
     if first is None:
-        what = "standard input" if data[0] == "-" else repr(data[0])
-        raise UsageError(f"{what} is empty, or a header alone", "name something that holds samples")
+        raise UsageError(f"{called(data[0])} is empty", "name something that holds samples")
     identity = {
         "data": list(data), "model": _identity(pipeline), "options": reader_options,
         "settings": options_of(cls, "predict", flags, reader=False),

@@ -22,7 +22,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from deepfield.toolkit.errors import BROKEN, NotFound, UsageError, shortened, unreadable
+from deepfield.toolkit.errors import BROKEN, NotFound, UsageError, called, shortened, unreadable
+from deepfield.toolkit.parquet_files import read_parquet
 from deepfield.toolkit.paths import is_file, is_there, link_to
 from deepfield.toolkit.separated import breaks_off, read_separated
 
@@ -257,7 +258,7 @@ def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
         raise NotFound(f"no such table: {source!r}", _near_path(source))
     suffixes = [] if source == "-" else [s.lower() for s in Path(source).suffixes]
     if suffixes[-1:] == [".parquet"]:
-        yield from _read_parquet(source)
+        yield from read_parquet(source)
         return
     try:
         with open_text(source) as lines:
@@ -275,8 +276,7 @@ def rows_of(source: str, lines: Iterable[str]) -> Iterator[tuple[dict[str, Any],
             break
         blank += 1
     if not first.strip():
-        what = "standard input" if source == "-" else repr(source)
-        raise UsageError(f"{what} is empty", "a table starts with a header line")
+        raise UsageError(f"{called(source)} is empty", "a table starts with a header line")
     lines = itertools.chain(["\n"] * blank, [first], lines)
     if first.lstrip().startswith("{"):
         yield from read_json_lines(lines)
@@ -337,19 +337,6 @@ def read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str 
             yield row, None
         else:
             yield {}, f"line {number}: expected an object, found {type(row).__name__}"
-
-
-def _read_parquet(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
-    import pyarrow.parquet as parquet
-    from pyarrow import ArrowInvalid
-
-    try:
-        table = parquet.ParquetFile(source)
-        for batch in table.iter_batches(batch_size=4096):
-            for row in batch.to_pylist():
-                yield row, None
-    except (ArrowInvalid, OSError) as error:
-        raise UsageError(f"{source!r} is not readable Parquet: {error}", "write it again") from None
 
 
 def find_column(

@@ -123,6 +123,21 @@ def first_line(error: BaseException) -> str:
     return next(filter(None, lines), type(error).__name__)
 
 
+def called(source: str) -> str:
+    """What a source is called in an error.
+
+    Example:
+        >>> called("-"), called("a.csv")
+        ('standard input', "'a.csv'")
+    """
+    return "standard input" if source == "-" else repr(source)
+
+
+def no_rows(source: str) -> UsageError:
+    """What to say of a table that is a header alone."""
+    return UsageError(f"{called(source)} has a header, but no rows", "give it a row a sample")
+
+
 def unreadable(source: str, error: Exception) -> DeepfieldError:
     """What to say of a file that cannot be read: the system forbids it, or it is damaged.
 

@@ -54,9 +54,7 @@ def inspect(
     dealing = Split.parse(split, seed)
     samples = list(dealing.placed(pipeline.as_samples(data, **(reader_options or {}))))
     if not samples:
-        raise UsageError(
-            f"{name_of(data)!r} is empty, or a header alone", "name something that holds samples"
-        )
+        raise UsageError(f"{name_of(data)!r} is empty", "name something that holds samples")
     good = [s for s in samples if s.fault is None]
     labelled = [s for s in good if s.target is not None]
     result: dict[str, Any] = {"data": name_of(data), "n": len(samples)}

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from deepfield.toolkit.errors import BROKEN, UsageError
+from deepfield.toolkit.errors import BROKEN, UsageError, no_rows
 
 
 class _Lines:
@@ -52,7 +52,7 @@ def read_separated(
         lines: all of its lines, the header too.
 
     Raises:
-        UsageError: no text, or two columns of one name.
+        UsageError: no text, two columns of one name, or a header alone.
     """
     if "\0" in first:
         raise UsageError(f"{source!r} is not a text table", "expected CSV, TSV, JSONL or Parquet")
@@ -65,11 +65,13 @@ def read_separated(
     if not cells:
         raise UsageError(f"{source!r}, {fault}", "expected a line with the names of the columns")
     header = _names(source, cells)
-    empty = 0  # lines, of which those at the end are no rows
+    empty, some = 0, False  # empty lines, of which those at the end are no rows
     while True:
         try:
             cells, fault = _row(told, table, delimiter)
         except StopIteration:
+            if not some:
+                raise no_rows(source) from None
             return
         except BROKEN as error:
             yield dict.fromkeys(header, ""), breaks_off(told.number, error)
@@ -79,7 +81,7 @@ def read_separated(
             continue
         if len(header) == 1:
             yield from (({header[0]: ""}, None) for _ in range(empty))
-        empty = 0
+        empty, some = 0, True
         if len(cells) != len(header):
             fault = fault or f"line {told.number}: {_counted(cells, delimiter, header)}"
         yield dict(itertools.zip_longest(header, cells[: len(header)], fillvalue="")), fault

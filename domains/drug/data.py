@@ -151,8 +151,6 @@ def _told_apart(
         UsageError: no structures and no descriptors, or a column that is not there.
     """
     good = [row for row, fault in head if fault is None] or [row for row, _ in head]
-    if not good:
-        raise UsageError(f"{source!r} has a header, but no rows", "give it a row a molecule")
     names = list(dict.fromkeys(name for row in good for name in row))
     first = dict.fromkeys(names)
     prefix = descriptors or DESCRIPTOR

@@ -204,9 +204,6 @@ def _read_columns(source: str, root: str | None, people: bool) -> Iterator[Sampl
         head.append((row, fault))
         if row:
             break
-    if not head:
-        what = "standard input" if source == "-" else repr(source)
-        raise UsageError(f"{what} has a header, but no rows", "give it a row a pair or a picture")
     row = head[-1][0]
     rows = itertools.chain(head, rows)
     columns = _pair_columns(source, row)

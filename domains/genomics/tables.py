@@ -101,8 +101,6 @@ def _told_apart(
 ) -> Columns:
     good = [row for row, fault in head if fault is None] or [row for row, _ in head]
     names = list(dict.fromkeys(name for row in good for name in row))
-    if not good:
-        raise UsageError(f"{source!r} has a header, but no rows", "give it a row a sequence")
     wrong = next((name for name in names if looks_like_dna(name)), None)
     if wrong is not None:
         raise UsageError(

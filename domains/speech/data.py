@@ -24,7 +24,7 @@ from deepfield.toolkit.data import (
     open_text,
     read_rows,
 )
-from deepfield.toolkit.errors import BROKEN, BadInput, NotFound, UsageError, unreadable
+from deepfield.toolkit.errors import BROKEN, BadInput, NotFound, UsageError, called, unreadable
 from deepfield.toolkit.paths import is_file, is_folder, is_there
 from deepfield.toolkit.picture_files import base_folder, lines_of_paths
 from deepfield.toolkit.splits import PART_NAMES, Grouping, part_named
@@ -258,15 +258,15 @@ def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
         return _read_manifest(source, **options)
     root, name = options.pop("root", None), first.strip()
     if not name:
-        raise UsageError(f"{_told(source)} is empty", "a path a line, or a table with a header")
+        raise UsageError(f"{called(source)} is empty", "a path a line, or a table with a header")
     if not (is_sound_name(Path(name).name) or is_there(base_folder(source, root) / name)):
         raise UsageError(
-            f"{_told(source)} is no sound file, no table and no lines of paths",
+            f"{called(source)} is no sound file, no table and no lines of paths",
             f"a table has a column {' or '.join(_PATH)}; paths stand alone, one a line",
         )
     if options:
         raise UsageError(
-            f"{_told(source)} holds lines of paths, without columns",
+            f"{called(source)} holds lines of paths, without columns",
             "write a table with a header",
         )
     return _read_lines(source, root)
@@ -279,10 +279,6 @@ def _read_lines(source: str, root: str | None) -> Iterator[Sample]:
         yield sample
 
 
-def _told(source: str) -> str:
-    return "standard input" if source == "-" else repr(source)
-
-
 def _no_file(path: str) -> str | None:
     """That a path leads to a folder; what is wrong with a file is told when it is heard."""
     return "a folder, not a recording" if is_folder(path) else None
@@ -292,14 +288,14 @@ def _read_manifest(
     source: str, text: str | None = None, speaker: str | None = None, part: str | None = None,
     root: str | None = None,
 ) -> Iterator[Sample]:  # fmt: skip
-    folder, number = base_folder(source, root), 0
+    folder = base_folder(source, root)
     path, known = "", False
     for number, (row, fault) in enumerate(read_rows(source), start=1):
         if row and not known:
             path = find_column(row, None, _PATH, "the recording") or ""
             if not path:
                 raise UsageError(
-                    f"{_told(source)} has no column with the paths of the recordings",
+                    f"{called(source)} has no column with the paths of the recordings",
                     f"call it {', '.join(_PATH)}; its columns: {', '.join(list(row)[:10])}",
                 )
             text = find_column(row, text, _TEXT, "the text")
@@ -307,8 +303,6 @@ def _read_manifest(
             part = find_column(row, part, _PART, "the part")
             known = True
         yield _from_row(number, row, fault, folder, path, text, speaker, part)
-    if not number:
-        raise UsageError(f"{_told(source)} has a header, but no rows", "give it a row a recording")
 
 
 def _from_row(

@@ -253,6 +253,17 @@ def test_a_link_that_leads_nowhere_is_told_as_one(tmp_path):
     assert told.value.hint == "it is a link to 'gone.csv', which leads nowhere"
 
 
+def test_a_header_alone_is_told_as_one(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    (tmp_path / "a.csv").write_text("path,label\n\n")
+    parquet.write_table(pyarrow.table({"path": []}), tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        with pytest.raises(UsageError, match=f"{name}' has a header, but no rows"):
+            list(read_rows(str(tmp_path / name)))
+
+
 def test_excels_note_of_the_separator_is_no_header(tmp_path):
     (tmp_path / "a.csv").write_text("sep=;\nsmiles;y\nCCO;1,5\n")
     assert list(read_rows(str(tmp_path / "a.csv"))) == [({"smiles": "CCO", "y": "1,5"}, None)]
