@@ -267,6 +267,7 @@ class Mono:
         self.samples = 0
         self._channel: int | None = None  # -1: the mean of all
 
+    @np.errstate(invalid="ignore", over="ignore")  # what is no number is told by its place
     def __call__(self, waveform: Any) -> np.ndarray:
         """One channel of the next block, (samples,).
 
@@ -291,7 +292,6 @@ class Mono:
         self.samples += len(x)
         return x.astype(np.float32)
 
-    @np.errstate(invalid="ignore", over="ignore")  # what is no number is told later
     def _decide(self, x: np.ndarray) -> None:
         for start in range(0, len(x), self.frame):
             some = x[start : start + self.frame]

@@ -124,6 +124,8 @@ def test_channels_that_cancel_out_are_no_silence():
         warnings.simplefilter("error")
         with pytest.raises(BadInput, match="sample 3 is inf"):
             features.Mono(RATE)(np.where(np.arange(9) == 3, np.inf, 0.5)[:, None] * np.ones(2))
+        with pytest.raises(BadInput, match="sample 0 is nan"):
+            features.Mono(RATE)(np.array([[np.inf, -np.inf]] * 9))
     for odd in (np.zeros((100, 0)), np.zeros((1, 1600)), np.zeros((2, 2, 2))):
         with pytest.raises(BadInput, match=r"waveform|no \(samples, channels\)"):
             features.Mono(RATE)(odd)
