@@ -123,7 +123,7 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
 
         flags = commands.Flags({k: v for k, v in values.items() if k != "subject"})
         subject = (values["subject"],) if "subject" in values else ()
-        _check_sources(values)
+        _check_sources(click.get_current_context())
         try:
             return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
         except KeyboardInterrupt:
@@ -136,16 +136,18 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
     return command
 
 
-def _check_sources(values: dict[str, Any]) -> None:
+def _check_sources(ctx: click.Context) -> None:
     """Standard input is read once, and no verb writes over a file that it was given to read,
     whichever flag names it.
     """
     from deepfield.toolkit.writers import refuse_input
 
-    if isinstance(subject := values.get("subject"), tuple) and subject.count("-") > 1:
+    if isinstance(subject := ctx.params.get("subject"), tuple) and subject.count("-") > 1:
         raise errors.UsageError("'-' is named twice", "standard input can be read once")
-    outputs = [values[n] for n in ("output", "save_split", "html") if values.get(n)]
-    given = [v for n, v in values.items() if n not in ("output", "save_split", "html")]
+    outputs = [ctx.params[n] for n in ("output", "save_split", "html") if ctx.params.get(n)]
+    names_no_file = {p.name for p in ctx.command.params if isinstance(p.type, click.Choice)}
+    names_no_file |= {"output", "save_split", "html"}
+    given = [v for n, v in {**ctx.params, **ctx.meta}.items() if n not in names_no_file]
     several = (v if isinstance(v, tuple | list) else (v,) for v in given)
     read = [v for each in several for v in each if isinstance(v, str)]
     for output in outputs:
@@ -253,6 +255,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) 
             given = [f"{k}={json.dumps(v, default=str)}" for k, v in given.items()]
         defaults[key] = given
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    ctx.meta["config"] = value
 
 
 def _above(name: str) -> click.Command:

@@ -351,14 +351,22 @@ def test_who_interrupts_is_told_of_resume_where_there_is_one(line, hint, tmp_pat
         ("image", "explain", "IN", "-o", "IN"),
         ("speech", "transcribe", "sample:said", "--sentences", "IN", "-o", "IN"),
         ("qa", "evaluate", "IN", "--html", "IN"),
+        ("image", "predict", "x.png", "--config", "IN", "-o", "IN", "--format", "csv"),
     ],
 )
 def test_no_verb_writes_over_what_it_reads(arguments, tmp_path):
     held = tmp_path / "in.png"
-    held.write_text("kept")
+    held.write_text("# kept")
     run = here(*(a.replace("IN", str(held)) for a in arguments))
     assert run.code == 2 and run.two_lines and "would be lost" in run.err
-    assert held.read_text() == "kept"
+    assert held.read_text() == "# kept"
+
+
+def test_a_word_of_a_flag_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tsv").write_text("old")
+    run = here("drug", "predict", "CCO", "--format", "tsv", "-o", "tsv")
+    assert run.code == 0 and (tmp_path / "tsv").read_text().startswith("smiles\t")
 
 
 def test_standard_input_is_named_once():

@@ -18,7 +18,14 @@ from deepfield.toolkit.data import (
     collate,
     numbers_only,
 )
-from deepfield.toolkit.errors import BadInput, NotFound, UnusableModel, UsageError
+from deepfield.toolkit.errors import (
+    BadInput,
+    DeepfieldError,
+    NotFound,
+    UnusableModel,
+    UsageError,
+    first_line,
+)
 from deepfield.toolkit.paths import is_folder
 
 if TYPE_CHECKING:
@@ -48,7 +55,7 @@ def samples(
         UsageError: a table in memory that is of neither pandas nor polars.
         NotFound: no such source.
     """
-    if hasattr(data, "columns"):
+    if hasattr(type(data), "columns"):  # of the class: one of polars warns when it is asked
         yield from _of_table(pipeline, data, options)
         return
     if isinstance(data, str | Path):
@@ -84,13 +91,23 @@ def _of_table(pipeline: Pipeline, table: Any, options: Mapping[str, Any]) -> Ite
         raise UsageError(f"a {kind} is a table that cannot be read", "give a DataFrame, or a file")
     with TemporaryDirectory() as folder:
         path = str(Path(folder) / "table.csv")
-        if hasattr(table, "to_csv"):
-            table.to_csv(path, index=False)
-        else:
-            table.write_csv(path)
+        try:
+            if hasattr(table, "to_csv"):
+                table.to_csv(path, index=False)
+            else:
+                table.write_csv(path)
+        except Exception as error:  # of another library: a column of lists, say
+            raise UsageError(
+                f"the {kind} cannot be read as a table: {first_line(error)}",
+                "give it columns of texts and numbers",
+            ) from None
         takes = next((r.options for r in pipeline.readers if r.accepts(path)), ())
         here = {"root": str(Path.cwd())} if "root" in takes else {}  # paths are from where we are
-        yield from pipeline.read(path, **{**here, **options})
+        try:
+            yield from pipeline.read(path, **{**here, **options})
+        except DeepfieldError as error:  # who gave no file is told of none
+            error.message = error.message.replace(repr(path), f"the {kind}")
+            raise
 
 
 def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> Iterator[Answered]:

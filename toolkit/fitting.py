@@ -35,7 +35,7 @@ from deepfield.toolkit.packing import (
 from deepfield.toolkit.parts import Parts, Say, deal, stacked_targets
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_folder
-from deepfield.toolkit.recipe import Recipe, check_setting
+from deepfield.toolkit.recipe import Recipe, check_setting, plain
 from deepfield.toolkit.splits import Split
 
 
@@ -183,6 +183,7 @@ def sort_settings(
             (f"did you mean {near}? " if near else "")
             + f"the network's: {', '.join(arguments)}; of training: {', '.join(recipe_fields)}",
         )
+    settings = {name: plain(value) for name, value in settings.items()}
     usual = {f.name: f.default for f in fields(Recipe)} | {p.name: p.default for p in parameters}
     for name, value in settings.items():
         check_setting(name, value, usual[name])

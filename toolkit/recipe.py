@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from numbers import Integral, Real
 from typing import Any
 
 from deepfield.toolkit.errors import UsageError
@@ -114,6 +113,19 @@ class Recipe:
         return replace(self, **asked)
 
 
+def plain(value: Any) -> Any:
+    """A setting as JSON keeps it: NumPy's numbers and arrays are Python's.
+
+    Example:
+        >>> import numpy as np
+        >>> plain(np.float64(0.5)), plain((np.int64(24), 48)), plain("adam")
+        (0.5, [24, 48], 'adam')
+    """
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def check_setting(name: str, value: Any, usual: Any) -> None:
     """Refuse a setting of another kind than its default: a word where a number stands.
 
@@ -123,9 +135,9 @@ def check_setting(name: str, value: Any, usual: Any) -> None:
     if isinstance(usual, bool):
         fits, kind = isinstance(value, bool), "true or false"
     elif isinstance(usual, int | float):
-        fits, kind = isinstance(value, Real) and not isinstance(value, bool), "a number"
+        fits, kind = type(value) in (int, float), "a number"
         if isinstance(usual, int):
-            fits = fits and isinstance(value, Integral) and (int(value) >= 0 or usual < 0)
+            fits = type(value) is int and (value >= 0 or usual < 0)
             kind = "a whole number" if usual < 0 else "a whole number, 0 or more"
     elif isinstance(usual, str):
         fits, kind = isinstance(value, str), "a word"
@@ -134,8 +146,7 @@ def check_setting(name: str, value: Any, usual: Any) -> None:
         usual, kind = list(usual), f"a list of {'whole ' if whole else ''}numbers, as [24, 48]"
         fits = isinstance(value, list | tuple) and (len(value) > 0 or not usual)
         fits = fits and all(
-            isinstance(one, Integral if whole else Real) and (float(one) > 0 or not whole)
-            for one in value
+            type(one) is int and one > 0 if whole else type(one) in (int, float) for one in value
         )
     else:
         return

@@ -173,6 +173,8 @@ class Split:
         between times, as near to the shares as leaves no part empty. Of two times the later one is
         tested on.
         """
+        if not times:
+            return {part: np.zeros(0, int) for part in PARTS}
         order = sorted(range(len(times)), key=times.__getitem__)
         runs = [list(run) for _, run in itertools.groupby(order, key=lambda i: times[i])]
         if len(runs) == 1 and self.fractions[0] < 1:

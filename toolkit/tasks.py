@@ -20,8 +20,8 @@ from deepfield.toolkit.calibration import Temperature
 from deepfield.toolkit.data import Arrays, is_missing
 from deepfield.toolkit.errors import BadInput, UsageError
 
-#: Classes whose names are numbers with decimals.
-_MOST_NUMBERED = 20
+#: Classes whose names are numbers with decimals: so many, or else codes that come back so often.
+_MOST_NUMBERED, _SOME_OF_EACH = 20, 10
 
 
 class Task:
@@ -247,7 +247,7 @@ class Classification(Task):
             found = f"one class only: {labels[0]!r}" if labels else "no labelled sample"
             raise UsageError(found, "a classifier learns from two or more classes")
         told = sum(not is_missing(t) for t in targets)
-        if len(labels) > max(_MOST_NUMBERED, told / 2) and _are_measured(labels):
+        if len(labels) > max(_MOST_NUMBERED, told / _SOME_OF_EACH) and _are_measured(labels):
             raise UsageError(
                 f"labels are {len(labels)} different numbers, as {labels[0]}: measurements",
                 "make classes of them, as 0 below a threshold and 1 above it",

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deepfield.toolkit.bundle import replace_file
+from deepfield.toolkit.bundle import CONFIG, is_bundle, open_bundle, replace_file
 from deepfield.toolkit.errors import DeepfieldError, UsageError
 from deepfield.toolkit.paths import is_file, is_folder
 
@@ -36,17 +36,20 @@ def escaped(text: str) -> bytes:
 
 
 def refuse_input(output: str, *sources: str) -> None:
-    """Nothing is written over what it is read from.
+    """Nothing is written over what it is read from, nor over a part of a model.
 
     Args:
         output: a file, or `"-"`.
         sources: files, several joined by commas, or whatever else is no file.
 
     Raises:
-        UsageError: the output is one of the sources.
+        UsageError: the output is one of the sources, or a file of a bundle.
     """
     if output == "-" or not is_file(output):
         return
+    folder, name = Path(output).parent, Path(output).name
+    if is_bundle(folder) and name in (CONFIG, *open_bundle(folder).files):
+        raise UsageError(f"{output!r} is a part of the model {str(folder)!r}", "-o another name")
     for source in sources:
         names = [source] if is_file(source) else source.split(",")
         if any(n != "-" and is_file(n) and Path(output).samefile(n) for n in names):

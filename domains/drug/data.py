@@ -372,10 +372,12 @@ def _record(lines: list[str]) -> tuple[MolBlock | None, dict[str, Any], str | No
         return None, row, "a record without `M  END`"
     field = None
     for line in lines[end + 1 :]:
-        match = re.match(r">(?:\s.*?)?<(.+?)>", line)
+        # Inside a value, which may begin with ">" too, only the usual form begins another field.
+        between = r"(?:\s.*?)?" if field is not None else ".*?"
+        match = re.match(rf">{between}<(.+?)>", line)
         if match or not line.strip() or re.match(r">\s+DT\d", line):
             field = match[1] if match else None
-        elif field is not None:  # a value may begin with ">" too
+        elif field is not None:
             row[field] = f"{row[field]}\n{line}" if field in row else line.strip()
     return MolBlock("\n".join(lines[: end + 1]) + "\n"), row, None
 

@@ -292,9 +292,9 @@ def _added(
     pipeline: Any, gallery: Gallery, samples: Iterable[Sample], console: Console
 ) -> tuple[int, int]:
     """Add the faces of pictures to a gallery, and take out those of pictures that are rejected now;
-    how many were rejected, how many added.
+    how many were rejected, how many added. A picture that is named twice is one.
     """
-    rejected, rows = 0, []
+    rejected, faces = 0, {}
     for chunk in in_chunks(pipeline.encoded(samples), 2 * BATCH):
         sound = [item for item in chunk if item.fault is None]
         for item in chunk:
@@ -304,8 +304,8 @@ def _added(
         if len(sound) < len(chunk):
             gallery.drop(item.sample.id for item in chunk if item.fault is not None)
         for item, vector in zip(sound, _vectors(pipeline, sound), strict=True):
-            rows.append((str(item.sample.target or ""), item.sample.id, vector))
-    found = gathered(rows, gallery.network)
-    if rows:
+            faces[str(item.sample.target or ""), item.sample.id] = vector
+    found = gathered([(*names, vector) for names, vector in faces.items()], gallery.network)
+    if faces:
         gallery.add(found.vectors, found.people, found.pictures)
-    return rejected, len(rows)
+    return rejected, len(faces)

@@ -205,8 +205,8 @@ def read_literal(source: str) -> Iterator[Sample]:
 def are_letters(text: str) -> bool:
     """Whether a text of a list is a sequence, if a broken or an empty one, rather than a name."""
     letters = text.strip().upper()
-    nucleotides = sum(map(letters.count, "ACGTUN"))
-    if any(mark in letters for mark in "./:,_\\") or 2 * nucleotides < len(letters):
+    known = sum(map(letters.count, "ACGTUNRYSWKMBDHV-"))
+    if any(mark in letters for mark in "./:,_\\") or 2 * known < len(letters):
         return False
     return not letters or len(letters) > 250 or not is_there(text)
 

@@ -43,13 +43,17 @@ class DNA:
             return thing
         if isinstance(thing, str):
             return cls(thing.encode("latin-1", "replace"))
-        if isinstance(thing, np.ndarray) and thing.ndim == 1 and thing.dtype.kind in "SU":
-            return cls.of("".join(thing.astype(str)))
         if isinstance(thing, bytes | bytearray | memoryview):
             return cls(bytes(thing))
-        if isinstance(thing, np.ndarray) and thing.dtype == np.uint8:
-            return cls(thing.tobytes())
-        raise BadInput(f"not a sequence: {type(thing).__name__}")
+        if isinstance(thing, np.ndarray) and thing.ndim == 1:
+            if thing.dtype.kind == "U":
+                return cls.of("".join(thing.tolist()))
+            if thing.dtype.kind == "S":
+                return cls(b"".join(thing.tolist()))
+            if thing.dtype == np.uint8:
+                return cls(thing.tobytes())
+        shape = f" of {thing.dtype}, {thing.shape}" if isinstance(thing, np.ndarray) else ""
+        raise BadInput(f"not a sequence: {type(thing).__name__}{shape}")
 
     def __len__(self) -> int:
         return len(self.letters)

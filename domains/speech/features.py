@@ -37,7 +37,9 @@ NO_WORD_S, HARDLY_S = 0.06, 0.1
 SHORTEST_S = 0.6
 _FAINT = 2e-5
 #: Channels of opposite sign leave a smaller share of energy.
-_CANCELLED = 1e-4
+_CANCELLED = 1e-2
+#: A tenth of a second of more energy is loud enough to tell noise from what cancels: -50 dB.
+_LOUD = 1e-5
 #: More columns than this are samples, not channels.
 _CHANNELS = 64
 #: Of so many frames is a stream whose length its header does not tell.
@@ -255,8 +257,8 @@ class Mono:
     """Makes one channel, float32 and about -1 to 1, of the blocks of a recording.
 
     It is the mean; or the loudest channel where they cancel out, as they do from a cable wired the
-    wrong way. The first tenth of a second with sound decides, for the whole recording: so a file,
-    a pipe and an array give the same.
+    wrong way. The first tenth of a second that is loud decides for itself and all that follows,
+    whatever blocks the recording comes in: so a file, a pipe and an array give the same.
 
     Args:
         rate_hz: of the blocks, (samples,) or (samples, channels).
@@ -266,6 +268,7 @@ class Mono:
         self.frame = max(1, rate_hz // 10)
         self.samples = 0
         self._channel: int | None = None  # -1: the mean of all
+        self._rest = np.zeros((0, 1))  # of a frame that the last block broke off
 
     @np.errstate(invalid="ignore", over="ignore")  # what is no number is told by its place
     def __call__(self, waveform: Any) -> np.ndarray:
@@ -282,25 +285,32 @@ class Mono:
             raise BadInput(f"not a waveform: an array of {x.dtype}, {x.shape}")
         if x.ndim == 2 and x.shape[1] > _CHANNELS:
             raise BadInput(f"an array {x.shape} is no (samples, channels)")
-        if x.ndim == 2 and self._channel is None:
-            self._decide(x)
         if x.ndim == 2:
-            x = x.mean(axis=1) if self._channel in (None, -1) else x[:, self._channel]
+            start = self._decide(x) if self._channel is None else 0
+            mean = x.mean(axis=1)
+            if self._channel not in (None, -1):
+                mean[start:] = x[start:, self._channel]
+            x = mean
         if not np.isfinite(x).all():
             place = int(np.flatnonzero(~np.isfinite(x))[0])
             raise BadInput(f"sample {self.samples + place} is {x[place]}, not a number")
         self.samples += len(x)
         return x.astype(np.float32)
 
-    def _decide(self, x: np.ndarray) -> None:
-        for start in range(0, len(x), self.frame):
+    def _decide(self, x: np.ndarray) -> int:
+        """Where in the block the frame begins that decides; 0 if none does."""
+        before = len(self._rest)
+        x = np.concatenate([self._rest, x]) if before else x
+        for start in range(0, len(x) - self.frame + 1, self.frame):
             some = x[start : start + self.frame]
             energy = np.square(some).mean(axis=0)
-            if energy.max() > SILENCE**2:
+            if energy.max() > _LOUD:
                 together = np.square(some.mean(axis=1)).mean()
                 cancel = together < _CANCELLED * energy.max()
                 self._channel = int(energy.argmax()) if cancel else -1
-                return
+                return max(0, start - before)
+        self._rest = x[len(x) // self.frame * self.frame :]
+        return 0
 
 
 def _resampled(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> Iterator[np.ndarray]:

@@ -95,6 +95,7 @@ class Stream:
         self._first = 0  # frame of the answer at which what is held begins
         self._done = 0  # frames that are answered
         self._sound_s = 0.0
+        self._unheard = np.zeros(0, np.float32)
         self._total = 0
 
     @property
@@ -110,13 +111,21 @@ class Stream:
             BadInput: no waveform, or samples that are no numbers.
         """
         samples = self._mono(samples)
-        self._sound_s += sound_s(samples, self.pipeline.rate_hz)
+        self._hear(samples)
         self._held = np.concatenate([self._held, samples])
         self._total += len(samples)
         size = self.hop * self.step
         while self._total // size - self.after >= self._done + self.chunk:
             self._answer(self._total // size - self.after, last=False)
         return self.text
+
+    def _hear(self, samples: np.ndarray) -> None:
+        """Count the seconds of sound, in whole fortieths: what is left waits for the next chunk."""
+        rate_hz = self.pipeline.rate_hz
+        waiting = np.concatenate([self._unheard, samples])
+        whole = len(waiting) // (step := max(1, rate_hz // 40)) * step
+        self._sound_s += sound_s(waiting[:whole], rate_hz)
+        self._unheard = waiting[whole:]
 
     def finish(self) -> dict[str, Any]:
         """The end of the recording: the answer to all of it, by the search where there is one.
@@ -128,6 +137,7 @@ class Stream:
             raise BadInput("0 s of sound")
         frames = (self._total // self.hop + 1 + self.step - 1) // self.step
         self._answer(frames, last=True)
+        self._sound_s += sound_s(self._unheard, self.pipeline.rate_hz)
         rows = np.concatenate(self.rows)
         if self._sound_s < NO_WORD_S:
             rows = np.zeros_like(rows)

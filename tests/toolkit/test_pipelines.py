@@ -265,6 +265,11 @@ class Frame:
         Path(path).write_text(self.text)
 
 
+class Nested(Frame):
+    def to_csv(self, path, index):
+        raise RuntimeError("lists are no cells\nand more")
+
+
 def test_a_table_in_memory_is_read_as_its_csv_file(tiny, tmp_path, monkeypatch):
     pipeline = deepfield.load(str(tiny))
     (tmp_path / "a.png").write_bytes(next(iter(pipeline.read("sample:digits-zip"))).data)
@@ -272,6 +277,10 @@ def test_a_table_in_memory_is_read_as_its_csv_file(tiny, tmp_path, monkeypatch):
     rows = list(pipeline.predict(Frame("path,label\na.png,3\ngone.png,4\n")))
     assert [r["path"] for r in rows] == ["a.png", "gone.png"]
     assert [r["status"] for r in rows] == ["ok", "rejected"]
+    with pytest.raises(UsageError, match=r"^the Frame has a header, but no rows"):
+        list(pipeline.predict(Frame("path,label\n")))
+    with pytest.raises(UsageError, match="the Nested cannot be read as a table: lists"):
+        list(pipeline.predict(Nested("")))
     with pytest.raises(UsageError, match="a DataFrame is a table that cannot be read"):
         next(Explained().predict(type("DataFrame", (), {"columns": ["smiles"]})()))
 

@@ -1,10 +1,12 @@
 """How a network is trained, and which settings are refused."""
 
+import json
+
 import numpy as np
 import pytest
 
 from deepfield.toolkit.errors import UsageError
-from deepfield.toolkit.recipe import Recipe, check_setting
+from deepfield.toolkit.recipe import Recipe, check_setting, plain
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,8 @@ def test_settings_of_the_kind_of_their_default_pass(value, usual):
         (1, False, "true or false"), (True, 1, "a whole number"), ("much", 0.5, "a number"),
         (3, "mean", "a word"), ("24,48", (1, 2), "whole numbers"), (24, (1, 2), "whole numbers"),
         ([24, 0.5], (1, 2), "whole numbers"), ([24, 0], (1, 2), "whole numbers"),
-        ([], (1, 2), "whole numbers"),
+        ([], (1, 2), "whole numbers"), ([True, 4], (1, 2), "whole numbers"),
+        ([True], (0.5,), "numbers"),
     ],
 )  # fmt: skip
 def test_settings_of_another_kind_are_refused_with_what_is_usual(value, usual, kind):
@@ -66,8 +69,14 @@ def test_settings_of_another_kind_are_refused_with_what_is_usual(value, usual, k
 
 
 def test_epochs_are_whole():
-    check_setting("epochs", np.int64(3), 40)
     for odd in (2.5, 3.0, float("nan")):
         with pytest.raises(UsageError, match="whole number"):
             check_setting("epochs", odd, 40)
-    check_setting("filters", [np.int64(8), 16], (1, 2))
+
+
+def test_numbers_of_numpy_are_pythons():
+    given = {"a": np.int64(3), "b": np.float32(0.5), "c": [np.int64(8), 16], "d": np.arange(1, 3)}
+    made = {name: plain(value) for name, value in given.items()}
+    assert json.loads(json.dumps(made)) == {"a": 3, "b": 0.5, "c": [8, 16], "d": [1, 2]}
+    for name, usual in (("a", 40), ("b", 0.1), ("c", (1, 2)), ("d", (1, 2))):
+        check_setting(name, made[name], usual)

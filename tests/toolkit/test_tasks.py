@@ -1,5 +1,6 @@
 """What the labels of a data set are taken for."""
 
+import numpy as np
 import pytest
 
 from deepfield.toolkit.errors import UsageError
@@ -20,7 +21,10 @@ def test_whole_numbers_names_and_a_few_versions_are_classes(labels):
 def test_measurements_are_no_classes():
     with pytest.raises(UsageError, match=r"60 different numbers, as 0\.0: measurements"):
         Classification().learn([i / 7 for i in range(60)])
-    Classification().learn([f"{250 + i / 10:.1f}" for i in range(25)] * 3)  # codes of diagnoses
+    Classification().learn([f"{250 + i / 10:.1f}" for i in range(25)] * 10)  # codes of diagnoses
+    drawn = np.random.default_rng(0).normal(50, 10, 2000)
+    with pytest.raises(UsageError, match="measurements"):
+        Classification().learn([f"{x:.1f}" for x in drawn])
 
 
 def test_classes_are_in_natural_order():

@@ -230,3 +230,10 @@ def test_nothing_is_written_over_what_it_is_read_from(tmp_path):
             refuse_input(str(tmp_path / output), "sample:x", str(tmp_path / "a.csv"))
     refuse_input(str(tmp_path / "b.csv"), str(tmp_path / "a.csv"))
     refuse_input("-", "-", str(tmp_path))
+
+
+def test_nothing_is_written_over_a_part_of_a_model(tiny):
+    for part in ("card.md", "config.json"):
+        with pytest.raises(UsageError, match=f"{part}' is a part of the model"):
+            refuse_input(str(tiny / part))
+    refuse_input(str(tiny / "answers.csv"))

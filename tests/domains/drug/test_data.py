@@ -259,6 +259,9 @@ def test_values_of_an_sd_file_may_begin_as_its_fields_do(file):
     close = f"{block}>  <ic50>\n>10\n>  <mass>\n46\n$$$$\n"  # no blank lines
     (sample,) = read(file(close, "b.sdf"))
     assert (sample.row["ic50"], sample.row["mass"]) == (">10", "46")
+    dense = f"{block}>25 <A>\n1\n\n>(3) <B>\n2\n$$$$\n"
+    (sample,) = read(file(dense, "d.sdf"))
+    assert (sample.row["A"], sample.row["B"]) == ("1", "2")
     odd = f"{block}>  <ic50>\n>50 <20%>\n> DT12\n2\n$$$$\n"
     (sample,) = read(file(odd, "c.sdf"))
     assert sample.row["ic50"] == ">50 <20%>"

@@ -46,6 +46,11 @@ def test_in_a_list_a_bad_sequence_costs_its_own_row(peak):
     assert [row["status"] for row in rows] == ["ok", *["rejected"] * 4, "ok"]
     assert rows[0]["score"] == rows[-1]["score"]
     assert rows[2]["reason"] == "not a sequence: NoneType" and "letters" in rows[3]["reason"]
+    for odd in (np.array([b"\xff"] * 81), np.zeros((27, 3), np.uint8)):
+        (row,) = peak.predict([odd])
+        assert row["status"] == "rejected"
+    (row,) = peak.predict(["R" * 81])
+    assert "no such file" not in (row["reason"] or "")
     arrays = [np.frombuffer(good.encode(), np.uint8), np.array([*good], "S1"), memoryview(b"ACGT")]
     assert [row["score"] for row in peak.predict(arrays)] == [rows[0]["score"]] * 2 + [None]
     lost = list(peak.predict(["data/reads", "positives", "x.vcf"]))

@@ -142,6 +142,30 @@ def test_a_file_a_pipe_and_an_array_are_made_one_channel_alike():
     assert np.allclose(heard[0], heard[2], atol=1e-6) and np.abs(heard[0][-RATE:]).max() > 1e-3
 
 
+@pytest.mark.parametrize("lead", [0.0, 0.53])
+@pytest.mark.parametrize("noise_db", [-70, -80, -96])
+def test_channels_cancel_though_each_has_noise_of_its_own(lead, noise_db):
+    rng = np.random.default_rng(0)
+    said = np.concatenate([np.zeros(int(lead * RATE)), 0.3 * tone(0.5, RATE)])
+    noise = 10 ** (noise_db / 20) * rng.normal(size=(len(said), 2))
+    content = written(np.stack([said, -0.985 * said], axis=1) + noise, RATE, subtype="PCM_16")
+    heard = whole(content, RATE).waveform
+    assert np.abs(heard[-RATE // 2 :] - said[-RATE // 2 :]).max() < 0.01
+
+
+def test_channels_are_made_one_whatever_blocks_they_come_in():
+    rng = np.random.default_rng(0)
+    said = np.concatenate([1e-4 * rng.normal(size=RATE // 2), 0.3 * tone(0.5, RATE)])
+    both = np.stack([said, 1e-3 * rng.normal(size=len(said)) - said], axis=1)
+    frame = RATE // 10
+    for cuts in ([777], [frame], [3000, 3001, 8100, 9000], list(range(100, len(both), 160))):
+        mono = features.Mono(RATE)
+        heard = np.concatenate([mono(block) for block in np.split(both, cuts)])
+        different = np.flatnonzero(heard != features.Mono(RATE)(both))
+        assert len(different) <= frame
+        assert np.allclose(abs(heard[-3 * frame :]), abs(said[-3 * frame :]), atol=0.01)
+
+
 def test_what_another_program_must_read_is_told_so(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A and so on")
     for source, reason in (
