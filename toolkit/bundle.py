@@ -300,9 +300,16 @@ def replace_file(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}.part.{os.getpid()}")
     try:
         write_synced(temporary, content)
-        temporary.replace(path)
+        take_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def take_place(finished: Path, path: Path) -> None:
+    """Give a finished file the name of another one, and to whom that was open."""
+    with contextlib.suppress(OSError):  # there is none, or its folder knows no modes
+        shutil.copymode(path, finished)
+    finished.replace(path)
 
 
 def to_half(array: np.ndarray) -> np.ndarray:

@@ -16,9 +16,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deepfield.toolkit.bundle import CONFIG, is_bundle, open_bundle, replace_file
+from deepfield.toolkit.bundle import (
+    CONFIG,
+    is_bundle,
+    open_bundle,
+    replace_file,
+    take_place,
+)
 from deepfield.toolkit.errors import DeepfieldError, UsageError
 from deepfield.toolkit.paths import is_file, is_folder
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes it anew
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -141,7 +152,16 @@ class RowWriter:
             raise self._unwritable(error) from None
 
     def _open(self, resume: bool) -> None:
-        if resume and self.part.is_file() and self.journal.is_file():
+        resume = resume and self.part.is_file() and self.journal.is_file()
+        self.stream = _taken(self.part)
+        try:
+            self._go_on(resume)
+        except BaseException:
+            self.stream.close()
+            raise
+
+    def _go_on(self, resume: bool) -> None:
+        if resume:
             state = _read_journal(self.journal, self.part)
             if state["identity"] != self.identity:
                 different = [k for k, v in self.identity.items() if state["identity"].get(k) != v]
@@ -152,12 +172,11 @@ class RowWriter:
             self.samples, self.rows = state["samples"], state["rows"]
             self.rejected = state.get("rejected", 0)
             self.columns = state["columns"]
-            self.stream = self.part.open("r+b")
             self.stream.truncate(state["bytes"])
             self.stream.seek(state["bytes"])
         else:
             self.journal.unlink(missing_ok=True)
-            self.stream = self.part.open("wb")
+            self.stream.truncate(0)
 
     def write(self, rows: Sequence[Mapping[str, Any]], samples: int, rejected: int = 0) -> None:
         """Add rows that complete `samples` more samples, and now and then make them last.
@@ -231,11 +250,13 @@ class RowWriter:
             self.stream.flush()
             if self.to_stdout:
                 return
-            self.stream.close()
             if self.format == "parquet":
                 _to_parquet(self.part)
-            self.part.replace(self.target)
+            if fcntl is None:  # Windows gives no open file another name
+                self.stream.close()
+            take_place(self.part, self.target)
             self.journal.unlink(missing_ok=True)
+            self.stream.close()  # until now no other run takes the file
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -260,6 +281,32 @@ class RowWriter:
                 self.stream.close()
             self.part.unlink(missing_ok=True)
             self.journal.unlink(missing_ok=True)
+
+
+def _taken(part: Path) -> BinaryIO:
+    """An unfinished file, opened for this run alone: of two that write one file neither ends.
+
+    Raises:
+        UsageError: another run writes it.
+    """
+    while True:
+        stream = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        if fcntl is None:
+            return stream
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise UsageError(
+                f"another run is writing {str(part.with_suffix(''))!r}",
+                "wait until it has ended, or name another file",
+            ) from None
+        except OSError:  # a file system without locks
+            return stream
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(stream.fileno()), part.stat()):
+                return stream
+        stream.close()  # the other run has ended meanwhile, and taken the file with it
 
 
 def _cell(value: Any) -> str:

@@ -54,8 +54,31 @@ def test_a_killed_run_goes_on_from_its_last_note_of_which_there_are_few(tmp_path
     killed = write(tmp_path / "b.csv", ROWS[:6], "csv", step=2)  # neither finished nor closed
     noted = json.loads((tmp_path / "b.csv.part.journal").read_text())
     assert noted["samples"] == 2 < killed.samples
+    killed.stream.close()  # as the system does
     write(tmp_path / "b.csv", ROWS, "csv", resume=True).finish()
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_two_runs_do_not_write_one_file(form, tmp_path):
+    name = tmp_path / f"a.{form}"
+    first = write(name, ROWS, form)
+    for resume in (False, True):
+        with pytest.raises(UsageError, match=f"another run is writing '.*a.{form}'"):
+            write(name, ROWS[:1], form, resume=resume)
+    first.finish()
+    assert [p.name for p in tmp_path.iterdir()] == [f"a.{form}"]
+    write(name, ROWS[:1], form).finish()  # the next one may
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other rights")
+def test_who_may_read_a_file_may_read_the_one_in_its_place(tmp_path):
+    name = tmp_path / "a.csv"
+    name.touch(mode=0o600)
+    write(name, ROWS, "csv").finish()
+    assert name.stat().st_mode & 0o777 == 0o600
+    write_whole(name, b"x")
+    assert name.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_none_can_go_on_with_is_taken_away(tmp_path):
