@@ -12,6 +12,7 @@ Example:
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 
-def load(model: str) -> Pipeline:
+def load(model: str | os.PathLike[str]) -> Pipeline:
     """Load a trained pipeline: a preset (`domain/name`) or a bundle's folder.
 
     Args:
@@ -33,7 +34,8 @@ def load(model: str) -> Pipeline:
     Raises:
         deepfield.toolkit.errors.NotFound: no such preset or folder.
         deepfield.toolkit.errors.UnusableModel: the bundle is damaged.
+        TypeError: it is no name.
     """
     from deepfield.domains import load as load_any
 
-    return load_any(model)
+    return load_any(os.fspath(model))

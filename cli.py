@@ -11,6 +11,7 @@ import difflib
 import json
 import os
 import re
+import signal
 import sys
 import tomllib
 import traceback
@@ -335,9 +336,23 @@ def program() -> click.Group:
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; the exit code says how it went (see `toolkit.errors.EXIT_CODES`)."""
     given = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        _settle()
     return _guarded(
         lambda: program().main(given, "deepfield", standalone_mode=False), "--debug" in given
     )
+
+
+def _settle() -> None:
+    """Be ready for whatever started the process: a daemon without standard streams, a terminal that
+    cannot show every letter, a scheduler that stops it as Ctrl-C does.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with contextlib.suppress(ValueError):  # another program's thread, which may not
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _guarded(run: Callable[[], Any], debug: bool = False) -> int:
