@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 
 import speech_sets
+from held_out import held_out
 from measuring import report, row
 
 from deepfield.domains.speech import SpeechPipeline
-from deepfield.toolkit.parts import held_out
 
 
 def main() -> int:

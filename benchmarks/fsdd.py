@@ -17,11 +17,11 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
+from held_out import held_out
 from measuring import recorded, report, row
 
 from deepfield.domains.speech import SpeechPipeline
 from deepfield.domains.speech.models import ARCHITECTURES
-from deepfield.toolkit.parts import held_out
 
 #: Of a network that is trained from nothing: FSDD's rate, and the greatest rate of learning.
 RATE_HZ, LEARNING_RATE = 8000, 2e-3

@@ -27,6 +27,7 @@ from peers import program
 
 from deepfield.domains.drug import DrugPipeline
 from deepfield.toolkit.data import Sample
+from deepfield.toolkit.scores import paired_bootstrap
 
 #: Each set's targets, and whether they are yes-or-no.
 SETS: dict[str, tuple[str, bool]] = {
@@ -176,18 +177,11 @@ def gain(truth: np.ndarray, mine: Sequence[np.ndarray], theirs: Sequence[np.ndar
     """How much better, the mean over the seeds, with the 95 % interval of bootstrap samples."""
     sign = 1 if yes_or_no else -1
 
-    def mean(rows: np.ndarray) -> float:
-        pairs = zip(mine, theirs, strict=True)
-        return sign * float(np.mean([
-            score(truth[rows], a[rows], yes_or_no) - score(truth[rows], b[rows], yes_or_no)
-            for a, b in pairs
-        ]))  # fmt: skip
+    def mean(y: np.ndarray, told: np.ndarray) -> float:
+        return sign * float(np.mean([score(y, own, yes_or_no) for own in told.swapaxes(0, 1)]))
 
-    random = np.random.default_rng(0)
-    count = len(truth)
-    drawn = [mean(random.integers(0, count, count)) for _ in range(BOOTSTRAP)]
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return mean(np.arange(count)), float(low), float(high)
+    first, second = np.stack(mine, axis=1), np.stack(theirs, axis=1)
+    return paired_bootstrap(mean, truth, first, second, repeats=BOOTSTRAP)
 
 
 def answered(case: Case, who: str) -> tuple[np.ndarray, float]:

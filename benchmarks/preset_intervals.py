@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 import click
+from held_out import held_out
 from make_presets import commands
 
 from deepfield.cli import program
@@ -31,7 +32,7 @@ from deepfield.toolkit.console import silence_tensorflow
 from deepfield.toolkit.data import Encoded
 from deepfield.toolkit.measuring import judged, outputs_of, shallow_figures
 from deepfield.toolkit.packing import build_models, round_weights, stored_weights
-from deepfield.toolkit.parts import held_out, stacked_targets
+from deepfield.toolkit.parts import stacked_targets
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import fingerprint
 

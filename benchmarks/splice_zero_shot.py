@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from held_out import held_out
 from measuring import report, row
 from sklearn.metrics import roc_auc_score
 
@@ -23,7 +24,6 @@ from deepfield.domains.genomics.features import codes
 from deepfield.domains.genomics.residual import softmax
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.matching import best_threshold
-from deepfield.toolkit.parts import held_out
 
 #: Place of the exon's end in the 602 letters, from 0: the intron's GT or AG are at 300 and 301.
 ENDS = {"donor": 299, "acceptor": 302}

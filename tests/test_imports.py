@@ -23,7 +23,7 @@ FILES = sorted(
 
 DEEP_LEARNING = {"tensorflow", "keras"}
 MAY_USE_KERAS = (
-    r"toolkit/(layers|losses|metrics)/.*"
+    r"toolkit/(layers|losses)/.*"
     r"|toolkit/(training|machines|batches|normalisation|structure|explain|export|testing(_pipelines)?)\.py"
     r"|domains/[^/]+/((dlib_|splice_)?models|placed_words|layers|adopt|conversion)\.py"
 )

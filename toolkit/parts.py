@@ -125,28 +125,6 @@ def deal(
     return result
 
 
-def held_out(
-    pipeline: Pipeline,
-    data: Any,
-    part: str = "valid",
-    reader_options: Mapping[str, Any] | None = None,
-) -> list[Sample]:
-    """The samples that a loaded network was trained without, dealt again as its bundle records it.
-
-    Args:
-        pipeline: loaded from a bundle.
-        data: what it was trained on; other data are dealt in the same way.
-        part: another one of the split, `"test"` or `"train"`.
-        reader_options: as they were for training.
-    """
-    assert pipeline.bundle is not None
-    told = pipeline.bundle.config["data"]["split"]
-    split = Split(told["kind"], tuple(told["fractions"]), told["seed"])
-    samples = split.placed(labelled(pipeline.as_samples(data, **(reader_options or {}))))
-    good = [s for s in samples if s.fault is None]
-    return [good[i] for i in split.deal(good, pipeline.splits)[part]]
-
-
 def _commonest(rejected: Sequence[Encoded]) -> str:
     reason, count = Counter(r.fault for r in rejected).most_common(1)[0]
     return f"{count}: {reason}" if count > 1 else f"{rejected[0].sample.id}: {reason}"

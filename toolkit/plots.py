@@ -6,16 +6,14 @@ Curves come as mappings from a name to its data, in the order in which they are 
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deepfield.toolkit.calibration import ece, reliability
-from deepfield.toolkit.errors import NotFound, UsageError, shortened
+from deepfield.toolkit.errors import shortened
 from deepfield.toolkit.plot_style import (
     COLOURS,
     INK,
@@ -33,7 +31,7 @@ from deepfield.toolkit.plot_style import (
     plain_axes,
     shown_number,
 )
-from deepfield.toolkit.scores import pr_auc, pr_curve, roc_auc, roc_curve
+from deepfield.toolkit.scores import roc_auc, roc_curve
 
 #: How tall a layer of (steps, features) is drawn, inches.
 _SEQUENCE = 0.75
@@ -126,75 +124,6 @@ def roc_plot(
         axes.set(xlim=(-0.01, 1), ylim=(0, 1.01))
     axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
     add_legend(axes, "lower right", "area under the curve")
-    return as_png(figure)
-
-
-def pr_plot(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
-    """Precision against recall; a thin line marks the share of positives.
-
-    Args:
-        curves: name to (targets, scores), each (n,).
-    """
-    figure = blank_figure(4.4, 4.2)
-    axes = plain_axes(figure.subplots())
-    for colour, (name, (targets, scores)) in zip(colours_of(curves), curves.items(), strict=True):
-        recall, precision = pr_curve(targets, scores)
-        label = f"{name}: {shown_number(pr_auc(targets, scores))}"
-        if len(recall):
-            recall, precision = np.append(0, recall), np.append(precision[0], precision)
-            axes.step(recall, precision, where="pre", color=colour, lw=1.6, label=label)
-        axes.axhline(np.nanmean(targets), color=colour, lw=0.7, ls=(0, (4, 4)))
-    axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-    add_legend(axes, "lower left", "average precision")
-    return as_png(figure)
-
-
-def training_curves(path: str | Path) -> bytes:
-    """Every figure of a training log by epoch, training beside validation, the best one marked.
-
-    Args:
-        path: the CSV that Keras' `CSVLogger` writes: `epoch, loss, accuracy, val_loss, …`.
-
-    Raises:
-        NotFound: no such file.
-        UsageError: no epoch in it.
-    """
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-    except FileNotFoundError:
-        raise NotFound(f"no training log {str(path)!r}", "it is written while training") from None
-    if not rows:
-        raise UsageError(f"the training log {str(path)!r} has no epoch", "train for one at least")
-    columns = {name: np.array([_float(row.get(name)) for row in rows]) for name in rows[0] if name}
-    epochs = columns.pop("epoch", np.arange(len(rows))) + 1
-    names = [n for n in columns if not n.startswith("val_") and n not in ("learning_rate", "lr")]
-    names = names[:6]
-    wide = min(3, len(names)) or 1
-    tall = math.ceil(len(names) / wide) or 1
-    figure = blank_figure(3.3 * wide + 0.4, 2.6 * tall)
-    grid = figure.subplots(tall, wide, squeeze=False).ravel()
-    for axes in grid[len(names) :]:
-        axes.set_axis_off()
-    for axes, name in zip(grid[: len(names)], names, strict=True):
-        plain_axes(axes)
-        style = {"lw": 1.5, "marker": "o" if len(epochs) == 1 else None}
-        axes.plot(epochs, columns[name], color=COLOURS[0], label="training", **style)
-        other = columns.get(f"val_{name}")
-        if other is not None and np.isfinite(other).any():
-            axes.plot(epochs, other, color=COLOURS[1], label="validation", **style)
-            lower = "loss" in name or "error" in name or name in ("mae", "mse", "rmse")
-            best = int(np.nanargmin(other) if lower else np.nanargmax(other))
-            axes.plot(epochs[best], other[best], "o", ms=5, color=COLOURS[1])
-            axes.annotate(
-                f"{other[best]:.4g}", (epochs[best], other[best]), color=INK, fontsize=SMALL,
-                xytext=(0, 7 if lower else -12), textcoords="offset points", ha="center",
-            )  # fmt: skip
-        axes.set_title(name.replace("_", " "), fontsize=NORMAL, color=INK, loc="left")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    grid[0].set_xlabel("epoch", color=SOFT)
-    if len(grid[0].lines) > 1:
-        add_legend(grid[0], "best")
     return as_png(figure)
 
 
@@ -437,13 +366,3 @@ def attention_plot(
     for label in columns[0].get_yticklabels():
         label.set_parse_math(False)
     return as_png(figure)
-
-
-# ---------------------------------------------------------------------------------------- text
-
-
-def _float(cell: str | None) -> float:
-    try:
-        return float(cell or "nan")
-    except ValueError:
-        return math.nan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import math
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.bundle import is_bundle, open_bundle
+from deepfield.toolkit.bundle import is_bundle
 from deepfield.toolkit.commands import RUN, Flags
 from deepfield.toolkit.data import Arrays, Sample
 from deepfield.toolkit.errors import EXIT_CODES, BadInput, DeepfieldError
@@ -255,22 +254,6 @@ def _run_verb(
         code = RUN[verb](cls, load, *arguments, Flags(defaults | flags))
     _check(code in codes, f"{verb} ended with {EXIT_CODES.get(code)}", code)
     return out.getvalue()
-
-
-def digests(bundle: Path) -> dict[str, str]:
-    """SHA-256 of the weights, the tables and the golden outputs of a bundle, by file name."""
-    opened = open_bundle(bundle)
-    found = {}
-    for part in sorted(name for name in opened.files if name.endswith(".safetensors")):
-        member = part.removesuffix(".safetensors")
-        # of the weights themselves: where they lie in the network is no part of the result
-        network = f"{member}.onnx" in opened.files
-        arrays = weights_of(opened, member) if network else opened.arrays(part)
-        digest = hashlib.sha256()
-        for name, array in sorted(arrays.items()):
-            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
-        found[part] = digest.hexdigest()
-    return found
 
 
 # ------------------------------------------------------------------------- saying what differed

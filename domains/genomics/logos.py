@@ -23,7 +23,6 @@ from deepfield.toolkit.plot_style import (
     PAPER,
     SMALL,
     SOFT,
-    as_png,
     blank_figure,
     plain_axes,
 )
@@ -131,11 +130,6 @@ def information_figure(motifs: Sequence[Motif], titles: Sequence[str] = ()) -> A
         axes.set_ylabel("bits")
         axes.set_title(title, fontsize=SMALL, color=INK, loc="left", parse_math=False)
     return figure
-
-
-def information_logo(motif: Motif) -> bytes:
-    """The logo of a motif as a PNG: bits at each place."""
-    return as_png(information_figure([motif]))
 
 
 # ------------------------------------------------------------------------------- of a sequence

@@ -7,7 +7,6 @@ import gzip
 import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 from deepfield.domains.genomics.bed import opposite_strand
 from deepfield.domains.genomics.simulated import Gene, genome, simulate
@@ -181,11 +180,3 @@ FILES: dict[str, Callable[[], str | bytes]] = {
     "peaks.seq.gz": _peaks,
     "contig.gb": _contig,
 }
-
-
-def write_samples(folder: Path) -> None:
-    """Make all files of `samples/` again."""
-    for name, make in FILES.items():
-        content = make()
-        data = content if isinstance(content, bytes) else content.encode()
-        (folder / name).write_bytes(data)

@@ -37,7 +37,6 @@ from deepfield.toolkit.tasks import natural_key
 
 #: How the files of bAbI are called, and which part of the data they are.
 _TASK_FILE = re.compile(r"(?P<task>.+?)_(?P<part>train|valid|test)\.txt(?:\.gz)?$", re.IGNORECASE)
-_TASK_NUMBER = re.compile(r"^(qa\d+)_")
 _LINE = re.compile(r"\s*(\d+)\s+(\S.*)$")
 _QUESTION_MARKS = ("?", "？", "؟", "⸮", "՞", "\u037e")
 _BROKEN = (*BROKEN, tarfile.TarError)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: Ids below the first word's: padding, and an unknown word for which no slot is left.
-PADDING, UNKNOWN = 0, 1
+#: Ids below the first word's: 0 is padding, 1 an unknown word for which no slot is left.
+UNKNOWN = 1
 FIRST = 2
 
 

@@ -31,11 +31,6 @@ _NOISES = {
 _STOPS = "tkp"
 #: Words of the made-up language.
 WORDS = ("sami", "nolu", "tepa", "rika", "fumo", "hane", "liso", "peku", "mora", "tuli")
-#: English digits in these sounds.
-DIGITS = {
-    "zero": "zIro", "one": "wVn", "two": "tu", "three": "Tri", "four": "fOr", "five": "faIv",
-    "six": "sIks", "seven": "sevVn", "eight": "eIt", "nine": "naIn",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,12 +134,6 @@ class Language:
             history = self.after(history, number)
         return total + self.score(history, END)
 
-    def perplexity(self, sentences: Iterable[Sequence[str]]) -> float:
-        """The perplexity a word, ends included, of sentences whose words are all known."""
-        known = [list(s) for s in sentences if all(w in self.numbers for w in s)]
-        count = sum(len(s) + 1 for s in known)
-        return math.exp(-sum(map(self.sentence, known)) / max(1, count))
-
     def spellings(self) -> dict[str, dict]:
         """The words as a tree of letters; `""` holds the number of the word that ends there."""
         tree: dict = {}

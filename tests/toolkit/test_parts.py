@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from held_out import held_out
 
 import deepfield
 from deepfield.domains.image.pipeline import ImagePipeline
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
-from deepfield.toolkit.parts import held_out
 
 
 def test_what_a_network_never_saw_is_found_again_with_its_figures_and_interval(tiny):

@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from deepfield.toolkit import plots, scores
-from deepfield.toolkit.errors import NotFound, UsageError
 
 
 def picture(png):
@@ -32,7 +31,6 @@ def test_curves_of_answers_are_drawn(answers):
     assert is_drawn(
         plots.roc_plot({"a": (binary, p[:, 0]), "b": (binary, p[:, 1])}, log_rates=True)
     )
-    assert is_drawn(plots.pr_plot({"a": (binary, p[:, 0])}))
     assert is_drawn(plots.reliability_diagram({"x": (p[:, :2], np.stack([binary] * 2, 1))}))
 
 
@@ -41,7 +39,6 @@ def test_few_samples_and_single_classes_still_give_a_picture(count):
     y, p = np.zeros(count), np.full(count, 0.5)
     for png in (
         plots.roc_plot({"x": (y, p)}),
-        plots.pr_plot({"x": (y, p)}),
         plots.rejection_plot({"x": scores.rejection_curve(y, p)}),
     ):
         assert is_drawn(png)
@@ -55,17 +52,6 @@ def test_confusion_stays_readable_in_size_for_any_number_of_classes(classes):
     table = scores.confusion(y, y, classes)
     shape = picture(plots.confusion_plot(table, [f"class {i}" for i in range(classes)])).shape
     assert max(shape[:2]) <= 1700
-
-
-def test_training_curves_come_from_the_log(tmp_path):
-    log = tmp_path / "log.csv"
-    log.write_text("epoch,accuracy,loss,val_accuracy,val_loss\n0,.5,1,.4,1.1\n1,.7,.8,,nan\n")
-    assert is_drawn(plots.training_curves(log))
-    log.write_text("epoch,loss\n")
-    with pytest.raises(UsageError, match="no epoch"):
-        plots.training_curves(log)
-    with pytest.raises(NotFound):
-        plots.training_curves(tmp_path / "none.csv")
 
 
 def test_layers_of_every_rank_are_laid_out_above_the_input():

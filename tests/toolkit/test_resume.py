@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import toys
+from digests import digests
 
 from deepfield.toolkit.bundle import is_bundle, open_bundle
 from deepfield.toolkit.errors import UsageError
-from deepfield.toolkit.testing_pipelines import digests
 
 ROOT = Path(__file__).parents[2]
 #: Augmentation, dropout, batch normalisation, an average of the weights: all that has a state.

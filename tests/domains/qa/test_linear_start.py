@@ -2,12 +2,12 @@ import csv
 
 import numpy as np
 import pytest
+from digests import digests
 
 from deepfield.domains.qa.pipeline import QAPipeline
 from deepfield.toolkit.bundle import open_bundle
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.recipe import Recipe
-from deepfield.toolkit.testing_pipelines import digests
 
 DATA, SPLIT = "world:40:1:usual", "group:70/30/0"
 BATCHES = 2  # steps an epoch of these data
