@@ -344,18 +344,3 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     from safetensors.numpy import save
 
     return save({key: np.asarray(array, order="C") for key, array in arrays.items()})
-
-
-def cache_folder() -> Path:
-    """Where adopted networks are kept: `$DEEPFIELD_CACHE`, or `~/.cache/deepfield`.
-
-    Raises:
-        UsageError: nobody knows where the home folder is.
-    """
-    given = os.environ.get("DEEPFIELD_CACHE")
-    try:
-        return Path(given) if given else Path("~/.cache/deepfield").expanduser()
-    except RuntimeError:
-        raise UsageError(
-            "this user has no home folder for the cache", "export DEEPFIELD_CACHE=$(mktemp -d)"
-        ) from None

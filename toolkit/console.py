@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from deepfield.toolkit.bundle import cache_folder
+from deepfield.toolkit.cache import place_for
 
 T = TypeVar("T")
 
@@ -163,22 +159,8 @@ def keep_out_of_home() -> None:
     variable that the user has set is left as it is.
     """
     wanted = {k: name for k, name in _FOLDERS.items() if k not in os.environ}
-    if not wanted:
-        return
-    folders = {k: cache_folder() / name for k, name in wanted.items()}
-    try:
-        for folder in folders.values():
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK):
-                raise PermissionError(folder)
-    except OSError:
-        try:
-            temporary = Path(tempfile.mkdtemp(prefix="deepfield."))
-        except OSError:
-            return  # nothing can be written anywhere: they cope
-        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
-        folders = {k: temporary / name for k, name in wanted.items()}
-    os.environ.update({k: str(folder.absolute()) for k, folder in folders.items()})
+    with contextlib.suppress(OSError):  # nothing can be written anywhere: they cope
+        os.environ.update({k: str(place_for(name).absolute()) for k, name in wanted.items()})
 
 
 @contextlib.contextmanager

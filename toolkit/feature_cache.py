@@ -13,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit.bundle import cache_folder, pack
+from deepfield.toolkit.bundle import pack
+from deepfield.toolkit.cache import cache_folder
 from deepfield.toolkit.data import Arrays
 
 #: Size above which a cache starts anew.

@@ -11,7 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfield.toolkit.bundle import Bundle, cache_folder, is_bundle, open_bundle
+from deepfield.toolkit.bundle import Bundle, is_bundle, open_bundle
+from deepfield.toolkit.cache import cache_folder
 from deepfield.toolkit.errors import DeepfieldError, NotFound, names_for
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import platform
 import re
 import shutil
@@ -15,7 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit.bundle import cache_folder, is_bundle
+from deepfield.toolkit.bundle import is_bundle
+from deepfield.toolkit.cache import cache_folder, unwritable
 from deepfield.toolkit.cards import early_card, headline
 from deepfield.toolkit.commands import emit
 from deepfield.toolkit.console import Console, silence_tensorflow
@@ -210,10 +210,9 @@ def _asks(asked: Any, extra: str) -> bool:
 
 def _cache() -> dict[str, Any]:
     folder = cache_folder()
-    above = next(p for p in (folder, *folder.parents) if p.exists())
-    if above.is_dir() and os.access(above, os.W_OK):
-        return _fact("cache", str(folder))
-    return _fact("cache", f"{folder} cannot be written", "export DEEPFIELD_CACHE=$(mktemp -d)")
+    if unwritable(folder, make=False):
+        return _fact("cache", f"{folder} cannot be written", "export DEEPFIELD_CACHE=$(mktemp -d)")
+    return _fact("cache", str(folder))
 
 
 def _preset(name: str, cls: type[Pipeline], preset: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.domains.face.keeping import unwritable
+from deepfield.toolkit.cache import unwritable
 from deepfield.toolkit.calibration import from_config
 from deepfield.toolkit.console import Console, silence_tensorflow
 from deepfield.toolkit.data import Arrays

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deepfield.domains.face.drawn import sample_people, write_shot
-from deepfield.domains.face.keeping import kept
+from deepfield.domains.face.drawn import SAMPLES_PLACE, sample_people, write_shot
 from deepfield.domains.face.lfw import lfw_rows, starts_as_lfw
+from deepfield.toolkit.cache import kept
 from deepfield.toolkit.data import (
     Reader,
     Sample,
@@ -405,17 +405,18 @@ def _mirrored(beside: str = "") -> str:
         turned = portrait.transpose(Image.Transpose.FLIP_LEFT_RIGHT).point(lambda x: 0.8 * x)
         turned.save(path, "JPEG", quality=70)
 
-    return kept("mirrored.jpg", make, beside)
+    return kept(SAMPLES_PLACE, "mirrored.jpg", make, beside)
 
 
 def _pairs_of_samples() -> str:
     """The portrait with its mirror image, and with a photo that shows no face."""
     table = "pairs.csv"
     for place in (_PORTRAIT, _NO_FACE):
-        kept(place[-1], functools.partial(shutil.copyfile, installed(*place)), table)
+        copy = functools.partial(shutil.copyfile, installed(*place))
+        kept(SAMPLES_PLACE, place[-1], copy, table)
     _mirrored(table)
     text = "a,b,same\ngrace_hopper.jpg,mirrored.jpg,1\ngrace_hopper.jpg,china.jpg,0\n"
-    return kept(table, lambda path: path.write_text(text))
+    return kept(SAMPLES_PLACE, table, lambda path: path.write_text(text))
 
 
 #: `sample:NAME` to what it stands for: pictures that ship with the dependencies, or made of them.
@@ -426,7 +427,7 @@ SAMPLES: dict[str, Callable[[], str]] = {
     "flower": lambda: installed("sklearn", "datasets", "images", "flower.jpg"),
     "pairs": _pairs_of_samples,
     "people": sample_people,
-    "person_3": lambda: kept("person_3.png", write_shot),
+    "person_3": lambda: kept(SAMPLES_PLACE, "person_3.png", write_shot),
 }
 
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepfield.domains.face.keeping import kept
+from deepfield.toolkit.cache import kept
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+#: Where in the cache samples are kept that are made when they are first asked for.
+SAMPLES_PLACE = "face/samples"
 #: Of the folder that `sample:people` stands for.
 PEOPLE, SHOTS = 12, 5
 #: Who is to be seen in `sample:person_3`, in a picture that the folder has not.
@@ -28,7 +30,7 @@ _IRISES = ((70, 44, 26), (58, 92, 140), (66, 110, 72), (96, 96, 100))
 
 def sample_people() -> str:
     """A folder per person, drawn by the first who asks for it."""
-    return kept("people", lambda folder: write_people(folder, PEOPLE, SHOTS))
+    return kept(SAMPLES_PLACE, "people", lambda folder: write_people(folder, PEOPLE, SHOTS))
 
 
 def write_shot(path: Path) -> None:

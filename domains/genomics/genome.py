@@ -11,7 +11,7 @@ from typing import Any
 
 from deepfield.domains.genomics.fasta import read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
-from deepfield.toolkit.bundle import cache_folder
+from deepfield.toolkit.cache import place_for
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError, first_line
 from deepfield.toolkit.paths import is_file, is_there
 
@@ -130,14 +130,15 @@ def _indexed(source: str) -> Any:
 
 
 def _index_of(source: str) -> str:
-    """Where the index is: beside the file, or in the cache where nothing can be written there."""
+    """Where the index is: beside the file, or in the cache where nothing can be written there, or
+    in a temporary folder.
+    """
     beside = source + ".fai"
     if is_there(beside) or os.access(Path(source).resolve().parent, os.W_OK):
         return beside
-    name = hashlib.blake2b(str(Path(source).resolve()).encode(), digest_size=8).hexdigest()
-    folder = cache_folder() / "genomes"
-    folder.mkdir(parents=True, exist_ok=True)
-    return str(folder / f"{name}.fai")
+    digest = hashlib.blake2b(str(Path(source).resolve()).encode(), digest_size=8).hexdigest()
+    name = f"{digest}.fai"
+    return str(place_for("genomes", name) / name)
 
 
 def _bare(contig: str) -> str:
