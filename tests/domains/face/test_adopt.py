@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfield.domains.face import adopt, dlib_models
+from deepfield.domains.face import dlib_models
 from deepfield.domains.face.adopt import (
     DETECTOR,
     EMBEDDER,
@@ -20,6 +20,7 @@ from deepfield.domains.face.adopt import (
 )
 from deepfield.domains.face.dlib_file import read_network
 from deepfield.domains.face.dlib_models import dlib_resnet, mmod
+from deepfield.toolkit import installed_files
 from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError
 from deepfield.toolkit.export import to_onnx
 from deepfield.toolkit.runtime import Network
@@ -103,7 +104,7 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch):
 
 def test_another_file_in_the_package_is_refused(monkeypatch, tmp_path):
     (tmp_path / "x").write_bytes(b"other")
-    monkeypatch.setattr(adopt, "installed", lambda *_, **__: str(tmp_path / "x"))
+    monkeypatch.setattr(installed_files, "installed", lambda *_, **__: str(tmp_path / "x"))
     with pytest.raises(UnusableModel, match="SHA-256"):
         find_file(LANDMARKS)
 

@@ -1,6 +1,7 @@
 """dlib's networks as a bundle: what was measured goes with it, and what finds faces too."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from keras import Input, Model, layers
 
 from deepfield.domains.face import FacePipeline, adopt, conversion
 from deepfield.domains.face.landmarks import Landmarks
+from deepfield.toolkit import presets
 from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError
 
 POINT = {
@@ -46,12 +48,13 @@ def networks(say=lambda step: None):
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache") / "face" / "dlib_resnet"
-    facts = tmp_path_factory.mktemp("facts") / "measured.json"
-    facts.write_text(json.dumps(MEASURED))
+    facts = tmp_path_factory.mktemp("facts")
+    shutil.copy(presets.shipped_folder(FacePipeline, "dlib_resnet") / "adopted.json", facts)
+    (facts / "measured.json").write_text(json.dumps(MEASURED))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adopt, "dlib_networks", networks)
         patch.setattr(adopt, "find_files", dict)
-        patch.setattr(conversion, "FACTS", facts)
+        patch.setattr(presets, "shipped_folder", lambda cls, name: facts)
         conversion.adopt_dlib(folder)
     return folder
 
@@ -71,7 +74,7 @@ def test_what_was_measured_goes_with_the_networks(converted):
 def test_where_nothing_was_measured_the_threshold_is_its_authors(monkeypatch, tmp_path):
     monkeypatch.setattr(adopt, "dlib_networks", networks)
     monkeypatch.setattr(adopt, "find_files", dict)
-    monkeypatch.setattr(conversion, "FACTS", tmp_path / "none.json")
+    monkeypatch.setattr(presets, "shipped_folder", lambda cls, name: tmp_path)
     conversion.adopt_dlib(tmp_path / "dlib_resnet")
     pipeline = FacePipeline.load(tmp_path / "dlib_resnet")
     point = pipeline.verification.point()

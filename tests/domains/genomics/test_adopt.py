@@ -19,6 +19,7 @@ from deepfield.domains.genomics.adopt import (
 from deepfield.domains.genomics.features import CHANCES
 from deepfield.domains.genomics.residual import ResidualNetwork
 from deepfield.domains.genomics.splice_models import splice_resnet
+from deepfield.toolkit import installed_files
 from deepfield.toolkit.errors import NotFound, UnusableModel
 from deepfield.toolkit.weights import weights_of
 
@@ -46,7 +47,7 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch, tmp_path):
 
 def test_another_file_in_the_package_is_refused(monkeypatch, tmp_path):
     (tmp_path / "x").write_bytes(b"other")
-    monkeypatch.setattr(adopt, "installed", lambda *_, **__: str(tmp_path / "x"))
+    monkeypatch.setattr(installed_files, "installed", lambda *_, **__: str(tmp_path / "x"))
     with pytest.raises(UnusableModel, match="SHA-256"):
         find_files()
     with pytest.raises(UnusableModel, match="not a network of SpliceAI's"):

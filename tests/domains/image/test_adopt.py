@@ -16,6 +16,7 @@ from deepfield.domains.image.adopt import (
     set_efficientnet_weights,
 )
 from deepfield.domains.image.labels import imagenet_labels
+from deepfield.toolkit import installed_files
 from deepfield.toolkit.errors import NotFound, UnusableModel
 
 MAGIC, SYSTEM = 0x1950A86A20F9469CFC6C, {"little_endian": True}
@@ -167,9 +168,7 @@ def test_the_published_file_holds_what_was_published(published):
 
 def test_another_file_in_the_package_is_refused(monkeypatch, tmp_path):
     (tmp_path / "x").write_bytes(b"other")
-    monkeypatch.setattr(
-        "deepfield.domains.image.adopt.installed", lambda *_, **__: str(tmp_path / "x")
-    )
+    monkeypatch.setattr(installed_files, "installed", lambda *_, **__: str(tmp_path / "x"))
     with pytest.raises(UnusableModel, match="SHA-256"):
         find_weights()
 
