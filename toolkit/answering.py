@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +25,6 @@ from deepfield.toolkit.errors import (
     UsageError,
     first_line,
 )
-from deepfield.toolkit.paths import is_folder
 
 if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
@@ -70,18 +68,6 @@ def samples(
             if not rejecting:
                 raise
             yield Sample(str(thing), None, fault=error.message)
-
-
-def told_apart(source: str, found: Iterable[Sample]) -> Iterator[Sample]:
-    """Samples of one of several sources, files with the folder that they lie in: two folders may
-    both hold an `a.png`.
-    """
-    for sample in found:
-        name = sample.row.get("path")
-        if name == sample.id and (is_folder(source) or name == Path(source).name):
-            name = str(Path(source) / name) if is_folder(source) else source
-            sample = replace(sample, id=name, row={**sample.row, "path": name})
-        yield sample
 
 
 def _of_table(pipeline: Pipeline, table: Any, options: Mapping[str, Any]) -> Iterator[Sample]:

@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit import answering, backends, tables
+from deepfield.toolkit import backends, tables
 from deepfield.toolkit import console as console_module
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import BATCH, read_source
@@ -28,6 +28,7 @@ from deepfield.toolkit.errors import (
     called,
     names_for,
 )
+from deepfield.toolkit.naming import prefixed
 from deepfield.toolkit.paths import is_there
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.writers import (
@@ -311,7 +312,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
     pipeline.settings.update(options_of(cls, "predict", flags, reader=False))
     reader_options = options_of(cls, "predict", flags, reader=True)
-    several = answering.told_apart if len(data) > 1 else lambda source, found: found
+    several = prefixed if len(data) > 1 else lambda source, found: found
     samples = (
         s for source in data for s in several(source, pipeline.read(source, **reader_options))
     )

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepfield.toolkit import answering
+from deepfield.toolkit import answering, naming
 from deepfield.toolkit.bundle import Bundle, open_bundle
 from deepfield.toolkit.data import (
     BATCH,
@@ -362,7 +362,7 @@ class Pipeline:
     def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
         """The samples of one of several things, the `index`th."""
         if isinstance(thing, str | Path):
-            return answering.told_apart(str(thing), self.read(str(thing), **options))
+            return naming.prefixed(str(thing), self.read(str(thing), **options))
         return iter([thing if isinstance(thing, Sample) else Sample(str(index), thing)])
 
     def encoded(self, samples: Iterable[Sample], targets: bool = False) -> Iterator[Encoded]:

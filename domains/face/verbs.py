@@ -11,13 +11,14 @@ import numpy as np
 
 from deepfield.domains.face.data import Pair
 from deepfield.domains.face.gallery import Gallery, gathered
-from deepfield.domains.face.naming import named, prefixes
 from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.commands import emit, options_of
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns, shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, DeepfieldError, NotFound, UsageError
+from deepfield.toolkit.naming import prefixed, prefixes
 from deepfield.toolkit.paths import is_folder, is_there
+from deepfield.toolkit.picture_files import folders
 from deepfield.toolkit.writers import RowWriter, format_of
 
 
@@ -231,9 +232,13 @@ def _two(samples: Iterable[Sample]) -> Iterator[Sample]:
 def _pictures(pipeline: Any, data: Sequence[str], verb: str, flags: Any) -> Iterator[Sample]:
     options = options_of(type(pipeline), verb, flags, reader=True)
     places = [shipped(source, pipeline.samples) for source in data]
-    alone = sum(map(is_folder, places)) < 2
+    several = sum(map(is_folder, places)) > 1
     for source, place, prefix in zip(data, places, prefixes(places), strict=True):
-        for sample in named(place, prefix, pipeline.read(place, **options), alone):
+        # one of several folders, without folders in it, is one of a person, as in a gallery
+        someone = several and prefix and is_folder(place) and not folders(Path(place))
+        for sample in prefixed(place, pipeline.read(place, **options), prefix):
+            if someone and sample.target is None:
+                sample.target = sample.group = sample.row["person"] = prefix
             if isinstance(sample.data, Pair):
                 raise UsageError(
                     f"{source!r} holds pairs, not pictures", "name a folder or a table of pictures"

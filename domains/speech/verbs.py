@@ -17,6 +17,7 @@ from deepfield.toolkit.commands import emit, options_of, preset_or
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample, own_columns, read_source, shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
+from deepfield.toolkit.naming import prefixed, prefixes
 from deepfield.toolkit.writers import escaped, write_whole
 
 #: Pieces of recordings that the network hears at once: more of them would only take more memory.
@@ -44,7 +45,12 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
     pipeline.settings.update(options_of(cls, "transcribe", flags, reader=False))
     pipeline._use()
     console = Console(bool(flags.quiet), verbose=bool(flags.verbose))
-    samples = (s for source in sources for s in pipeline.read(source))
+    places = [shipped(source, cls.samples) for source in sources]
+    samples = (
+        sample
+        for source, prefix in zip(places, prefixes(places), strict=True)
+        for sample in prefixed(source, pipeline.read(source), prefix)
+    )
     if flags.live:
         return _live(pipeline, samples, console)
     began, heard_s, rejected = time.monotonic(), 0.0, 0

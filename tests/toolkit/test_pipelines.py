@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -296,6 +297,21 @@ def test_files_of_several_folders_are_told_apart(tiny, tmp_path):
         assert [r["path"] for r in pipeline.predict(asked)] == names
         run = here("image", "predict", *asked, "--model", str(tiny), "--json")
         assert [json.loads(line)["path"] for line in run.out.splitlines()] == names
+
+
+def test_pictures_of_several_archives_are_told_apart(tiny, tmp_path):
+    pipeline = deepfield.load(str(tiny))
+    picture = next(iter(pipeline.read("sample:digits-zip"))).data
+    asked = [str(tmp_path / name) for name in ("one.zip", "two.zip")]
+    for name in asked:
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("a.png", picture)
+    names = [str(tmp_path / folder / "a.png") for folder in ("one", "two")]
+    assert [r["path"] for r in pipeline.predict(asked)] == names
+    run = here("image", "predict", *asked, "--model", str(tiny), "--json")
+    assert [json.loads(line)["path"] for line in run.out.splitlines()] == names
+    run = here("image", "predict", asked[0], "--model", str(tiny), "--json")
+    assert json.loads(run.out)["path"] == "a.png"  # as it is called where it alone is asked about
 
 
 def test_an_unknown_way_with_errors_is_refused():

@@ -85,6 +85,18 @@ def test_transcripts_lie_in_folders_as_the_recordings_do(model, clips):
     assert run.code == 3 and run.out == "one.wav\tsami mora\na/one.wav\tsami mora\n"
 
 
+def test_recordings_of_several_sources_are_called_by_their_folders(model, clips):
+    for folder, name in (("a", "one"), ("b", "two")):
+        (clips / folder).mkdir()
+        (clips / folder / "one.wav").write_bytes((clips / f"{name}.wav").read_bytes())
+    out, asked = clips / "said", (str(clips / "a" / "one.wav"), str(clips / "b"))
+    run = here("speech", "transcribe", *asked, "-m", model)
+    assert run.out == "a/one.wav\tsami mora\nb/one.wav\ttuli\n"
+    run = here("speech", "transcribe", *asked, "-m", model, "-o", str(out))
+    told = {p.relative_to(out).as_posix(): p.read_text() for p in out.rglob("*.txt")}
+    assert told == {"a/one.txt": "sami mora\n", "b/one.txt": "tuli\n"} and "taken" not in run.err
+
+
 def test_json_is_one_object_a_recording(model, clips):
     run = here("speech", "transcribe", str(clips), "--model", model, "--json")
     rows = [json.loads(line) for line in run.out.splitlines()]
