@@ -10,7 +10,6 @@ import contextlib
 import difflib
 import json
 import os
-import re
 import signal
 import sys
 import tomllib
@@ -190,19 +189,10 @@ def _architectures(cls: Any) -> list[str]:
     """The builders of a domain, out of the text of their module: to import it takes seconds."""
     import importlib.util
 
+    from deepfield.toolkit.registry import names_in
+
     found = importlib.util.find_spec(cls.architectures)
-    text = Path(str(found.origin if found else "")).read_text(encoding="utf-8")
-    return [
-        name
-        for names in re.findall(
-            r"^@ARCHITECTURES\.register\(\)\n(?:@.*\n)*def (\w+)"
-            r'|^ARCHITECTURES\.(?:add\("(\w+)"|register\(\)\((\w+)\))',
-            text,
-            re.MULTILINE,
-        )
-        for name in names
-        if name
-    ]
+    return names_in(Path(str(found.origin if found else "")).read_text(encoding="utf-8"))
 
 
 def _option(flag: Any) -> click.Option:

@@ -87,3 +87,40 @@ there is: square)
     def names(self) -> list[str]:
         """Return the names in the order of registration."""
         return list(self)
+
+
+def names_in(source: str, table: str = "ARCHITECTURES") -> list[str]:
+    """The names that a module adds to a table of its own, in order, without running it: a network's
+    builder has to import Keras, which takes seconds.
+
+    Args:
+        source: the module's text. Functions that `TABLE.register` decorates are found, and calls of
+            `TABLE.add` with a name written out, both outside other functions.
+        table: what the table is called there.
+
+    Raises:
+        SyntaxError: it is not Python.
+
+    Example:
+        >>> names_in('ARCHITECTURES.add("mmod", mmod)')
+        ['mmod']
+    """
+    import ast
+
+    names: list[str] = []
+    for statement in ast.parse(source).body:
+        own, calls = "", list[ast.expr]()
+        if isinstance(statement, ast.FunctionDef):
+            own, calls = statement.name, statement.decorator_list
+        elif isinstance(statement, ast.Expr):
+            calls = [statement.value]
+        for call in calls:
+            match call:
+                case ast.Call(
+                    ast.Attribute(ast.Name(owner), "register" | "add"),
+                    [ast.Constant(str(name)), *_],
+                ) if owner == table:
+                    names.append(name)
+                case ast.Call(ast.Attribute(ast.Name(owner), "register"), []) if owner == table:
+                    names.append(own)
+    return names

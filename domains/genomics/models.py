@@ -31,7 +31,7 @@ from deepfield.toolkit.layers import DilatedResidual1D
 from deepfield.toolkit.registry import Registry
 
 ARCHITECTURES = Registry("architecture")
-ARCHITECTURES.register()(splice_resnet)
+ARCHITECTURES.add("splice_resnet", splice_resnet)
 
 _MOMENTUM = 0.9
 

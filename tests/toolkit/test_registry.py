@@ -4,7 +4,7 @@ import pytest
 
 from deepfield.toolkit import registry
 from deepfield.toolkit.errors import UsageError
-from deepfield.toolkit.registry import Registry
+from deepfield.toolkit.registry import Registry, names_in
 
 
 @pytest.fixture
@@ -48,6 +48,30 @@ def test_a_far_name_lists_all_without_a_guess(networks):
     with pytest.raises(UsageError) as caught:
         networks["transformer"]
     assert caught.value.hint == "there is: lenet5, small_cnn"
+
+
+def test_names_are_read_out_of_a_modules_text():
+    text = """
+import keras_that_takes_seconds
+OTHERS, ARCHITECTURES = Registry("other"), Registry("architecture")
+ARCHITECTURES.add("first", elsewhere)
+
+@ARCHITECTURES.register()
+@silently(1)
+def second(): ...
+
+@silently(1)
+@ARCHITECTURES.register("third", )
+def another(): ...
+
+@OTHERS.register()
+def fourth():
+    ARCHITECTURES.add("fifth", later)
+
+print("sixth")
+"""
+    assert names_in(text) == ["first", "second", "third"]
+    assert names_in(text, "OTHERS") == ["fourth"]
 
 
 def test_the_decorator_returns_the_function_itself(networks):
