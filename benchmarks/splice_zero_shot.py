@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from deepfield.domains.genomics import GenomicsPipeline
 from deepfield.domains.genomics.adopt import CONTEXT, LABELS
 from deepfield.domains.genomics.features import codes
-from deepfield.domains.genomics.residual import softmax
+from deepfield.toolkit.calibration import softmax
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.matching import best_threshold
 

@@ -18,7 +18,8 @@ from deepfield.domains.genomics.adopt import CONTEXT, find_files
 from deepfield.domains.genomics.comparing import after_change
 from deepfield.domains.genomics.features import CHANCES
 from deepfield.domains.genomics.features import codes as codes_of
-from deepfield.domains.genomics.residual import Change, ResidualNetwork, softmax
+from deepfield.domains.genomics.residual import Change, ResidualNetwork
+from deepfield.toolkit.calibration import softmax
 from deepfield.toolkit.console import silence_tensorflow
 from deepfield.toolkit.weights import weights_of
 

@@ -89,15 +89,14 @@ class Temperature(_Configured):
         own = z[np.arange(len(z)), y]
 
         def slope_and_curvature(b: float) -> tuple[float, float]:
-            p = _softmax(b * z)
+            p = softmax(b * z)
             mean = (p * z).sum(axis=1)
             spread = (p * (z - mean[:, None]) ** 2).sum(axis=1)
             return float((mean - own).mean()), float(spread.mean())
 
         # Convex in 1/T: Newton's step where it stays inside the bracket, bisection (of the
         # logarithm, since the scale is unknown) where it does not.
-        low, high = 1e-3, 1e2
-        inverse = 1.0
+        low, inverse, high = 1e-3, 1.0, 1e2
         for _ in range(60):
             slope, curvature = slope_and_curvature(inverse)
             low, high = (inverse, high) if slope < 0 else (low, inverse)
@@ -110,7 +109,7 @@ class Temperature(_Configured):
 
     def apply(self, outputs: np.ndarray) -> np.ndarray:
         """Probabilities (..., classes), float64, that sum to 1; a row with NaN stays NaN."""
-        return _softmax(_finite(outputs) / self.temperature)
+        return softmax(_finite(outputs) / self.temperature)
 
 
 @dataclass(frozen=True)
@@ -490,7 +489,8 @@ def _finite(outputs: np.ndarray) -> np.ndarray:
     return np.clip(np.asarray(outputs, dtype=np.float64), -_LARGEST, _LARGEST)
 
 
-def _softmax(z: np.ndarray) -> np.ndarray:
+def softmax(z: np.ndarray) -> np.ndarray:
+    """Probabilities of logits (..., classes); it never overflows."""
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 

@@ -459,18 +459,14 @@ def describe(cls: type[Pipeline], load: Load, name: str | None, flags: Flags) ->
         emit(table)
         return 0
     rows = [
-        (r["name"], r["type"], "x".join(map(str, r["output_shape"] or ())),
-         _count(r["parameters"]), _count(r["connections"]))
+        (r["name"], r["type"], "x".join(map(str, r["output_shape"] or ())), r["parameters"],
+         r["connections"])
         for r in table["layers"]
     ]  # fmt: skip
     total = table["total"]
-    rows.append(("total", "", "", _count(total["parameters"]), _count(total["connections"])))
+    rows.append(("total", "", "", total["parameters"], total["connections"]))
     heads = ("layer", "type", "output", "parameters", "connections")
-    widths = [max(len(str(row[i])) for row in [heads, *rows]) for i in range(5)]
-    for row in [heads, *rows]:
-        left = "  ".join(f"{cell:<{w}}" for cell, w in zip(row[:3], widths[:3], strict=True))
-        right = "  ".join(f"{cell:>{w}}" for cell, w in zip(row[3:], widths[3:], strict=True))
-        sys.stdout.write(f"{left}  {right}\n")
+    _lines(tables.aligned([heads, *rows], left=3))
     return 0
 
 
@@ -480,10 +476,6 @@ def _undescribed(cls: type[Pipeline], name: str) -> NotFound:
         f"no architecture, preset or model's folder is called {name!r}",
         names_for(name, known),
     )
-
-
-def _count(number: int | None) -> str:
-    return "–" if number is None else f"{number:,}"
 
 
 #: The function of every shared verb.

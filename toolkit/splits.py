@@ -321,27 +321,39 @@ def kept_together(
         if kind not in (groupers or {}):
             raise _unknown(kind, groupers)
         own = (groupers or {})[kind](samples).keys
-    cluster = list(range(len(samples)))
-
-    def root(index: int) -> int:
-        while cluster[index] != index:
-            cluster[index] = cluster[cluster[index]]
-            index = cluster[index]
-        return index
-
     first: dict[Hashable, int] = {}
+    pairs = []
     for index, sample in enumerate(samples):
         keys: list[Hashable] = [("group", sample.group)] if sample.group else []
         keys += [("own", own[index])] if own else []
         if (content := _content(sample.data)) is not None:
             keys.append(("data", content))
-        for key in keys:
-            low, high = sorted((root(first.setdefault(key, index)), root(index)))
-            cluster[high] = low
-    roots = [root(index) for index in range(len(samples))]
+        pairs += [(first.setdefault(key, index), index) for key in keys]
+    roots = linked(len(samples), pairs)
     if len(set(roots)) == len(roots):
         return list(samples)
     return [replace(sample, group=str(own)) for sample, own in zip(samples, roots, strict=True)]
+
+
+def linked(count: int, pairs: Sequence[Sequence[int]] | np.ndarray) -> list[int]:
+    """The cluster of each of `count` things, called by its first: what pairs join is one.
+
+    Example:
+        >>> linked(5, [(4, 3), (1, 4)])
+        [0, 1, 2, 1, 1]
+    """
+    parent = list(range(count))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for one, other in np.asarray(pairs, dtype=np.int64).reshape(-1, 2).tolist():
+        first, second = sorted((root(one), root(other)))
+        parent[second] = first
+    return [root(index) for index in range(count)]
 
 
 def _content(data: Any) -> Hashable | None:

@@ -27,6 +27,7 @@ from deepfield.domains.genomics.windows import (
     usual_length,
     window,
 )
+from deepfield.toolkit.calibration import softmax
 from deepfield.toolkit.data import BATCH, Arrays, Encoded, Sample
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.novelty import Novelty
@@ -282,7 +283,7 @@ class GenomicsPipeline(Pipeline):
         """
         each = {n: self.run(n, {"bases": bases})[self.task.output] for n in self.members}
         if self.architecture == "splice_resnet" and len(each) > 1:
-            chances = np.mean([_softmax(own.astype(np.float64)) for own in each.values()], axis=0)
+            chances = np.mean([softmax(own.astype(np.float64)) for own in each.values()], axis=0)
             return np.log(np.maximum(chances, 1e-30))
         if len(each) == 1:
             return each[self.members[0]]
@@ -479,11 +480,6 @@ class GenomicsPipeline(Pipeline):
         from deepfield.domains.genomics.cards import card_text
 
         return card_text(self)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _where(item: DNA, place: int | None, strand: str, letters: np.ndarray) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from deepfield.domains.genomics.features import CHANCES
 from deepfield.domains.genomics.fourier import ROOM, FourierConvolution
+from deepfield.toolkit.calibration import softmax
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.runtime import Network
 
@@ -284,9 +285,3 @@ def _affine(weights: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, n
     }
     gain = told["gamma"] / np.sqrt(told["moving_variance"] + EPSILON)
     return gain, told["beta"] - gain * told["moving_mean"]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)

@@ -15,7 +15,7 @@ from deepfield.domains.genomics.features import codes, reverse_complement
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import BadInput, UsageError
-from deepfield.toolkit.splits import Grouping
+from deepfield.toolkit.splits import Grouping, linked
 
 #: Letters of the words that are compared; a word and its reverse complement are one.
 WORD = 16
@@ -42,7 +42,8 @@ def similarity(samples: Sequence[Sample]) -> Grouping:
     groups = np.unique([s.group or "" for s in samples], return_inverse=True)[1]
     named = np.array([s.group is not None for s in samples])
     pairs = [*near_pairs(sequences), *_chained(groups, named)]
-    return Grouping(linked(len(samples), pairs).tolist())
+    clusters = np.unique(linked(len(samples), pairs), return_inverse=True)[1]
+    return Grouping(clusters.tolist())
 
 
 def chromosome(samples: Sequence[Sample]) -> Grouping:
@@ -96,28 +97,6 @@ def near_pairs(
     pairs = np.concatenate([np.array(firsts, np.int64)[found[near]].reshape(-1, 2), copies])
     pairs.sort(axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-
-
-def linked(count: int, pairs: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
-    """The number of the cluster of each of `count` things: what pairs join is one, (count,).
-
-    Example:
-        >>> linked(5, [(0, 3), (3, 4)]).tolist()
-        [0, 1, 2, 0, 0]
-    """
-    parent = list(range(count))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for one, other in np.asarray(pairs, dtype=np.int64).reshape(-1, 2).tolist():
-        first, second = sorted((root(one), root(other)))
-        parent[second] = first
-    roots = [root(index) for index in range(count)]
-    return np.unique(roots, return_inverse=True)[1] if count else np.zeros(0, np.int64)
 
 
 # --------------------------------------------------------------------------------------- words

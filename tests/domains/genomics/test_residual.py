@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from deepfield.domains.genomics import comparing, fourier, residual, splice_models
 from deepfield.domains.genomics.comparing import after_change
 from deepfield.domains.genomics.fourier import FourierConvolution
-from deepfield.domains.genomics.residual import Change, ResidualNetwork, groups_of, softmax
+from deepfield.domains.genomics.residual import Change, ResidualNetwork, groups_of
 from deepfield.domains.genomics.splice_models import splice_resnet
+from deepfield.toolkit.calibration import softmax
 from deepfield.toolkit.errors import UsageError
 
 

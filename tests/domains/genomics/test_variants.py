@@ -9,10 +9,10 @@ from deepfield.domains.genomics.annotation import Annotation
 from deepfield.domains.genomics.comparing import PlainJudge, ResidualJudge, aligned
 from deepfield.domains.genomics.features import codes, reverse_complement
 from deepfield.domains.genomics.genome import Genome
-from deepfield.domains.genomics.residual import softmax
 from deepfield.domains.genomics.splice_models import splice_resnet
 from deepfield.domains.genomics.variants import UNSCORED, Scorer, Settings
 from deepfield.domains.genomics.vcf import read_row
+from deepfield.toolkit.calibration import softmax
 from deepfield.toolkit.errors import DeepfieldError
 
 LABELS = ("neither", "acceptor", "donor")
