@@ -7,7 +7,6 @@ come at once.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
 import signal
@@ -234,11 +233,11 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) 
     for name, given in table.items():
         key = name.replace("-", "_")
         if key not in known:
-            near = difflib.get_close_matches(key, map(str, known), n=3)
-            there = near or sorted(k for k in map(str, known) if k not in ("subject", "config"))
+            flags = sorted(set(map(str, known)) - {"subject", "config"})
+            near = errors.did_you_mean(errors.near_names(key, flags))
             raise errors.UsageError(
                 f"{value!r}: {name!r} is no flag of {ctx.command.name}",
-                ("did you mean " if near else "flags: ") + ", ".join(there),
+                near.rstrip() or f"flags: {', '.join(flags)}",
             )
         if isinstance(given, dict) and key != "set":
             raise errors.UsageError(f"{value!r}: {name!r} is a table", f"write {name} = VALUE")
@@ -401,18 +400,18 @@ def _misused(error: click.ClickException) -> tuple[str, str]:
         what = f"no flag {name!r} of `{where}`"
         if context is not None:
             names = [o for p in context.command.params for o in p.opts if o[:2] == "--"]
-            near = near or difflib.get_close_matches(name, names, n=3)
+            near = near or errors.near_names(name, names)
     elif isinstance(error, getattr(click.exceptions, "NoSuchCommand", ())):
         name = error.command_name  # type: ignore[attr-defined]
         what = f"no {'verb' if where.count(' ') else 'domain or command'} {name!r}"
         if context is not None and isinstance(context.command, click.Group):
             known = context.command.list_commands(context)
-            near = difflib.get_close_matches(name, known, n=3)
+            near = errors.near_names(name, known)
             hint = f"there are {', '.join(known)}"
     else:
         what = error.format_message().rstrip(".")
         what = what[:1].lower() + what[1:]
-    return what, f"did you mean {', '.join(near)}? {hint}" if near else hint
+    return what, errors.did_you_mean(near) + hint
 
 
 def _fail(what: str, hint: str, code: int) -> int:

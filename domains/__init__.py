@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from deepfield.toolkit.bundle import open_bundle
-from deepfield.toolkit.errors import NotFound, UnusableModel, UsageError, names_for
+from deepfield.toolkit.errors import NotFound, UsageError, names_for, of_another_domain
 from deepfield.toolkit.paths import is_folder, is_there
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.presets import preset_bundle
@@ -50,9 +50,7 @@ def load(model: str, domain_name: str | None = None, device: str = "cpu") -> Pip
     name = name or domain_name or ""
     if name in DOMAINS and preset in domain(name).presets and not is_there(model):
         if domain_name not in (None, name):
-            raise UnusableModel(
-                f"{model!r} is not a {domain_name} model", f"use `deepfield {name}`"
-            )
+            raise of_another_domain(model, name, domain_name)
         return domain(name).from_bundle(preset_bundle(domain(name), preset), device)
     if not is_folder(model):
         every = [f"{d}/{p}" for d in DOMAINS for p in domain(d).presets]
@@ -63,9 +61,7 @@ def load(model: str, domain_name: str | None = None, device: str = "cpu") -> Pip
     bundle = open_bundle(model)
     found = str(bundle.config.get("domain"))
     if found not in DOMAINS or domain_name not in (None, found):
-        raise UnusableModel(
-            f"{model!r} is a {found} model, not {domain_name}", f"use `deepfield {found}` with it"
-        )
+        raise of_another_domain(model, found, domain_name)
     return domain(found).from_bundle(bundle, device)
 
 

@@ -104,9 +104,29 @@ def names_for(wrong: str, known: Iterable[str]) -> str:
         'there are qa/story'
     """
     bare = {name.rpartition("/")[2]: name for name in known}
-    near = difflib.get_close_matches(wrong.rpartition("/")[2], bare, n=3, cutoff=0.5)
-    guess = f"did you mean {', '.join(bare[name] for name in near)}? " if near else ""
-    return f"{guess}there are {', '.join(bare.values())}"
+    near = near_names(wrong.rpartition("/")[2], bare)
+    return f"{did_you_mean(bare[name] for name in near)}there are {', '.join(bare.values())}"
+
+
+def near_names(wrong: str, known: Iterable[str]) -> list[str]:
+    """Up to three of the known names that are like a wrong one, the nearest first.
+
+    Example:
+        >>> near_names("lenet", ["lenet5", "small_cnn"])
+        ['lenet5']
+    """
+    return difflib.get_close_matches(wrong, list(known), n=3, cutoff=0.5)
+
+
+def did_you_mean(near: Iterable[str]) -> str:
+    """The beginning of a hint that names what may be meant; empty where nothing is near.
+
+    Example:
+        >>> did_you_mean(["lenet5"]), did_you_mean([])
+        ('did you mean lenet5? ', '')
+    """
+    names = ", ".join(near)
+    return f"did you mean {names}? " if names else ""
 
 
 def first_line(error: BaseException) -> str:
@@ -136,6 +156,13 @@ def called(source: str) -> str:
 def no_rows(source: str) -> UsageError:
     """What to say of a table that is a header alone."""
     return UsageError(f"{called(source)} has a header, but no rows", "give it a row a sample")
+
+
+def of_another_domain(model: str, found: str, wanted: str | None) -> UnusableModel:
+    """What to say of a model that a command of another domain is given."""
+    return UnusableModel(
+        f"{model!r} is a {found} model, not {wanted}", f"use `deepfield {found}` with it"
+    )
 
 
 def unreadable(source: str, error: Exception) -> DeepfieldError:

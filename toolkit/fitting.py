@@ -6,7 +6,6 @@ it (calibration, figures, golden outputs, the ONNX file) belongs to the network 
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import shutil
@@ -21,7 +20,14 @@ import numpy as np
 from deepfield.toolkit.bundle import refuse_foreign, replace_file
 from deepfield.toolkit.cards import known_data
 from deepfield.toolkit.data import Arrays, Encoded
-from deepfield.toolkit.errors import DeepfieldError, UnusableModel, UsageError, first_line
+from deepfield.toolkit.errors import (
+    DeepfieldError,
+    UnusableModel,
+    UsageError,
+    did_you_mean,
+    first_line,
+    near_names,
+)
 from deepfield.toolkit.export import converts
 from deepfield.toolkit.measuring import Fitted, measure
 from deepfield.toolkit.packing import (
@@ -176,12 +182,11 @@ def sort_settings(
     recipe_fields = [f.name for f in fields(Recipe)]
     unknown = sorted(set(settings) - set(arguments) - set(recipe_fields))
     if unknown:
-        known = [*arguments, *recipe_fields]
-        near = ", ".join(difflib.get_close_matches(unknown[0], known, n=3))
+        near = near_names(unknown[0], [*arguments, *recipe_fields])
         raise UsageError(
             f"{pipeline.architecture} has no setting {unknown[0]!r}",
-            (f"did you mean {near}? " if near else "")
-            + f"the network's: {', '.join(arguments)}; of training: {', '.join(recipe_fields)}",
+            f"{did_you_mean(near)}the network's: {', '.join(arguments)}; "
+            f"of training: {', '.join(recipe_fields)}",
         )
     settings = {name: plain(value) for name, value in settings.items()}
     usual = {f.name: f.default for f in fields(Recipe)} | {p.name: p.default for p in parameters}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.errors import UsageError, did_you_mean, near_names
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,10 +68,7 @@ there is: square)
         """
         if name in self._functions:
             return self._functions[name]
-        import difflib
-
-        near = difflib.get_close_matches(str(name), self._functions, n=3, cutoff=0.5)
-        guess = f"did you mean {' or '.join(near)}? " if near else ""
+        guess = did_you_mean(near_names(str(name), self._functions))
         there_is = ", ".join(self._functions) or "none"
         raise UsageError(f"no {self.what} {name!r}", f"{guess}there is: {there_is}")
 

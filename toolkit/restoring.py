@@ -9,7 +9,7 @@ import numpy as np
 
 from deepfield.toolkit.bundle import TABLES, Bundle
 from deepfield.toolkit.calibration import from_config as calibrator_from_config
-from deepfield.toolkit.errors import UnusableModel, UsageError
+from deepfield.toolkit.errors import UnusableModel, UsageError, of_another_domain
 from deepfield.toolkit.novelty import Novelty
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ def restore(cls: type[P], bundle: Bundle, device: str = "cpu") -> P:
     """
     config = bundle.config
     if config.get("domain") != cls.domain:
-        raise UnusableModel(
-            f"{str(bundle.path)!r} is a {config.get('domain')} model, not {cls.domain}",
-            f"use `deepfield {config.get('domain')}` with it",
-        )
+        raise of_another_domain(str(bundle.path), str(config.get("domain")), cls.domain)
     try:
         pipeline = cls(config["architecture"], **config["settings"])
         pipeline.hyper, pipeline.state = config["hyper"], config["state"]
