@@ -5,7 +5,6 @@ A pipeline has one task. NumPy only: tasks answer at prediction time.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import heapq
 import math
@@ -18,7 +17,7 @@ import numpy as np
 
 from deepfield.toolkit.calibration import Temperature
 from deepfield.toolkit.data import Arrays, is_missing
-from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.errors import BadInput, UsageError, near_names
 
 #: Classes whose names are numbers with decimals: so many, or else codes that come back so often.
 _MOST_NUMBERED, _SOME_OF_EACH = 20, 10
@@ -262,7 +261,7 @@ class Classification(Task):
         """
         place = self._places().get(str(target))
         if place is None:
-            near = difflib.get_close_matches(str(target), self.labels, n=3) or self.labels[:5]
+            near = near_names(str(target), self.labels) or self.labels[:5]
             raise BadInput(f"label {str(target)!r} is not one of the model's ({', '.join(near)} …)")
         return {self.output: np.int32(place)}  # type: ignore[dict-item]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from deepfield.domains.drug.features import (
 )
 from deepfield.domains.drug.molecules import molecule
 from deepfield.toolkit.data import Arrays, Sample, batches_that_fit, collate
-from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.errors import BadInput, UsageError, near_names
 from deepfield.toolkit.quantities import pooled
 from deepfield.toolkit.report import Report
 from deepfield.toolkit.tables import aligned
@@ -158,7 +157,7 @@ def explain(pipeline: DrugPipeline, sample: Sample, quantity: str | None = None)
     outputs = _asked(pipeline, variants)
     task: Any = pipeline.task
     if quantity and quantity not in task.names:
-        near = difflib.get_close_matches(quantity, task.names) or task.names[:_LISTED]
+        near = near_names(quantity, task.names) or task.names[:_LISTED]
         raise UsageError(
             f"{pipeline.name!r} says nothing of {quantity!r}", f"--quantity {', '.join(near)}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 from deepfield.domains.genomics.fasta import read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.toolkit.cache import place_for
-from deepfield.toolkit.errors import BadInput, NotFound, UsageError, first_line
+from deepfield.toolkit.errors import BadInput, NotFound, UsageError, first_line, near_names
 from deepfield.toolkit.paths import is_file, is_there
 
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
@@ -58,7 +57,7 @@ class Genome:
         """
         found = self._names.get(contig) or self._names.get(_bare(contig))
         if found is None:
-            near = difflib.get_close_matches(contig, list(self.lengths), n=3)
+            near = near_names(contig, self.lengths)
             has = ", ".join(near or list(self.lengths)[:3])
             more = " …" if len(self.lengths) > len(near or range(3)) else ""
             raise BadInput(f"no contig {contig!r} in {Path(self.source).name} (it has {has}{more})")
