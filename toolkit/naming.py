@@ -24,28 +24,34 @@ def place_of(source: str) -> Path | None:
         return Path(source)
     if accepts_zip(source):
         return Path(source).with_suffix("")
-    if is_file(source) and not accepts_table(source):
-        return Path(source).parent
-    return None
+    if not is_file(source) or accepts_table(source) or source.lower().endswith(".json"):
+        return None
+    return Path(source).parent
 
 
 def prefixed(source: str, samples: Iterable[Sample], prefix: str | None = None) -> Iterator[Sample]:
-    """Samples of one of several sources; a name that is a path inside it gets the place before it.
+    """Samples of one of several sources; a name that is a path in it gets the place before it.
 
     Args:
         source: where they come from.
-        samples: of which those that are called by their `path` are named anew.
+        samples: of which those are named anew whose name is their `path`, in a folder or an
+            archive, or is the file's own; what a table calls its rows stays.
         prefix: of `prefixes`; by default the whole place, as it was given.
     """
-    place = functools.cache(place_of)  # asked of the file system once, and only if it is wanted
+    own = Path(source).name
+
+    @functools.cache  # asked of the file system once, and only if it is wanted
+    def place() -> Path | None:
+        return place_of(source)
+
+    @functools.cache
+    def holds_some() -> bool:
+        return is_folder(source) or accepts_zip(source)
+
     for sample in samples:
         name = sample.id
-        if sample.row.get("path") == name:
-            if prefix:
-                name = f"{prefix}/{name}"
-            elif prefix is None and (here := place(source)) is not None:
-                name = str(here / name)
-        if name != sample.id:
+        if prefix != "" and sample.row.get("path") == name and (name == own or holds_some()):
+            name = f"{prefix}/{name}" if prefix else str((place() or Path()) / name)
             sample = replace(sample, id=name, row={**sample.row, "path": name})
         yield sample
 
