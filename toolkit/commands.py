@@ -26,6 +26,7 @@ from deepfield.toolkit.errors import (
     NotFound,
     UsageError,
     called,
+    commonest,
     names_for,
 )
 from deepfield.toolkit.naming import prefixed
@@ -258,6 +259,8 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if flags.format and not flags.output:
         raise UsageError("--format is of the rows, and there are none", "add -o FILE")
     form = format_of(flags.output, flags.format) if flags.output else ""
+    if flags.html and Path(flags.html).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"cannot write a report into {flags.html!r}", "end the name in .html")
     _known(cls, "evaluate", flags, data)
     pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
     pipeline.settings.update(options_of(cls, "evaluate", flags, reader=False))
@@ -269,7 +272,7 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         row=rows.append if flags.output else None,
     )  # fmt: skip
     result = evaluated.result
-    first = result.pop("first_rejected")
+    fault = result.pop("commonest_fault")
     if flags.output:
         writer = RowWriter(flags.output, form)
         try:
@@ -290,7 +293,7 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
             console.say(line)
     console.say(f"{result['n']:,} answered in {result['seconds']:.1f} s")
     if result["rejected"]:
-        console.say(f"{result['rejected']:,} rejected; the first, {first}")
+        console.say(f"{result['rejected']:,} rejected ({fault})")
         return REJECTED
     return 0
 
@@ -362,8 +365,7 @@ def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags
     if start:
         console.say(f"after {start:,} of an earlier run, {before:,} rejected among them")
     if rejected:
-        reason, times = rejected.most_common(1)[0]
-        console.say(f"{rejected.total():,} rejected ({times:,}: {reason})")
+        console.say(f"{rejected.total():,} rejected ({commonest(rejected)})")
     return REJECTED if writer.rejected else 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 
 #: What a damaged compressed file raises, wherever it is noticed.
@@ -127,6 +128,22 @@ def did_you_mean(near: Iterable[str]) -> str:
     """
     names = ", ".join(near)
     return f"did you mean {names}? " if names else ""
+
+
+def commonest(faults: Counter[str], only: str = "") -> str:
+    """What most of those that were rejected lack, and how many these are; empty if none was.
+
+    Args:
+        faults: how many have each.
+        only: the name of the one, where there is one.
+
+    Example:
+        >>> commonest(Counter({"no label": 12, "truncated PNG": 1}))
+        '12: no label'
+    """
+    if only and faults.total() == 1:
+        return f"{only}: {next(iter(faults))}"
+    return "".join(f"{times:,}: {fault}" for fault, times in faults.most_common(1))
 
 
 def first_line(error: BaseException) -> str:

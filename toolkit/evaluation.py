@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from deepfield.toolkit import tables
 from deepfield.toolkit.data import BATCH, labelled, name_of, stacked
-from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.errors import UsageError, commonest
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
 from deepfield.toolkit.tasks import Task, natural_key
@@ -62,13 +63,13 @@ def evaluate_fully(
     samples = labelled(pipeline.as_samples(data, **(reader_options or {})))
     targets, predictions, groups, contexts = [], [], [], []
     kinds: list[str] = []
-    rejected, first = 0, ""
+    rejected, first = Counter[str](), ""
     for item, answer in pipeline.answers(samples, batch_size, targets=True):
         if row is not None:
             row(pipeline.row(item, answer) | {"target": item.sample.target})
         if item.fault is not None or item.prediction is None:
-            rejected += 1
-            first = first or f"{item.sample.id}: {item.fault}"
+            rejected[str(item.fault)] += 1
+            first = first or item.sample.id
             continue
         targets.append(np.asarray((item.target or {})[task.output]))
         predictions.append(item.prediction.astype(np.float32))
@@ -77,7 +78,8 @@ def evaluate_fully(
         kinds.append(str(item.sample.row.get(task.column) or ""))
     answered_s = time.monotonic() - began
     if not targets:
-        why = f"all {rejected} were rejected; the first, {first}" if rejected else "it is empty"
+        all_of_them = f"all {rejected.total():,} were rejected ({commonest(rejected, first)})"
+        why = all_of_them if rejected else "it is empty"
         raise UsageError(
             f"nothing to evaluate {pipeline.name!r} on in {name or name_of(data)!r}: {why}",
             "the data needs labels, and they must be the model's own",
@@ -96,8 +98,8 @@ def evaluate_fully(
         "model": pipeline.name,
         "data": name or name_of(data),
         "n": len(truth),
-        "rejected": rejected,
-        "first_rejected": first,
+        "rejected": rejected.total(),
+        "commonest_fault": commonest(rejected, first),
         "seconds": round(time.monotonic() - began, 3),
         "metrics": figures,
         "intervals": task.intervals(truth, said, groups, kinds if grouped else ()),

@@ -208,6 +208,8 @@ class _Fit:
         self.pipeline, self.recipe, self.seed = pipeline, recipe, seed
         pipeline.hyper, pipeline.say = hyper, say
         self.out = Path(out) if out else None
+        if self.out is not None and not self.out.name:
+            raise UsageError(f"{str(out)!r} is a folder of yours", "-o the name of a new one")
         self.folder = self.out.with_name(self.out.name + ".part") if self.out else None
         self.resume, self.device, self.say, self.progress = resume, device, say, progress
         self.command, self.name = command, name

@@ -89,6 +89,8 @@ def measure(
         pipeline.calibrator, doubt = _calibrator(task, outputs["valid"], targets["valid"], seed)
         if doubt:
             say(f"not calibrated: {doubt}")
+        if lacking := getattr(pipeline.calibrator, "doubt", ""):
+            say(lacking)
         pipeline.choose(parts.of("valid"), targets["valid"], outputs["valid"])
         pipeline.novelty = pipeline.fit_novelty(outputs["valid"])
         _settle_on_all(pipeline, [*parts.of("train"), *parts.of("valid")])

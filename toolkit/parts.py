@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit.data import Encoded, Sample, labelled, name_of, own_columns, stacked
-from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.errors import UsageError, commonest
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import PARTS, Split, across_parts, exact_duplicates, fingerprint
 
@@ -114,20 +114,19 @@ def deal(
     if len(parts["train"]) < 2:
         left_out = f"; {len(twice)} are copies of held-out ones" if twice else ""
         if rejected:
-            left_out += f"; {len(rejected)} rejected ({_commonest(rejected)})"
+            left_out += f"; {len(rejected)} rejected ({_faults(rejected)})"
         raise UsageError(
             f"{len(parts['train'])} usable training samples{left_out}", "give more data"
         )
     counts = ", ".join(f"{len(parts[p])} {p}" for p in PARTS)
-    say(f"{counts}; {len(rejected)} rejected" + (f" ({_commonest(rejected)})" if rejected else ""))
+    say(f"{counts}; {len(rejected)} rejected" + (f" ({_faults(rejected)})" if rejected else ""))
     if twice:
         say(f"{len(twice)} training items are copies of held-out ones: left out of training")
     return result
 
 
-def _commonest(rejected: Sequence[Encoded]) -> str:
-    reason, count = Counter(r.fault for r in rejected).most_common(1)[0]
-    return f"{count}: {reason}" if count > 1 else f"{rejected[0].sample.id}: {reason}"
+def _faults(rejected: Sequence[Encoded]) -> str:
+    return commonest(Counter(str(r.fault) for r in rejected), rejected[0].sample.id)
 
 
 def stacked_targets(items: Sequence[Encoded], output: str) -> np.ndarray:

@@ -311,6 +311,15 @@ class QuantityCalibration:
                 found[:, t, 1], found[:, t, 2] = z - half, z + half
         return found
 
+    @property
+    def doubt(self) -> str:
+        """What it cannot say, of too few samples."""
+        known = zip(self.binary, self.widths, strict=True)
+        if not self.widths or all(yes_or_no or width is not None for yes_or_no, width in known):
+            return ""
+        needed = math.ceil(self.coverage / (1 - self.coverage) - 1e-9)
+        return f"no intervals: {needed} known validation samples are needed"
+
     def config(self) -> dict[str, Any]:
         """Everything needed to make it again, JSON-able."""
         return {"kind": self.kind, **asdict(self)}

@@ -313,7 +313,7 @@ def _pearson(y: np.ndarray, p: np.ndarray) -> float:
 
 
 def coverage(targets: np.ndarray, predictions: Any) -> float:
-    """Share of targets within their interval, ends included.
+    """Share of targets within their interval, ends included, of those that have one.
 
     Args:
         targets: (n,) or (n, tasks).
@@ -325,7 +325,7 @@ def coverage(targets: np.ndarray, predictions: Any) -> float:
     else:
         low, high = np.moveaxis(np.asarray(predictions), -1, 0)
     y = np.asarray(targets, dtype=float)
-    keep = np.isfinite(y)
+    keep = np.isfinite(y) & np.isfinite(low) & np.isfinite(high)
     return float(((low <= y) & (y <= high))[keep].mean()) if keep.any() else math.nan
 
 

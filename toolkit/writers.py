@@ -38,7 +38,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MANY = 4096  # items of one sample that are written before the others are there
 _NOTE_SECONDS = 1.0  # between two notes of how far a file is: each waits for the disk
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-             ".json": "jsonl", ".parquet": "parquet", ".txt": "tsv"}  # fmt: skip
+             ".parquet": "parquet", ".txt": "tsv"}  # fmt: skip
 
 
 def escaped(text: str) -> bytes:

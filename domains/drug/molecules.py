@@ -93,6 +93,9 @@ def molecule(text: Any, standardise: str = "none") -> Chem.Mol:
         if isinstance(text, MolBlock):
             found = Chem.MolFromMolBlock(_ascii(text))
         else:
+            lines = [line for line in text.splitlines() if line.strip()]
+            if len(lines) > 1:  # RDKit would take the others for a name
+                raise BadInput(f"{len(lines)} lines, as {lines[1][:40]!r}: a structure is one")
             found = Chem.MolFromSmiles(_ascii(text.strip()))
         if found is None:
             raise BadInput(_why_not(text, _SAID.taken()))

@@ -33,6 +33,8 @@ CHOICES: dict[str, str] = {
 CLEARLY_LARGER = 2.0
 #: A face whose box is smaller has been enlarged from few pixels.
 SMALL_PX = 50
+#: So has a picture that is to be a face already.
+SMALL_CROP_PX = 24
 #: The eyes may lie so far from level, in degrees: beyond, few faces were like it in training.
 MOST_TILT = 45.0
 _TURNED_SIDE = 400  # pixels; turned pictures are searched three times over, so for large faces only
@@ -48,12 +50,14 @@ class Face:
         box: where it was found; None for a picture that is a face already.
         faces: how many were found in the picture.
         tilt: of the eyes, in degrees.
+        side: the shorter one of a picture that is a face already, in pixels.
     """
 
     chip: np.ndarray
     box: Box | None = None
     faces: int | None = None
     tilt: float = 0.0
+    side: int = CHIP
 
     def without_chip(self) -> Face:
         """What an answer tells of it, in little memory."""
@@ -63,7 +67,8 @@ class Face:
     def doubt(self) -> str:
         """Why a network knows few faces like this one; empty if it knows many."""
         if self.box is None:
-            return ""
+            few = self.side < SMALL_CROP_PX
+            return f"a picture of {self.side} pixels: little is there to compare" if few else ""
         side = self.box.right - self.box.left
         if side < SMALL_PX:
             return f"a face of {side:.0f} pixels: under {SMALL_PX} little is left to compare"
@@ -179,9 +184,10 @@ def cropped(source: Any) -> Face:
     from PIL import Image
 
     picture = Image.fromarray(pixels_of(source))
+    side = min(picture.size)
     if picture.size != (CHIP, CHIP):
         picture = picture.resize((CHIP, CHIP), Image.Resampling.BILINEAR)
-    return Face(np.asarray(picture))
+    return Face(np.asarray(picture), side=side)
 
 
 class Remembered:

@@ -118,6 +118,8 @@ def test_calibration_is_platts_and_conformal_column_by_column():
     assert np.isinf(p[:, 1, 1:]).all()  # one member: no interval
     again = from_config(json.loads(json.dumps(made.config())))
     np.testing.assert_array_equal(again.apply(z), p)
+    few = start.fit(z[:9], truth[:9])  # 7 of them are known
+    assert made.doubt == "" and "no intervals: 9 known" in few.doubt
     folded = cross_fit(start, z, truth)
     assert ece(folded[:, 1, 0], truth[:, 1]) < ece(start.apply(z)[:, 1, 0], truth[:, 1])
     assert scores.coverage(truth[:, 0], folded[:, 0, 1:]) == pytest.approx(0.9, abs=0.04)

@@ -91,6 +91,8 @@ def test_coverage_counts_the_ends_and_takes_both_forms():
     low, high = np.zeros(4), np.ones(4)
     assert scores.coverage(y, (low, high)) == pytest.approx(2 / 3)
     assert scores.coverage(y, np.stack([low, high], axis=-1)) == pytest.approx(2 / 3)
+    endless = np.array([-np.inf, np.inf] * 4).reshape(4, 2)  # no interval holds nothing
+    assert math.isnan(scores.coverage(y, endless))
 
 
 def test_rejection_refuses_the_least_sure_first_and_ties_together():

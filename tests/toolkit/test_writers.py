@@ -199,11 +199,17 @@ def test_whoever_can_go_on_when_there_is_room_again_is_told_how(tmp_path, identi
 
 
 def test_the_format_is_told_by_suffix_or_by_name(tmp_path):
-    assert [format_of(n, None) for n in ("-", "a.CSV", "a.json", "a.txt")] == [
+    assert [format_of(n, None) for n in ("-", "a.CSV", "a.ndjson", "a.txt")] == [
         "csv", "csv", "jsonl", "tsv"
     ]  # fmt: skip
     assert format_of("a.dat", "csv") == "csv" and format_of("a.txt", "jsonl") == "jsonl"
-    for output, given_ in (("a.dat", None), ("a.csv", "jsonl"), ("a.csv", "xls"), (tmp_path, None)):
+    for output, given_ in (
+        ("a.dat", None),
+        ("a.json", None),
+        ("a.csv", "jsonl"),
+        ("a.csv", "xls"),
+        (tmp_path, None),
+    ):
         with pytest.raises(UsageError):
             format_of(str(output), given_)
     with pytest.raises(UsageError, match="standard output"):

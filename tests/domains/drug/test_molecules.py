@@ -36,6 +36,7 @@ from deepfield.toolkit.errors import BadInput
         (" \t", "no structure"),
         (None, "no structure"),
         (7, "no structure"),
+        ("CCO\nCCC", "2 lines, as 'CCC': a structure is one"),
         ("C" * (MOST_ATOMS + 1), "4,001 atoms, the limit is 4,000"),
         (MolBlock("what\never\n\n  nothing\n"), "no mol block"),
         ("C" * 100 + "(", "CCC…"),

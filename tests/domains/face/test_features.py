@@ -124,6 +124,7 @@ def test_where_nothing_is_found_small_faces_are_looked_for():
 def test_a_picture_that_is_a_face_becomes_a_chip():
     face = cropped(draw_face(1, 1, size=90))
     assert face.chip.shape == (CHIP, CHIP, 3) and face.faces is None and not face.doubt
+    assert "20 pixels" in cropped(draw_face(1, 1, size=20)).doubt
     whole = draw_face(1, 1)
     np.testing.assert_array_equal(cropped(whole).chip, whole)
     grey = cropped(whole[..., 0]).chip

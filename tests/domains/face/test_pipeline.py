@@ -137,7 +137,7 @@ def test_a_folder_of_people_is_judged_by_all_pairs(pipeline, people, tmp_path):
     (pictures / "person_1" / "0.jpg").write_bytes(b"\xff\xd8\xff\xe0 no jpg")
     result = pipeline.evaluate(str(pictures))
     assert result["n"] == 48 * 47 // 2 and result["rejected"] == 1
-    assert result["first_rejected"].startswith("person_1/0.jpg: ")
+    assert result["commonest_fault"].startswith("person_1/0.jpg: ")
     assert result["metrics"]["roc_auc"] > 0.7 and result["by"] == "class"
     assert result["metrics"]["tar_at_far_1e-4"] is None  # too few pairs to show it
 

@@ -112,7 +112,7 @@ def test_texts_that_cannot_be_spelled_are_rejected_row_by_row(trained):
                Sample("c", Sound(said("sami"), RATE), "7")]  # fmt: skip
     result = trained.evaluate(samples)
     assert (result["n"], result["rejected"]) == (1, 2)
-    assert "'ä'; the network writes" in result["first_rejected"]
+    assert "'ä'; the network writes" in result["commonest_fault"]
 
 
 def test_figures_are_told_by_speaker_with_an_interval(trained):
