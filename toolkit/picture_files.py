@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -248,12 +247,6 @@ def rows_of_pictures(
         yield name, data, row, fault or wrong
 
 
-def heads_a_table(first: str) -> bool:
-    """Whether the first line of a text is that of a table of pictures, not a path already."""
-    cells = {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
-    return first.lstrip().startswith("{") or bool(cells & set(PATH))
-
-
 def lines_of_paths(source: str, root: str | None) -> Iterator[tuple[str, str, str | None]]:
     """Read a text with a path a line: as it is written, where that is, and what is wrong."""
     base = base_folder(source, root)
@@ -262,16 +255,3 @@ def lines_of_paths(source: str, root: str | None) -> Iterator[tuple[str, str, st
             if name := line.strip():
                 path = str(base / name)
                 yield name, path, missing(path)
-
-
-def head_of_stdin() -> bytes:
-    """The first bytes of standard input, which stay there to be read.
-
-    Raises:
-        UsageError: there are none.
-    """
-    stdin: Any = sys.stdin.buffer
-    head = stdin.peek(4096)
-    if not head:
-        raise UsageError("standard input is empty", "pipe in a picture, lines of paths or a table")
-    return head

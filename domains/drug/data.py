@@ -29,6 +29,7 @@ from deepfield.toolkit.errors import BROKEN, BadInput, UsageError
 from deepfield.toolkit.paths import is_file, is_there
 from deepfield.toolkit.separated import breaks_off
 from deepfield.toolkit.splits import part_named
+from deepfield.toolkit.text_heads import header_cells
 
 #: Columns that hold the structure, by their usual names.
 SMILES = ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "molecule")
@@ -406,9 +407,7 @@ def _is_list(head: Sequence[str]) -> bool:
     """Whether lines are SMILES, each with a name behind it, rather than a table with a header."""
     first, *others = [line for line in head if line.strip() and line[0] != "#"] or [""]
     words = first.split()
-    if not words or {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)} & set(
-        SMILES
-    ):
+    if not words or header_cells(first) & {*SMILES}:
         return False
     if words[0].lower() in SMILES:  # a header, but of a list
         return not re.search("[\t,;]", first)

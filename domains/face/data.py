@@ -29,10 +29,9 @@ from deepfield.toolkit.data import (
     Sample,
     find_column,
     is_missing,
-    open_text,
     read_rows,
 )
-from deepfield.toolkit.errors import BROKEN, DeepfieldError, NotFound, UsageError, unreadable
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
@@ -42,8 +41,6 @@ from deepfield.toolkit.picture_files import (
     accepts_zip,
     base_folder,
     folders,
-    head_of_stdin,
-    heads_a_table,
     is_picture_name,
     lines_of_paths,
     looked_for,
@@ -57,6 +54,7 @@ from deepfield.toolkit.picture_files import (
 )
 from deepfield.toolkit.pictures import decode_image, looks_like_picture
 from deepfield.toolkit.splits import part_named
+from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
 #: Columns that name the person in a picture, and the part of the data, by their usual names.
 PERSON = ("person", "identity", "subject", "label", "class", "name")
@@ -165,26 +163,18 @@ def _read_zip(source: str, people: bool = True) -> Iterator[Sample]:
 def _read_table(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
     """A table of pairs or of pictures, as its columns say."""
     if source.lower().removesuffix(".gz").endswith(".txt"):
-        return _read_text(source, *_first_lines(source), root, people)
+        return _read_text(source, first_lines(source, 2), root, people)
     return _read_columns(source, root, people)
 
 
-def _first_lines(source: str) -> tuple[str, str]:
-    try:
-        with open_text(source) as lines:
-            return lines.readline(4096), lines.readline(4096)
-    except BROKEN as error:
-        raise unreadable(source, error) from None
-
-
 def _read_text(
-    source: str, first: str, second: str, root: str | None, people: bool
+    source: str, starts: Sequence[str], root: str | None, people: bool
 ) -> Iterator[Sample]:
-    """LFW's pairs, a table, or a path a line."""
-    if starts_as_lfw(first, second):
+    """LFW's pairs, a table, or a path a line, as its first two lines say."""
+    if starts_as_lfw(*starts):
         return _read_lfw(source, root, people)
-    cells = {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
-    if heads_a_table(first) or {"a", "b"} <= cells:
+    columns = (*_MEANT, *PERSON, *_PART)
+    if not lists_paths(source, starts[0], "picture", is_picture_name, PATH, columns, root):
         return _read_columns(source, root, people)
     paths = lines_of_paths(source, root)
     return (_of_person(name, path, None, fault) for name, path, fault in paths)
@@ -328,13 +318,10 @@ def _read_people(source: str, root: str | None, rows: _Rows) -> Iterator[Sample]
 
 
 def _read_stdin(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
-    head = head_of_stdin()
+    head, text = head_of_stdin("pipe in a picture, lines of paths or a table")
     if looks_like_picture(head[:16]):
         return iter([_of_person("-", sys.stdin.buffer.read(), None)])
-    if head[:2] == b"\x1f\x8b":
-        return _read_columns("-", root, people)
-    first, second, *_ = [*head.decode("utf-8-sig", "replace").splitlines(), "", ""]
-    return _read_text("-", first, second, root, people)
+    return _read_text("-", first_of(text, 2), root, people)
 
 
 # ----------------------------------------------------------------------------- pairs of people
@@ -435,7 +422,7 @@ def _accepts_lfw(source: str) -> bool:
     if not accepts_table(source) or source.lower().endswith(".parquet"):
         return False
     try:
-        return starts_as_lfw(*_first_lines(source))
+        return starts_as_lfw(*first_lines(source, 2))
     except DeepfieldError:  # told by the reader of tables
         return False
 

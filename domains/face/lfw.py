@@ -55,6 +55,7 @@ def lfw_rows(source: str, base: Path) -> Iterator[tuple[dict[str, Any], str | No
     """
     nothing = dict.fromkeys(_COLUMNS, "")
     folds = each = index = number = 0
+    started = False
     place: str | None = None
     with open_text(source) as lines:
         while True:
@@ -67,12 +68,14 @@ def lfw_rows(source: str, base: Path) -> Iterator[tuple[dict[str, Any], str | No
                 break
             number += 1
             text = line.strip()
-            if number == 1 and _COUNTS.fullmatch(text):
-                *several, each = map(int, text.split())
-                folds = several[0] if several else 0
-                continue
             if not text:
                 continue
+            if not started and _COUNTS.fullmatch(text):
+                *several, each = map(int, text.split())
+                folds = several[0] if several else 0
+                started = True
+                continue
+            started = True
             fold = str(index // (2 * each) + 1) if folds and each else ""
             index += 1
             if each and index > 2 * each * max(1, folds):

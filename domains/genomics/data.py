@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +19,10 @@ from deepfield.domains.genomics.fasta import Record, read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.genomics.tables import looks_like_dna, read_lines, read_table, read_uci
-from deepfield.toolkit.data import Reader, Sample, open_text, shipped
+from deepfield.toolkit.data import Reader, Sample, shipped
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin
 
 _FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas", ".fsa", ".frn")
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
@@ -84,9 +83,7 @@ def _read_bed(
 
 def _read_table(source: str, negatives: str | None = None, **columns: str) -> Iterator[Sample]:
     if source.lower().removesuffix(".gz").endswith((".txt", ".seq")):
-        with open_text(source) as lines:
-            first = next((line for line in lines if line.strip()), "")
-        return _read_text(source, first, negatives, **columns)
+        return _read_text(source, first_lines(source)[0], negatives, **columns)
     return _and_negatives(source, read_table(source, **columns), negatives)
 
 
@@ -182,17 +179,8 @@ def _with_shuffled(samples: Iterable[Sample], seed: int) -> Iterator[Sample]:
 
 
 def _read_stdin(source: str, negatives: str | None = None, **columns: str) -> Iterator[Sample]:
-    stdin: Any = sys.stdin.buffer
-    head = stdin.peek(65536)[:65536]
-    if head[:2] == b"\x1f\x8b":
-        head = zlib.decompressobj(31).decompress(head, 65536)
-    text = head.decode(
-        "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace"
-    )
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if not first:
-        raise UsageError("standard input is empty", "pipe FASTA, a table or sequences into it")
-    return _read_text(source, first, negatives, **columns)
+    _, text = head_of_stdin("pipe FASTA, a table or sequences into it")
+    return _read_text(source, first_of(text)[0], negatives, **columns)
 
 
 def read_literal(source: str) -> Iterator[Sample]:

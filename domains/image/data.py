@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 
 from deepfield.domains.image.idx import idx_pairs, is_idx, read_idx_pair
-from deepfield.toolkit.data import Reader, Sample, find_column, is_missing, open_text
+from deepfield.toolkit.data import Reader, Sample, find_column, is_missing
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
+    PATH,
     accepts_picture,
     accepts_table,
     accepts_zip,
     folders,
-    head_of_stdin,
-    heads_a_table,
+    is_picture_name,
     lines_of_paths,
     looked_for,
     natural,
@@ -39,6 +39,7 @@ from deepfield.toolkit.picture_files import (
 )
 from deepfield.toolkit.pictures import looks_like_picture
 from deepfield.toolkit.splits import PART_NAMES, part_named
+from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
 _LABEL = ("label", "class", "target")
 _PART, _GROUP = ("split", "part", "subset"), ("group",)
@@ -166,19 +167,16 @@ def _read_manifest(
 def _read_table(source: str, **options: str) -> Iterator[Sample]:
     if not source.lower().removesuffix(".gz").endswith(".txt"):
         return _read_manifest(source, **options)
-    with open_text(source) as lines:
-        return _read_text(source, lines.readline(), **options)
+    return _read_text(source, first_lines(source)[0], **options)
 
 
 def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
-    """A table if its first line says so, else a path a line."""
-    if heads_a_table(first):
-        return _read_manifest(source, **options)
-    if set(options) - {"root"}:
-        raise UsageError(
-            f"{source!r} holds lines of paths, without columns", "write a table with a header"
-        )
-    return _read_lines(source, options.get("root"))
+    """A table or a path a line, as its first line says."""
+    root, columns = options.get("root"), (*_LABEL, *_PART, *_GROUP)
+    named = options.keys() - {"root"}
+    if lists_paths(source, first, "picture", is_picture_name, PATH, columns, root, named):
+        return _read_lines(source, root)
+    return _read_manifest(source, **options)
 
 
 def _read_lines(source: str, root: str | None) -> Iterator[Sample]:
@@ -189,12 +187,10 @@ def _read_lines(source: str, root: str | None) -> Iterator[Sample]:
 
 
 def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
-    head = head_of_stdin()
+    head, text = head_of_stdin("pipe in a picture, lines of paths or a table")
     if looks_like_picture(head[:16]):
         return iter([Sample("-", sys.stdin.buffer.read(), row={"path": "-"})])
-    if head[:2] == b"\x1f\x8b":
-        return _read_manifest("-", **options)
-    return _read_text("-", head.split(b"\n")[0].decode("utf-8-sig", "replace"), **options)
+    return _read_text("-", first_of(text)[0], **options)
 
 
 # -------------------------------------------------------------------------- built-in data sets

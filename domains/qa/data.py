@@ -31,9 +31,10 @@ from deepfield.toolkit.data import (
     rows_of,
     shipped,
 )
-from deepfield.toolkit.errors import BROKEN, NotFound, UsageError, unreadable
+from deepfield.toolkit.errors import BROKEN, DeepfieldError, NotFound, UsageError, unreadable
 from deepfield.toolkit.paths import is_file, is_folder, is_there
 from deepfield.toolkit.tasks import natural_key
+from deepfield.toolkit.text_heads import first_lines, header_cells
 
 #: How the files of bAbI are called, and which part of the data they are.
 _TASK_FILE = re.compile(r"(?P<task>.+?)_(?P<part>train|valid|test)\.txt(?:\.gz)?$", re.IGNORECASE)
@@ -204,15 +205,10 @@ def story_text(source: str) -> str:
 def _first_line(source: str) -> str:
     """The first line that holds anything; empty where there is none, or no text."""
     try:
-        with open_text(source) as lines:
-            for line in _whole(lines):
-                if isinstance(line, Exception) or "\0" in line:
-                    return ""
-                if line.strip():
-                    return line
-    except _BROKEN:
-        pass
-    return ""
+        (line,) = first_lines(source)
+    except DeepfieldError:  # told when it is read
+        return ""
+    return "" if "\0" in line else line
 
 
 def _is_numbered(source: str) -> bool:
@@ -405,8 +401,8 @@ def _read_stdin(source: str, question: str | Sequence[str] | None = None) -> Ite
         return _read_rows("stdin", _json("stdin", text))
     if _LINE.match(first.partition("\n")[0]):
         return _read_lines(io.StringIO(text), "stdin", None)
-    heads = {head.strip(' "').lower() for head in re.split(r"[,;\t|]", first.splitlines()[0])}
-    if heads & set(_STORY) and heads & set(_QUESTION):
+    heads = header_cells(first.splitlines()[0])
+    if heads & {*_STORY} and heads & {*_QUESTION}:
         return _read_rows("stdin", rows_of("stdin", io.StringIO(text, newline="")))
     return _ask_text("stdin", text, None)
 

@@ -21,14 +21,14 @@ from deepfield.toolkit.data import (
     Sample,
     find_column,
     is_missing,
-    open_text,
     read_rows,
 )
-from deepfield.toolkit.errors import BROKEN, BadInput, NotFound, UsageError, called, unreadable
+from deepfield.toolkit.errors import BadInput, NotFound, UsageError, called
 from deepfield.toolkit.paths import is_file, is_folder, is_there
 from deepfield.toolkit.picture_files import base_folder, lines_of_paths
 from deepfield.toolkit.splits import PART_NAMES, Grouping, part_named
 from deepfield.toolkit.tasks import natural_key
+from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
 #: How files of sound are called.
 SUFFIXES = (
@@ -48,7 +48,7 @@ SUFFIXES = (
 _STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM",
            b".snd", b"riff", b"NIST", b"caff")  # fmt: skip
 #: What stands in no text.
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_BINARY = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _PATH = ("path", "file", "filename", "file_name", "audio", "audio_filepath", "wav")
 _TEXT = ("text", "transcript", "transcription", "sentence", "label", "word", "wrd")
 _SPEAKER = ("speaker", "speaker_id", "spk_id", "client_id", "group")
@@ -103,11 +103,7 @@ def _from_name(path: Path, shown: str, columns: Mapping[str, str]) -> Sample:
 
 def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
     """A recording, a table or lines of paths, as the first bytes say; they stay to be read."""
-    head = sys.stdin.buffer.peek(4096)  # type: ignore[union-attr]
-    if not head:
-        raise UsageError(
-            "standard input is empty", "pipe in a sound file, a table or lines of paths"
-        )
+    head, text = head_of_stdin("pipe in a sound file, a table or lines of paths")
     if head.startswith(_STARTS):
         if options:
             raise UsageError(
@@ -115,16 +111,13 @@ def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
                 f"leave out {', '.join(f'--{name}' for name in options)}",
             )
         return iter([_piped(head)])
-    if head[:2] == b"\x1f\x8b":
-        return _read_manifest("-", **options)
-    wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
-    if not wide and _BINARY.search(head):
+    if _BINARY.search(text.read()):
         raise UsageError(
             "standard input is no sound file",
             "wav, flac, ogg or mp3 can be piped, or a table, or lines of paths",
         )
-    text = head[: len(head) & ~1].decode("utf-16" if wide else "utf-8-sig", "replace")
-    return _read_text("-", text.lstrip().split("\n")[0], **options)
+    text.seek(0)
+    return _read_text("-", first_of(text)[0], **options)
 
 
 def pipes_sound() -> bool:
@@ -238,38 +231,16 @@ def _read_table(source: str, **options: str) -> Iterator[Sample]:
     """A table, or of a `.txt` whatever its first line says."""
     if not _is_text(source):
         return _read_manifest(source, **options)
-    try:
-        with open_text(source) as lines:
-            first = next((line for line in lines if line.strip()), "")
-    except BROKEN as error:
-        raise unreadable(source, error) from None
-    return _read_text(source, first, **options)
+    return _read_text(source, first_lines(source)[0], **options)
 
 
 def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
-    """A table if its first line names the columns, else a path a line.
-
-    Raises:
-        UsageError: it is neither, or columns are named and there are none.
-    """
-    cells = {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
-    usual = {*_PATH, *_TEXT, *_SPEAKER, *_PART}
-    if first.startswith("{") or cells & {*_PATH} or (len(cells) > 1 and cells & usual):
-        return _read_manifest(source, **options)
-    root, name = options.pop("root", None), first.strip()
-    if not name:
-        raise UsageError(f"{called(source)} is empty", "a path a line, or a table with a header")
-    if not (is_sound_name(Path(name).name) or is_there(base_folder(source, root) / name)):
-        raise UsageError(
-            f"{called(source)} is no sound file, no table and no lines of paths",
-            f"a table has a column {' or '.join(_PATH)}; paths stand alone, one a line",
-        )
-    if options:
-        raise UsageError(
-            f"{called(source)} holds lines of paths, without columns",
-            "write a table with a header",
-        )
-    return _read_lines(source, root)
+    """A table or a path a line, as its first line says."""
+    root, columns = options.get("root"), (*_TEXT, *_SPEAKER, *_PART)
+    named = options.keys() - {"root"}
+    if lists_paths(source, first, "sound file", is_sound_name, _PATH, columns, root, named):
+        return _read_lines(source, root)
+    return _read_manifest(source, **options)
 
 
 def _read_lines(source: str, root: str | None) -> Iterator[Sample]:

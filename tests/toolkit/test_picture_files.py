@@ -15,7 +15,6 @@ from deepfield.toolkit.picture_files import (
     accepts_picture,
     accepts_table,
     accepts_zip,
-    heads_a_table,
     lines_of_paths,
     natural,
     open_zip,
@@ -210,5 +209,3 @@ def test_lines_of_paths_are_no_table(tmp_path):
     (tmp_path / "list.txt").write_text("a.png\n\nb.png\n")
     found = list(lines_of_paths(str(tmp_path / "list.txt"), None))
     assert [(name, bool(fault)) for name, _, fault in found] == [("a.png", False), ("b.png", True)]
-    assert heads_a_table('"Path";label') and heads_a_table('{"image": 1}')
-    assert not heads_a_table("a.png") and not heads_a_table("path/a.png\n")

@@ -336,6 +336,20 @@ def test_lines_of_paths(tmp_path):
         ("1.jpg", None, None),
         ("2.jpg", None, f"no such file: {tmp_path / '2.jpg'}"),
     ]
+    (tmp_path / "list.txt").write_text("Dear all,\n")
+    with pytest.raises(UsageError, match="no picture, no table and no lines of paths"):
+        told(tmp_path / "list.txt")
+
+
+def test_an_empty_line_above_all_others_is_passed_over(tmp_path):
+    tree(tmp_path, "1.jpg", *PEOPLE)
+    (tmp_path / "pictures.txt").write_text("\npath,person\n1.jpg,Ada\n")
+    assert told(tmp_path / "pictures.txt") == [("1.jpg", "Ada", None)]
+    (tmp_path / "pairs.txt").write_text("\n".join(["", "1", *SAME[:1], *OTHER[:1]]))
+    assert [(s.target["same"], s.fault) for s in read(tmp_path / "pairs.txt")] == [
+        (1, None),
+        (0, None),
+    ]
 
 
 # ---------------------------------------------------------------------------------------- LFW

@@ -243,6 +243,11 @@ def test_a_text_file_may_hold_lines_of_paths(tmp_path):
     assert samples[0].target == "n01440764"
     with pytest.raises(UsageError, match="without columns"):
         read(tmp_path / "list.txt", label="x")
+    (tmp_path / "list.txt").write_text("\npath,label\nb.png,x\n")
+    assert told(tmp_path / "list.txt") == [("b.png", "x", None)]
+    (tmp_path / "list.txt").write_text("Dear all,\n")
+    with pytest.raises(UsageError, match="no picture, no table and no lines of paths"):
+        read(tmp_path / "list.txt")
 
 
 @pytest.mark.parametrize(
@@ -253,8 +258,10 @@ def test_a_text_file_may_hold_lines_of_paths(tmp_path):
         (b"path,label\na.png,x\n", [["a.png", "x", None]]),
         (gzip.compress(b"path\tlabel\na.png\tx\n", mtime=0), [["a.png", "x", None]]),
         (b'{"path": "a.png", "label": "x"}\n', [["a.png", "x", None]]),
+        (gzip.compress(b"a.png\n", mtime=0), [["a.png", None, None]]),
+        ("path,label\na.png,ü\n".encode("utf-16"), [["a.png", "ü", None]]),
     ],
-    ids=["picture", "paths", "csv", "tsv.gz", "jsonl"],
+    ids=["picture", "paths", "csv", "tsv.gz", "jsonl", "txt.gz", "utf-16"],
 )
 def test_standard_input_is_a_picture_lines_of_paths_or_a_table(tmp_path, given, expected):
     tree(tmp_path, "a.png")

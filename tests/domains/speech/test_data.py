@@ -117,6 +117,8 @@ soundfile.write(WAV, CLIP, 8000, format="WAV")
         (b'{"audio": "a.wav", "text": "go"}\n', {}, [["a.wav", "go", None]]),
         (b"a.wav\n7_ann_3.wav\n", {"root": "in"},
          [["a.wav", None, None], ["7_ann_3.wav", "seven", None]]),
+        (gzip.compress(b"a.wav\n"), {}, [["a.wav", None, None]]),
+        (gzip.compress(b"no sound\0"), {}, "standard input is no sound file"),
         (WAV.getvalue(), {"text": "said"}, "standard input is a sound file, without columns"),
         (b"", {}, "standard input is empty"),
         (b"\0\0\0\x20ftypM4A ", {}, "standard input is no sound file"),

@@ -1,0 +1,120 @@
+"""What a text holds, told by its first lines: a table, lines of paths, or a form of a field's own.
+
+A text is a file or standard input, gzipped or not, whatever its encoding. Nothing of it is lost:
+a file is opened again to be read, and standard input keeps what was looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from deepfield.toolkit.data import open_text
+from deepfield.toolkit.errors import BROKEN, UsageError, called, unreadable
+from deepfield.toolkit.paths import is_there
+from deepfield.toolkit.picture_files import base_folder
+
+#: Of a line, and of standard input, no more is looked at.
+_MOST = 1 << 16
+
+
+def header_cells(first: str) -> set[str]:
+    """The names of columns that a line would be the header of, in small letters.
+
+    Example:
+        >>> sorted(header_cells('"Path";Label'))
+        ['label', 'path']
+    """
+    return {cell.strip().strip('"').lower() for cell in re.split("[\t,;]", first)}
+
+
+def first_lines(source: str, count: int = 1) -> list[str]:
+    """The first lines of a file that hold anything, `""` in the place of those it lacks.
+
+    Raises:
+        DeepfieldError: it cannot be read.
+    """
+    try:
+        with open_text(source) as lines:
+            return first_of(lines, count)
+    except BROKEN as error:
+        raise unreadable(source, error) from None
+
+
+def first_of(lines: TextIO, count: int = 1) -> list[str]:
+    """`first_lines` of a text that is open already."""
+    found: list[str] = []
+    while len(found) < count and (line := lines.readline(_MOST)):
+        found += [line] if line.strip() else []
+    return found + [""] * (count - len(found))
+
+
+def head_of_stdin(hint: str) -> tuple[bytes, TextIO]:
+    """The beginning of standard input, as it is and as a text: unzipped and decoded.
+
+    Args:
+        hint: what to pipe into it.
+
+    Raises:
+        UsageError: there is nothing in it.
+    """
+    stdin: Any = sys.stdin.buffer
+    plain = head = stdin.peek(_MOST)[:_MOST]
+    if head[:2] == b"\x1f\x8b":
+        plain = zlib.decompressobj(31).decompress(head, _MOST)
+    wide = plain[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = plain.decode("utf-16" if wide else "utf-8-sig", "replace")
+    if not text.strip():
+        raise UsageError("standard input is empty", hint)
+    return head, io.StringIO(text, newline="")
+
+
+def lists_paths(
+    source: str,
+    first: str,
+    kind: str,
+    is_name: Callable[[str], bool],
+    paths: Sequence[str],
+    others: Collection[str],
+    root: str | None,
+    named: Collection[str] = (),
+) -> bool:
+    """Whether a text is a path a line, rather than a table.
+
+    Args:
+        source: the text.
+        first: its first line.
+        kind: what its files are called: `"picture"`.
+        is_name: whether a name is that of such a file.
+        paths: usual names of the column of paths.
+        others: usual names of further columns: two cells, one of them so named, are a header too.
+        root: where its paths start, as `base_folder` takes it.
+        named: options given that name columns.
+
+    Raises:
+        UsageError: it is neither, or columns are named and there are none.
+    """
+    cells = header_cells(first)
+    if first.lstrip().startswith("{") or cells & {*paths}:
+        return False
+    if len(cells) > 1 and cells & {*others}:
+        return False
+    name = first.strip()
+    if not name:
+        raise UsageError(f"{called(source)} is empty", "a path a line, or a table with a header")
+    if not (is_name(Path(name).name) or is_there(base_folder(source, root) / name)):
+        raise UsageError(
+            f"{called(source)} is no {kind}, no table and no lines of paths",
+            f"a table has a column {' or '.join(paths)}; paths stand alone, one a line",
+        )
+    if named:
+        raise UsageError(
+            f"{called(source)} holds lines of paths, without columns",
+            "write a table with a header",
+        )
+    return True
