@@ -14,9 +14,10 @@ import numpy as np
 from deepfield.toolkit import tables
 from deepfield.toolkit.data import BATCH, labelled, name_of, stacked
 from deepfield.toolkit.errors import UsageError, commonest
+from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
-from deepfield.toolkit.tasks import Task, natural_key
+from deepfield.toolkit.tasks import Task
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ def _divided(
 ) -> dict[str, dict[str, Any]]:
     """The figures of the samples of each kind, in natural order."""
     found = {}
-    for kind in sorted(set(kinds), key=natural_key):
+    for kind in sorted(set(kinds), key=natural):
         own = np.array([k == kind for k in kinds])
         found[kind] = {"n": int(own.sum()), **task.figures(truth[own], said[own])}
     return found

@@ -1,4 +1,4 @@
-"""Finding pictures where people keep them: folders, zip archives, tables of paths, standard input.
+"""Pictures where people keep them: files, zip archives, tables of paths or of encoded pictures.
 
 No picture is decoded here. What is wrong with one of them is told beside it and costs nobody else;
 only an archive's index is held in memory.
@@ -7,16 +7,15 @@ only an archive's index is held in memory.
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit.data import find_column, is_missing, open_text, read_rows
+from deepfield.toolkit.data import is_missing, read_rows
 from deepfield.toolkit.errors import NotFound, UsageError
-from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.found_files import base_folder, column_of_paths, missing, named, of_kind
+from deepfield.toolkit.paths import is_file
 from deepfield.toolkit.pictures import SUFFIXES, looks_like_picture
 
 #: Members of an archive that unpack to more are not read.
@@ -24,89 +23,23 @@ MOST_MEMBER_BYTES = 1 << 28
 #: Columns that hold the path of a picture, by their usual names.
 PATH = ("path", "file", "filename", "image")
 
+_SUFFIXES = tuple(SUFFIXES)
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
 
 
 def is_picture_name(name: str) -> bool:
     """Whether a file's name, without its folder, is that of a picture; hidden files are none."""
-    return name[:1] != "." and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
-
-
-def natural(name: str) -> list[Any]:
-    """A key to sort names by in natural order.
-
-    Example:
-        >>> sorted(["p10.png", "p9.png"], key=natural)
-        ['p9.png', 'p10.png']
-    """
-    # Numbers by value: picture 9 before picture 10. By length first, so that none is converted.
-    pieces = re.split(r"([0-9]+)", name.casefold())
-    pieces[1::2] = [(len(p.lstrip("0")), p.lstrip("0"), p) for p in pieces[1::2]]  # type: ignore
-    return pieces
+    return named(name, _SUFFIXES)
 
 
 def accepts_picture(source: str) -> bool:
     """Whether a source is a picture, by its name or by how it starts."""
-    path = Path(source)
-    if not is_file(path):
-        return False
-    if is_picture_name(path.name):
-        return True
-    try:
-        with path.open("rb") as file:
-            return looks_like_picture(file.read(16))
-    except OSError:
-        return False
+    return of_kind(source, is_picture_name, looks_like_picture)
 
 
 def looked_for() -> str:
     """The hint where there is no picture."""
     return f"looked for {' '.join(sorted(SUFFIXES))}, in its subfolders too"
-
-
-# --------------------------------------------------------------------------------- folders
-
-
-def folders(root: Path) -> list[str]:
-    """Names of the folders in a folder, hidden ones left out; none where it cannot be read."""
-    try:
-        return [e.name for e in os.scandir(root) if e.name[:1] != "." and e.is_dir()]
-    except OSError:  # told as the fault of a sample, when it is walked
-        return []
-
-
-def walk(root: Path, below: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str | None]]:
-    """Names of the pictures below a folder, in natural order, with what is wrong with a folder.
-
-    Args:
-        root: where the names start.
-        below: the folder inside it to walk.
-
-    Returns:
-        Lazily, pairs of a picture's folders and name, and None; or of a folder that cannot be
-        read and why.
-    """
-    seen: set[tuple[int, int]] = set()  # a folder is read once, whatever links lead to it
-    stack: list[tuple[tuple[str, ...], bool]] = [(below, True)]
-    while stack:
-        names, is_folder = stack.pop()
-        if not is_folder:
-            yield names, None
-            continue
-        place = root.joinpath(*names)
-        try:
-            about = place.stat()
-            if (about.st_dev, about.st_ino) in seen:
-                continue
-            seen.add((about.st_dev, about.st_ino))
-            with os.scandir(place) as entries:
-                inside = [(e.name, e.is_dir()) for e in entries if e.name[:1] != "."]
-        except OSError as error:
-            yield (*names, ""), f"cannot read this folder: {error.strerror}"
-            continue
-        kept = [(name, folder) for name, folder in inside if folder or is_picture_name(name)]
-        kept.sort(key=lambda pair: natural(pair[0]), reverse=True)
-        stack += [((*names, name), folder) for name, folder in kept]
 
 
 # --------------------------------------------------------------------------------- archives
@@ -168,23 +101,6 @@ def accepts_table(source: str) -> bool:
     return source.lower().removesuffix(".gz").endswith(_TABLES) and is_file(source)
 
 
-def base_folder(source: str, root: str | None) -> Path:
-    """Where the paths of a table start: `root`, or the table's own folder.
-
-    Raises:
-        NotFound: there is no such folder.
-    """
-    base = Path(root) if root is not None else Path() if source == "-" else Path(source).parent
-    if not base.is_dir():
-        raise NotFound(f"no such folder: {str(base)!r}", "--root names where the paths start")
-    return base
-
-
-def missing(path: str) -> str | None:
-    """The fault of a picture that is not there; None if it is."""
-    return None if is_there(path) else f"no such file: {path}"
-
-
 def picture_in(cell: Any, base: Path, column: str | None) -> tuple[str | None, Any, str | None]:
     """What a cell of a table says of a picture.
 
@@ -234,24 +150,9 @@ def rows_of_pictures(
     rows = read_rows(source) if rows is None else rows
     for number, (row, fault) in enumerate(rows, start=1):
         if column is None and row:
-            column = find_column(row, None, PATH, "the path")
-            if column is None:
-                raise UsageError(
-                    f"{source!r} has no column with the paths of the pictures",
-                    f"call it {', '.join(PATH)}; its columns: {', '.join(list(row)[:10])}",
-                )
+            column = column_of_paths(source, row, PATH, "pictures")
         told, data, wrong = picture_in(row.get(column or ""), base, column)
         name = told or f"row {number}"
         if isinstance(data, bytes):
             row = {**row, str(column): name}
         yield name, data, row, fault or wrong
-
-
-def lines_of_paths(source: str, root: str | None) -> Iterator[tuple[str, str, str | None]]:
-    """Read a text with a path a line: as it is written, where that is, and what is wrong."""
-    base = base_folder(source, root)
-    with open_text(source) as lines:
-        for line in lines:
-            if name := line.strip():
-                path = str(base / name)
-                yield name, path, missing(path)

@@ -18,6 +18,7 @@ import numpy as np
 from deepfield.toolkit.calibration import Temperature
 from deepfield.toolkit.data import Arrays, is_missing
 from deepfield.toolkit.errors import BadInput, UsageError, near_names
+from deepfield.toolkit.ordering import natural
 
 #: Classes whose names are numbers with decimals: so many, or else codes that come back so often.
 _MOST_NUMBERED, _SOME_OF_EACH = 20, 10
@@ -241,7 +242,7 @@ class Classification(Task):
         Raises:
             UsageError: fewer than two classes, or measurements in their place.
         """
-        labels = sorted({str(t) for t in targets if not is_missing(t)}, key=natural_key)
+        labels = sorted({str(t) for t in targets if not is_missing(t)}, key=natural)
         if len(labels) < 2:
             found = f"one class only: {labels[0]!r}" if labels else "no labelled sample"
             raise UsageError(found, "a classifier learns from two or more classes")
@@ -314,17 +315,6 @@ class Classification(Task):
                 plots.rejection_plot({"network": curve}),
             ),
         ]
-
-
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """A sort key that reads digits as numbers.
-
-    Example:
-        >>> sorted(["10", "9", "a2", "a10"], key=natural_key)
-        ['9', '10', 'a2', 'a10']
-    """
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(p), "") if p.isdigit() and p.isascii() else (1, 0, p) for p in parts if p]
 
 
 def _are_measured(labels: Sequence[str]) -> bool:

@@ -16,8 +16,8 @@ from typing import Any, TextIO
 
 from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import BROKEN, UsageError, called, unreadable
+from deepfield.toolkit.found_files import base_folder
 from deepfield.toolkit.paths import is_there
-from deepfield.toolkit.picture_files import base_folder
 
 #: Of a line, and of standard input, no more is looked at.
 _MOST = 1 << 16

@@ -32,25 +32,28 @@ from deepfield.toolkit.data import (
     read_rows,
 )
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
+from deepfield.toolkit.found_files import (
+    base_folder,
+    folders,
+    holds,
+    lines_of_paths,
+    missing,
+    walk,
+)
 from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
     PATH,
     accepts_picture,
     accepts_table,
     accepts_zip,
-    base_folder,
-    folders,
     is_picture_name,
-    lines_of_paths,
     looked_for,
-    missing,
-    natural,
     open_zip,
     picture_in,
     rows_of_pictures,
     unpacked,
-    walk,
 )
 from deepfield.toolkit.pictures import decode_image, looks_like_picture
 from deepfield.toolkit.splits import part_named
@@ -111,7 +114,7 @@ def _read_folder(source: str, people: bool = True) -> Iterator[Sample]:
     root = Path(source)
     below = _people_in(root)
     empty = True
-    for names, fault in walk(root, below):
+    for names, fault in walk(root, is_picture_name, below):
         empty = False
         person = names[len(below)] if len(names) > len(below) + 1 else None
         path = os.path.join(source, *names)  # noqa: PTH118
@@ -126,20 +129,12 @@ def _people_in(root: Path) -> tuple[str, ...]:
     for _ in range(8):
         inside = folders(root.joinpath(*below))
         inner = (*below, *inside)
-        if len(inside) != 1 or _has_picture(root.joinpath(*below)):
+        if len(inside) != 1 or holds(root.joinpath(*below), is_picture_name):
             break
-        if not folders(root.joinpath(*inner)) or _has_picture(root.joinpath(*inner)):
+        if not folders(root.joinpath(*inner)) or holds(root.joinpath(*inner), is_picture_name):
             break
         below = inner
     return below
-
-
-def _has_picture(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return any(is_picture_name(entry.name) for entry in entries)
-    except OSError:
-        return False
 
 
 def _read_zip(source: str, people: bool = True) -> Iterator[Sample]:
@@ -150,7 +145,7 @@ def _read_zip(source: str, people: bool = True) -> Iterator[Sample]:
             below + 2
         ):
             below += 1
-        members.sort(key=lambda pair: [natural(name) for name in pair[0]])
+        members.sort(key=lambda pair: [natural(name, folded=True) for name in pair[0]])
         for names, info in members:
             data, fault = unpacked(archive, info)
             person = names[below] if len(names) > below + 1 else None

@@ -13,7 +13,8 @@ from deepfield.domains.face import published
 from deepfield.toolkit.calibration import Platt
 from deepfield.toolkit.data import Arrays, is_missing
 from deepfield.toolkit.errors import BadInput, UsageError
-from deepfield.toolkit.tasks import Task, natural_key
+from deepfield.toolkit.ordering import natural
+from deepfield.toolkit.tasks import Task
 
 #: False match rates at which a threshold is measured, as far as the pairs allow.
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -74,7 +75,7 @@ class Verification(Task):
         Raises:
             UsageError: fewer than two people, or pairs, which do not say who is who.
         """
-        people = sorted({str(t) for t in targets if _is_name(t)}, key=natural_key)
+        people = sorted({str(t) for t in targets if _is_name(t)}, key=natural)
         if len(people) < 2:
             hint = "train on a folder per person, or on a pairs table with --people"
             if not people and any(isinstance(t, Mapping) for t in targets):
@@ -93,7 +94,7 @@ class Verification(Task):
         return {
             "the same person": int(sum(same)),
             "different people": len(same) - int(sum(same)),
-            **{f"fold {name}": folds[name] for name in sorted(folds, key=natural_key)},
+            **{f"fold {name}": folds[name] for name in sorted(folds, key=natural)},
         }
 
     def encode(self, target: Any) -> Arrays:

@@ -18,7 +18,7 @@ from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns, shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, DeepfieldError, NotFound, UsageError
 from deepfield.toolkit.naming import prefixed, prefixes
 from deepfield.toolkit.paths import is_folder, is_there
-from deepfield.toolkit.picture_files import folders
+from deepfield.toolkit.found_files import folders
 from deepfield.toolkit.writers import RowWriter, format_of
 
 

@@ -20,22 +20,20 @@ import numpy as np
 from deepfield.domains.image.idx import idx_pairs, is_idx, read_idx_pair
 from deepfield.toolkit.data import Reader, Sample, find_column, is_missing
 from deepfield.toolkit.errors import NotFound, UsageError
+from deepfield.toolkit.found_files import folders, lines_of_paths, walk
 from deepfield.toolkit.installed_files import installed
+from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
     PATH,
     accepts_picture,
     accepts_table,
     accepts_zip,
-    folders,
     is_picture_name,
-    lines_of_paths,
     looked_for,
-    natural,
     open_zip,
     rows_of_pictures,
     unpacked,
-    walk,
 )
 from deepfield.toolkit.pictures import looks_like_picture
 from deepfield.toolkit.splits import PART_NAMES, part_named
@@ -106,10 +104,11 @@ def _text(value: Any) -> str:
 def _read_folder(source: str, **columns: str) -> Iterator[Sample]:
     root = Path(source)
     # The parts are recognised by every folder with pictures being named so.
-    tops = {p[0][0] for p in (next(walk(root, (d,)), None) for d in folders(root)) if p}
+    firsts = (next(walk(root, is_picture_name, (name,)), None) for name in folders(root))
+    tops = {found[0][0] for found in firsts if found}
     parted = bool(tops) and all(top.lower() in PART_NAMES for top in tops)
     empty = True
-    for names, fault in walk(root):
+    for names, fault in walk(root, is_picture_name):
         empty = False
         sample = _from_path(names, os.path.join(source, *names), parted, **columns)  # noqa: PTH118
         sample.fault = sample.fault or fault
@@ -131,7 +130,7 @@ def _read_zip(source: str, **columns: str) -> Iterator[Sample]:
             if inner_most and not all(_WORDNET.match(names[-1]) for names, _ in members):
                 break
             members = [(names[1:], info) for names, info in members]
-        members.sort(key=lambda pair: [natural(name) for name in pair[0]])
+        members.sort(key=lambda pair: [natural(name, folded=True) for name in pair[0]])
         tops = {names[0] for names, _ in members if len(names) > 1}
         parted = bool(tops) and all(top.lower() in PART_NAMES for top in tops)
         for names, info in members:

@@ -32,8 +32,8 @@ from deepfield.toolkit.data import (
     shipped,
 )
 from deepfield.toolkit.errors import BROKEN, DeepfieldError, NotFound, UsageError, unreadable
+from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_folder, is_there
-from deepfield.toolkit.tasks import natural_key
 from deepfield.toolkit.text_heads import first_lines, header_cells
 
 #: How the files of bAbI are called, and which part of the data they are.
@@ -233,7 +233,7 @@ def _choose(source: str, editions: Mapping[str, Mapping[str, Any]], edition: str
         if name not in editions:
             raise NotFound(f"{source!r} has no edition {name!r}", _listed(editions))
         chosen = {**editions[name], **chosen}
-    return [chosen[name] for name in sorted(chosen, key=natural_key)]
+    return [chosen[name] for name in sorted(chosen, key=natural)]
 
 
 def _simulated(edition: str | None) -> Iterator[Sample]:
@@ -248,12 +248,12 @@ def _is_world(source: str) -> bool:
 
 
 def _listed(editions: Iterable[str]) -> str:
-    return ", ".join(sorted(editions, key=natural_key))
+    return ", ".join(sorted(editions, key=natural))
 
 
 def _read_folder(source: str, edition: str | None = None) -> Iterator[Sample]:
     editions: dict[str, dict[str, Path]] = {}
-    for path in sorted(Path(source).rglob("*.txt*"), key=lambda p: natural_key(p.name)):
+    for path in sorted(Path(source).rglob("*.txt*"), key=lambda p: natural(p.name)):
         if path.name[:1] != "." and (_TASK_FILE.match(path.name) or _is_numbered(str(path))):
             edition_of = path.parent.relative_to(source).name or "."
             editions.setdefault(edition_of, {})[path.name] = path

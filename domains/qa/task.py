@@ -12,7 +12,8 @@ from deepfield.domains.qa import published
 from deepfield.domains.qa.features import Reading
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import BadInput, UsageError
-from deepfield.toolkit.tasks import Classification, natural_key
+from deepfield.toolkit.ordering import natural
+from deepfield.toolkit.tasks import Classification
 
 #: A task of bAbI is failed above this error.
 FAILED = 0.05
@@ -50,7 +51,7 @@ class Answers(Classification):
         Raises:
             UsageError: fewer than two classes.
         """
-        labels = sorted({t for t in targets if isinstance(t, str)}, key=natural_key)
+        labels = sorted({t for t in targets if isinstance(t, str)}, key=natural)
         told = any(isinstance(t, tuple) for t in targets)  # answers that stand in slots
         if len(labels) + self.slots < 2 and not told:
             raise UsageError(f"{len(labels)} different answers", "give stories with more answers")

@@ -23,11 +23,20 @@ from deepfield.toolkit.data import (
     is_missing,
     read_rows,
 )
-from deepfield.toolkit.errors import BadInput, NotFound, UsageError, called
+from deepfield.toolkit.errors import BadInput, NotFound, UsageError
+from deepfield.toolkit.found_files import (
+    base_folder,
+    column_of_paths,
+    folders,
+    holds,
+    lines_of_paths,
+    named,
+    of_kind,
+    walk,
+)
+from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_folder, is_there
-from deepfield.toolkit.picture_files import base_folder, lines_of_paths
 from deepfield.toolkit.splits import PART_NAMES, Grouping, part_named
-from deepfield.toolkit.tasks import natural_key
 from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
 #: How files of sound are called.
@@ -59,27 +68,20 @@ _TRANSCRIPTS = tuple(f"transcripts{suffix}" for suffix in _TABLES)
 #: How the digits of FSDD are written.
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _FSDD = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)\.\w+$")
+#: Folders that are not walked; Speech Commands keeps its noises, which are no words, so.
+_SKIPPED = (".", "_")
 #: Google's Speech Commands name a speaker's recordings by a hash.
 _COMMANDS = re.compile(r"(?P<speaker>[0-9a-f]{8})_nohash_\d+\.wav$")
 
 
 def is_sound_name(name: str) -> bool:
     """Whether a file's name is that of a recording; hidden files are none."""
-    return name[:1] != "." and name.lower().endswith(SUFFIXES)
+    return named(name, SUFFIXES)
 
 
 def is_sound(source: str) -> bool:
     """Whether a source is the file of one recording, by its name or its beginning."""
-    path = Path(source)
-    if not is_file(path):
-        return False
-    if is_sound_name(path.name):
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(4).startswith(_STARTS)
-    except OSError:
-        return False
+    return of_kind(source, is_sound_name, lambda head: head.startswith(_STARTS))
 
 
 # ------------------------------------------------------------------------------------ one by one
@@ -146,7 +148,8 @@ def _read_folder(source: str, **columns: str) -> Iterator[Sample]:
         if (root / name).is_file():
             yield from _read_manifest(str(root / name), **columns)
             return
-    sets = [root / name for name in _names(root) if name[:1] not in "._" and (root / name).is_dir()]
+    inside = sorted(folders(root), key=natural)
+    sets = [root / name for name in inside if not name.startswith(_SKIPPED)]
     if any((folder / name).is_file() for folder in sets for name in _TRANSCRIPTS):
         for folder in sets:  # several sets side by side
             for sample in _read_folder(str(folder), **columns):
@@ -157,44 +160,19 @@ def _read_folder(source: str, **columns: str) -> Iterator[Sample]:
         raise UsageError(
             f"{source!r} has no {_TRANSCRIPTS[0]}, so no columns", "name a table, or no column"
         )
-    if (root / "recordings").is_dir() and not any(map(is_sound_name, _names(root))):
+    if (root / "recordings").is_dir() and not holds(root, is_sound_name):
         root = root / "recordings"  # FSDD as it comes
     listed = _listed_parts(root)
-    found = False
-    for path, names in _walk(root):
-        found = True
-        yield _from_folders(path, names, listed)
-    if not found:
+    empty = True
+    for names, fault in walk(root, is_sound_name, skipped=_SKIPPED):
+        empty = False
+        sample = _from_folders(root.joinpath(*names), names, listed)
+        sample.fault = fault
+        yield sample
+    if empty:
         raise NotFound(
             f"no recording in {source!r}", f"looked for {' '.join(SUFFIXES)}, in its folders too"
         )
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted((p.name for p in folder.iterdir()), key=natural_key)
-    except OSError:
-        return []
-
-
-def _walk(
-    root: Path, below: tuple[str, ...] = (), above: frozenset[Path] = frozenset()
-) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Recordings with the names of their folders; `above` is where links were followed from."""
-    names = _names(root)
-    for name in names:
-        if is_sound_name(name) and (root / name).is_file():
-            yield root / name, (*below, name)
-    for name in names:
-        # Speech Commands keeps its noises, which are no words, under such a name
-        if name[:1] not in "._" and (root / name).is_dir() and len(below) < 4:
-            inside = above
-            if (root / name).is_symlink():
-                here, there = root.resolve(), (root / name).resolve()
-                if here.is_relative_to(there) or there in above:
-                    continue  # it holds itself
-                inside = above | {here, there}
-            yield from _walk(root / name, (*below, name), inside)
 
 
 def _listed_parts(root: Path) -> dict[str, str]:
@@ -260,19 +238,13 @@ def _read_manifest(
     root: str | None = None,
 ) -> Iterator[Sample]:  # fmt: skip
     folder = base_folder(source, root)
-    path, known = "", False
+    path = ""
     for number, (row, fault) in enumerate(read_rows(source), start=1):
-        if row and not known:
-            path = find_column(row, None, _PATH, "the recording") or ""
-            if not path:
-                raise UsageError(
-                    f"{called(source)} has no column with the paths of the recordings",
-                    f"call it {', '.join(_PATH)}; its columns: {', '.join(list(row)[:10])}",
-                )
+        if row and not path:
+            path = column_of_paths(source, row, _PATH, "recordings")
             text = find_column(row, text, _TEXT, "the text")
             speaker = find_column(row, speaker, _SPEAKER, "the speaker")
             part = find_column(row, part, _PART, "the part")
-            known = True
         yield _from_row(number, row, fault, folder, path, text, speaker, part)
 
 

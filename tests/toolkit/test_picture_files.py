@@ -15,13 +15,10 @@ from deepfield.toolkit.picture_files import (
     accepts_picture,
     accepts_table,
     accepts_zip,
-    lines_of_paths,
-    natural,
     open_zip,
     picture_in,
     rows_of_pictures,
     unpacked,
-    walk,
 )
 
 
@@ -37,46 +34,6 @@ def tree(root, *paths):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(picture())
     return root
-
-
-# -------------------------------------------------------------------------------- folders
-
-
-def test_numbers_in_names_are_sorted_by_value():
-    names = ["p10.png", "p9.png", "P1.png", "p09.png", "p.png", "p1" + "0" * 9999 + ".png"]
-    found = sorted(names, key=natural)
-    assert found[:4] == ["P1.png", "p09.png", "p9.png", "p10.png"] and found[5] == "p.png"
-
-
-def test_hidden_files_and_what_is_no_picture_are_not_walked(tmp_path):
-    tree(tmp_path, "b/2.PNG", "a/10.png", "a/9.png", "a/.9.png", ".git/1.png", "a/notes.txt")
-    names = ["/".join(names) for names, fault in walk(tmp_path)]
-    assert names == ["a/9.png", "a/10.png", "b/2.PNG"]
-    assert ["/".join(names) for names, _ in walk(tmp_path, ("b",))] == ["b/2.PNG"]
-
-
-def test_pictures_that_cannot_be_read_are_not_passed_over(tmp_path):
-    tree(tmp_path, "a/1.HEIC", "a/2.jfif", "a/3.avif", "a/4.svg")
-    assert [names[-1] for names, _ in walk(tmp_path)] == ["1.HEIC", "2.jfif", "3.avif"]
-
-
-def test_links_are_followed_once_and_loops_end(tmp_path):
-    tree(tmp_path / "data", "a/1.png", "b/2.png")
-    (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data")
-    (tmp_path / "data" / "a" / "b").symlink_to(tmp_path / "data" / "b")
-    (tmp_path / "data" / "b" / "a").symlink_to(tmp_path / "data" / "a")
-    (tmp_path / "data" / "b" / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    assert sorted(names[-1] for names, _ in walk(tmp_path / "data")) == [
-        "1.png",
-        "2.png",
-        "gone.png",
-    ]
-
-
-def test_a_folder_that_cannot_be_read_is_told(tmp_path):
-    assert list(walk(tmp_path, ("none",))) == [
-        (("none", ""), "cannot read this folder: No such file or directory")
-    ]
 
 
 def test_a_source_is_known_by_its_name_or_its_content(tmp_path):
@@ -202,10 +159,3 @@ def test_a_table_is_read_row_by_row_from_its_own_folder_or_the_root(tmp_path):
         next(rows_of_pictures(str(table), str(tmp_path / "none")))
     with pytest.raises(UsageError, match="no column with the paths"):
         next(rows_of_pictures(str(table), rows=[({"x": "1"}, None)]))
-
-
-def test_lines_of_paths_are_no_table(tmp_path):
-    tree(tmp_path, "a.png")
-    (tmp_path / "list.txt").write_text("a.png\n\nb.png\n")
-    found = list(lines_of_paths(str(tmp_path / "list.txt"), None))
-    assert [(name, bool(fault)) for name, _, fault in found] == [("a.png", False), ("b.png", True)]

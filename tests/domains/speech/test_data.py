@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,12 +201,31 @@ def test_recordings_alone_have_no_text(tmp_path):
 def test_a_folder_that_links_to_itself_is_read_once(tmp_path):
     put(tmp_path / "set" / "a" / "one.wav")
     (tmp_path / "set" / "a" / "loop").symlink_to(tmp_path / "set")
-    (tmp_path / "set" / "b").symlink_to(tmp_path / "set" / "a")  # another way, no loop
-    assert [s.id for s in read(tmp_path / "set")] == ["a/one.wav", "b/one.wav"]
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "set" / "a")  # a copy, were it read too
+    assert [s.id for s in read(tmp_path / "set")] == ["a/one.wav"]
     for here, there in (("c", "d"), ("d", "c")):  # two that link to each other
         put(tmp_path / "pair" / here / f"{here}.wav")
         (tmp_path / "pair" / here / "other").symlink_to(tmp_path / "pair" / there)
-    assert len(read(tmp_path / "pair")) == 4
+    assert len(read(tmp_path / "pair")) == 2
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_deep_ones_are_found(tmp_path, monkeypatch):
+    put(tmp_path / "go" / "a.wav")
+    put(tmp_path / "stop" / "1/2/3/4/5" / "b.wav")
+    (tmp_path / "locked").mkdir()
+    opened = os.scandir
+
+    def scandir(place):
+        if Path(place).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return opened(place)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    assert [(s.id, s.fault) for s in read(tmp_path)] == [
+        ("go/a.wav", None),
+        ("locked/", "cannot read this folder: Permission denied"),
+        ("stop/1/2/3/4/5/b.wav", None),
+    ]
 
 
 def test_a_sound_without_a_suffix_is_one(tmp_path):

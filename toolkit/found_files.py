@@ -1,0 +1,154 @@
+"""Finding files of one kind where people keep them: in folders, and in tables and lines of paths.
+
+No file is decoded here. What is wrong with one of them is told beside it and costs nobody else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepfield.toolkit.data import find_column, open_text
+from deepfield.toolkit.errors import NotFound, UsageError, called
+from deepfield.toolkit.ordering import natural
+from deepfield.toolkit.paths import is_file, is_there
+
+
+def named(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file's name, without its folder, ends so, in small letters or large ones; hidden
+    files are left out.
+    """
+    return name[:1] != "." and name.lower().endswith(suffixes)
+
+
+def of_kind(source: str, is_name: Callable[[str], bool], starts: Callable[[bytes], bool]) -> bool:
+    """Whether a source is a file of a kind, by its name or by its first 16 bytes."""
+    path = Path(source)
+    if not is_file(path):
+        return False
+    if is_name(path.name):
+        return True
+    try:
+        with path.open("rb") as file:
+            return starts(file.read(16))
+    except OSError:
+        return False
+
+
+# --------------------------------------------------------------------------------- folders
+
+
+def folders(root: Path) -> list[str]:
+    """Names of the folders in a folder, hidden ones left out; none where it cannot be read."""
+    try:
+        return [e.name for e in os.scandir(root) if e.name[:1] != "." and e.is_dir()]
+    except OSError:  # told as the fault of a sample, when it is walked
+        return []
+
+
+def holds(folder: Path, is_name: Callable[[str], bool]) -> bool:
+    """Whether a file of a kind lies in a folder itself; not where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(is_name(entry.name) for entry in entries)
+    except OSError:
+        return False
+
+
+def walk(
+    root: Path,
+    is_name: Callable[[str], bool],
+    below: tuple[str, ...] = (),
+    skipped: tuple[str, ...] = (".",),
+) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    """Names of the files of a kind below a folder, in natural order, with what is wrong with a
+    folder.
+
+    Args:
+        root: where the names start.
+        is_name: of files of the kind.
+        below: the folder inside it to walk.
+        skipped: what folders that are not walked begin with.
+
+    Returns:
+        Lazily, pairs of a file's folders and name, and None; or of a folder that cannot be read
+        and why.
+    """
+    seen: set[tuple[int, int]] = set()  # a folder is read once, whatever links lead to it
+    stack: list[tuple[tuple[str, ...], bool]] = [(below, True)]
+    while stack:
+        names, is_folder = stack.pop()
+        if not is_folder:
+            yield names, None
+            continue
+        place = root.joinpath(*names)
+        try:
+            about = place.stat()
+            if (about.st_dev, about.st_ino) in seen:
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            with os.scandir(place) as entries:
+                inside = [(e.name, e.is_dir()) for e in entries]
+        except OSError as error:
+            yield (*names, ""), f"cannot read this folder: {error.strerror}"
+            continue
+        kept = [
+            (name, folder)
+            for name, folder in inside
+            if (not name.startswith(skipped) if folder else is_name(name))
+        ]
+        kept.sort(key=lambda pair: natural(pair[0], folded=True), reverse=True)
+        stack += [((*names, name), folder) for name, folder in kept]
+
+
+# ------------------------------------------------------------------ tables and lines of paths
+
+
+def base_folder(source: str, root: str | None) -> Path:
+    """Where the paths of a table start: `root`, or the table's own folder.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+    base = Path(root) if root is not None else Path() if source == "-" else Path(source).parent
+    if not base.is_dir():
+        raise NotFound(f"no such folder: {str(base)!r}", "--root names where the paths start")
+    return base
+
+
+def missing(path: str) -> str | None:
+    """The fault of a file that is not there; None if it is."""
+    return None if is_there(path) else f"no such file: {path}"
+
+
+def column_of_paths(source: str, row: Mapping[str, Any], usual: Sequence[str], what: str) -> str:
+    """The column of a table that holds paths.
+
+    Args:
+        source: the table.
+        row: its columns.
+        usual: names of the column, the first that is there counts.
+        what: the files are called: `"pictures"`.
+
+    Raises:
+        UsageError: none of these names.
+    """
+    column = find_column(row, None, usual, "the path")
+    if column is None:
+        raise UsageError(
+            f"{called(source)} has no column with the paths of the {what}",
+            f"call it {', '.join(usual)}; its columns: {', '.join(list(row)[:10])}",
+        )
+    return column
+
+
+def lines_of_paths(source: str, root: str | None) -> Iterator[tuple[str, str, str | None]]:
+    """Read a text with a path a line: as it is written, where that is, and what is wrong."""
+    base = base_folder(source, root)
+    with open_text(source) as lines:
+        for line in lines:
+            if name := line.strip():
+                path = str(base / name)
+                yield name, path, missing(path)
