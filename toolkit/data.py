@@ -36,10 +36,6 @@ _BATCH_BYTES = 4 << 20
 _WIDENED = 16
 
 
-#: What stands in a cell that holds nothing.
-MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
-
-
 @dataclass(slots=True)
 class Sample:
     """One thing to answer about, before any interpretation.
@@ -337,30 +333,6 @@ def read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str 
             yield row, None
         else:
             yield {}, f"line {number}: expected an object, found {type(row).__name__}"
-
-
-def find_column(
-    row: Mapping[str, Any], given: str | None, usual: Sequence[str], what: str
-) -> str | None:
-    """The column that holds something: the one named, or the first of the usual names.
-
-    Raises:
-        UsageError: the column named is not in the table.
-    """
-    if given is not None:
-        if given not in row:
-            near = difflib.get_close_matches(given, list(row), n=3) or list(row)[:10]
-            raise UsageError(f"no column {given!r} for {what}", f"columns: {', '.join(near)}")
-        return given
-    lowered = {name.lower(): name for name in reversed(list(row))}  # the first of several
-    return next((lowered[name] for name in usual if name in lowered), None)
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN or one of the usual words for it."""
-    if value is None or (isinstance(value, float) and value != value):
-        return True
-    return isinstance(value, str) and value.strip().lower() in MISSING
 
 
 # --------------------------------------------------------------------------------- batches

@@ -94,6 +94,18 @@ def shortened(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Names as an error shows them: the first ones, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c", "d"], 2)
+        'a, b and 2 more'
+    """
+    told = list(map(str, names))
+    shown = ", ".join(told[:most])
+    return f"{shown} and {len(told) - most} more" if len(told) > most else shown
+
+
 def names_for(wrong: str, known: Iterable[str]) -> str:
     """A hint for a name that is none of those known: the near ones first, whatever stands before
     a slash.

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit.data import find_column, open_text
-from deepfield.toolkit.errors import NotFound, UsageError, called
+from deepfield.toolkit.cells import find_column
+from deepfield.toolkit.data import open_text
+from deepfield.toolkit.errors import NotFound, UsageError, called, listed
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_there
 
@@ -139,7 +140,7 @@ def column_of_paths(source: str, row: Mapping[str, Any], usual: Sequence[str], w
     if column is None:
         raise UsageError(
             f"{called(source)} has no column with the paths of the {what}",
-            f"call it {', '.join(usual)}; its columns: {', '.join(list(row)[:10])}",
+            f"call it {', '.join(usual)}; its columns: {listed(row)}",
         )
     return column
 

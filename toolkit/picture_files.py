@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit.data import is_missing, read_rows
+from deepfield.toolkit.cells import Rows, is_missing, looked_at
+from deepfield.toolkit.data import read_rows
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.found_files import base_folder, column_of_paths, missing, named, of_kind
 from deepfield.toolkit.paths import is_file
@@ -129,7 +130,7 @@ def picture_in(cell: Any, base: Path, column: str | None) -> tuple[str | None, A
 def rows_of_pictures(
     source: str,
     root: str | None = None,
-    rows: Iterable[tuple[dict[str, Any], str | None]] | None = None,
+    rows: Rows | None = None,
 ) -> Iterator[tuple[str, Any, dict[str, Any], str | None]]:
     """Read a table with a column of paths, or of encoded pictures.
 
@@ -146,11 +147,10 @@ def rows_of_pictures(
         NotFound: no such table or folder.
         UsageError: no table, or none with a column of that kind.
     """
-    base, column = base_folder(source, root), None
-    rows = read_rows(source) if rows is None else rows
+    base = base_folder(source, root)
+    names, _, rows = looked_at(read_rows(source) if rows is None else rows)
+    column = column_of_paths(source, names, PATH, "pictures") if names else None
     for number, (row, fault) in enumerate(rows, start=1):
-        if column is None and row:
-            column = column_of_paths(source, row, PATH, "pictures")
         told, data, wrong = picture_in(row.get(column or ""), base, column)
         name = told or f"row {number}"
         if isinstance(data, bytes):

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepfield.toolkit.calibration import KINDS, Conformal, Platt, sigmoid
-from deepfield.toolkit.data import Arrays, is_missing
+from deepfield.toolkit.cells import is_missing
+from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.tasks import Task
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepfield.toolkit.data import Sample, is_missing
+from deepfield.toolkit.cells import is_missing
+from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 
 PARTS = ("train", "valid", "test")
@@ -25,6 +26,10 @@ PART_NAMES = {
     **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
     **dict.fromkeys(("test", "testing", "t10k"), "test"),
 }
+
+#: Columns that name the part or the group of a sample, by their usual names.
+PART_COLUMNS = ("split", "part", "subset")
+GROUP_COLUMNS = ("group",)
 
 
 def part_named(cell: Any) -> str | None:

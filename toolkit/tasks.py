@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepfield.toolkit.calibration import Temperature
-from deepfield.toolkit.data import Arrays, is_missing
+from deepfield.toolkit.cells import is_missing
+from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import BadInput, UsageError, near_names
 from deepfield.toolkit.ordering import natural
 

@@ -16,19 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from deepfield.domains.drug.molecules import Descriptors, MolBlock, molecule
+from deepfield.toolkit.cells import NO, YES, Rows, find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import (
     Reader,
     Sample,
-    find_column,
-    is_missing,
     open_text,
     read_rows,
     rows_of,
 )
-from deepfield.toolkit.errors import BROKEN, BadInput, UsageError
+from deepfield.toolkit.errors import BROKEN, BadInput, UsageError, listed
 from deepfield.toolkit.paths import is_file, is_there
 from deepfield.toolkit.separated import breaks_off
-from deepfield.toolkit.splits import part_named
+from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
 from deepfield.toolkit.text_heads import header_cells
 
 #: Columns that hold the structure, by their usual names.
@@ -36,18 +35,17 @@ SMILES = ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "
 #: Columns that name a molecule.
 NAMES = ("name", "id", "mol_id", "molecule", "compound", "compound id", "title", "chembl_id",
          "molecule_chembl_id", "cmpd_chemblid", "cid", "num", "index", "iupac")  # fmt: skip
-_PART, _GROUP = ("split", "part", "subset"), ("group",)
 #: What columns of descriptors begin with, in tables without structures.
 DESCRIPTOR = "D_"
 _TABLES = (".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".parquet")
 _SDF = (".sdf", ".sd", ".mol", ".mdl")
 _SMILES_FILES = (".smi", ".ism", ".smiles", ".cxsmiles")
-#: Rows that are looked at before the columns are told apart.
+#: Records that are looked at before the fields of an SD file are told apart.
 _LOOKED_AT = 100
 #: Words that stand for yes and no.
 YES_NO = {
-    **dict.fromkeys(("1", "1.0", "true", "yes", "active", "positive", "toxic"), 1.0),
-    **dict.fromkeys(("0", "0.0", "false", "no", "inactive", "negative", "nontoxic"), 0.0),
+    **dict.fromkeys((*YES, "active", "positive", "toxic"), 1.0),
+    **dict.fromkeys((*NO, "inactive", "negative", "nontoxic"), 0.0),
 }
 
 
@@ -97,7 +95,7 @@ class Columns:
         known = any(not is_missing(cell) for cell in cells.values())
         sample = Sample(identity, data, cells if known else None, row=row, fault=fault)
         if self.group and not is_missing(row.get(self.group)):
-            sample.group = str(row[self.group])
+            sample.group = text_of_cell(row[self.group])
         if self.time and not is_missing(row.get(self.time)):
             told = str(row[self.time]).strip()
             try:
@@ -126,19 +124,17 @@ def _read_table(source: str, **options: Any) -> Iterator[Sample]:
     return _table(source, read_rows(source), **options)
 
 
-def _table(
-    source: str, rows: Iterable[tuple[dict[str, Any], str | None]], **options: Any
-) -> Iterator[Sample]:
-    rows = iter(rows)
-    head = list(itertools.islice(rows, _LOOKED_AT))
-    columns = _told_apart(source, head, **options)
-    for number, (row, fault) in enumerate(itertools.chain(head, rows), start=1):
+def _table(source: str, rows: Rows, **options: Any) -> Iterator[Sample]:
+    first, good, rows = looked_at(rows)
+    columns = _told_apart(source, first, good, **options)
+    for number, (row, fault) in enumerate(rows, start=1):
         yield columns.sample(number, row, fault)
 
 
 def _told_apart(
     source: str,
-    head: Sequence[tuple[dict[str, Any], str | None]],
+    first: Mapping[str, Any],
+    good: Sequence[Mapping[str, Any]],
     smiles: str | None = None,
     targets: Sequence[str] | None = None,
     part: str | None = None,
@@ -151,14 +147,12 @@ def _told_apart(
     Raises:
         UsageError: no structures and no descriptors, or a column that is not there.
     """
-    good = [row for row, fault in head if fault is None] or [row for row, _ in head]
-    names = list(dict.fromkeys(name for row in good for name in row))
-    first = dict.fromkeys(names)
+    names = list(first)
     prefix = descriptors or DESCRIPTOR
     described = tuple(name for name in names if name.startswith(prefix))
     if descriptors and not described:
         raise UsageError(
-            f"no column of {source!r} begins with {descriptors!r}", f"columns: {_listed(names)}"
+            f"no column of {source!r} begins with {descriptors!r}", f"columns: {listed(names)}"
         )
     structure = find_column(first, smiles, (), "the SMILES")
     if structure is None and not (descriptors or len(described) > 1):
@@ -170,8 +164,8 @@ def _told_apart(
         described = ()
     taken = {structure, *described}
     name = find_column({k: None for k in names if k not in taken}, None, NAMES, "the name")
-    part = find_column(first, part, _PART, "the part")
-    group = find_column(first, group, _GROUP, "the group")
+    part = find_column(first, part, PART_COLUMNS, "the part")
+    group = find_column(first, group, GROUP_COLUMNS, "the group")
     time = find_column(first, time, (), "the time")
     taken |= {name if name not in (targets or ()) else None, part, group, time}
     if targets:
@@ -194,7 +188,7 @@ def _chosen(
             matching = [n for n in open_ if fnmatch.fnmatchcase(n, one)] if _is_pattern(one) else []
             if not matching:
                 near = find_column(dict.fromkeys(names), one, (), "the target")  # says what is near
-                raise UsageError(f"no column {near!r} in {source!r}", f"columns: {_listed(names)}")
+                raise UsageError(f"no column {near!r} in {source!r}", f"columns: {listed(names)}")
             found |= dict.fromkeys(matching)
     return tuple(found)
 
@@ -280,13 +274,8 @@ def _no_structures(source: str, names: Sequence[str], headless: bool) -> tuple[s
         )
     return (
         f"no column of {source!r} holds SMILES",
-        f"name it with --smiles; the columns are {_listed(names)}",
+        f"name it with --smiles; the columns are {listed(names)}",
     )
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    shown = ", ".join(map(str, names[:most]))
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 # ------------------------------------------------------------------- lists of SMILES and SD files
@@ -332,8 +321,8 @@ def _sd_records(
     rows = [row for _, row, _ in head]
     names = list(dict.fromkeys(name for row in rows for name in row))
     first = dict.fromkeys(names)
-    part = find_column(first, part, _PART, "the part")
-    group = find_column(first, group, _GROUP, "the group")
+    part = find_column(first, part, PART_COLUMNS, "the part")
+    group = find_column(first, group, GROUP_COLUMNS, "the group")
     time = find_column(first, time, (), "the time")
     open_ = [n for n in names if n not in ("name", part, group, time)]
     if targets:

@@ -24,14 +24,13 @@ from typing import Any
 from deepfield.domains.face.drawn import SAMPLES_PLACE, sample_people, write_shot
 from deepfield.domains.face.lfw import lfw_rows, starts_as_lfw
 from deepfield.toolkit.cache import kept
+from deepfield.toolkit.cells import NO, YES, Rows, find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import (
     Reader,
     Sample,
-    find_column,
-    is_missing,
     read_rows,
 )
-from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, listed
 from deepfield.toolkit.found_files import (
     base_folder,
     folders,
@@ -56,16 +55,15 @@ from deepfield.toolkit.picture_files import (
     unpacked,
 )
 from deepfield.toolkit.pictures import decode_image, looks_like_picture
-from deepfield.toolkit.splits import part_named
+from deepfield.toolkit.splits import PART_COLUMNS, part_named
 from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
 #: Columns that name the person in a picture, and the part of the data, by their usual names.
 PERSON = ("person", "identity", "subject", "label", "class", "name")
-_PART = ("split", "part", "subset")
 #: Words that say whether two pictures show the same person.
 SAME = {
-    **dict.fromkeys(("1", "1.0", "true", "yes", "same"), 1),
-    **dict.fromkeys(("0", "0.0", "false", "no", "different"), 0),
+    **dict.fromkeys((*YES, "same"), 1),
+    **dict.fromkeys((*NO, "different"), 0),
 }
 #: What other people call the columns of a table of pairs.
 _MEANT = {
@@ -76,9 +74,6 @@ _MEANT = {
     "same": re.compile(r"issame|same(person)?|match(ed|es)?|label|target|identical|genuine"),
     "fold": re.compile(r"folds?(id|no|number)?|cvfold"),
 }  # fmt: skip
-
-#: Rows of a table: what they hold and what is wrong with them.
-_Rows = Iterable[tuple[dict[str, Any], str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +163,7 @@ def _read_text(
     """LFW's pairs, a table, or a path a line, as its first two lines say."""
     if starts_as_lfw(*starts):
         return _read_lfw(source, root, people)
-    columns = (*_MEANT, *PERSON, *_PART)
+    columns = (*_MEANT, *PERSON, *PART_COLUMNS)
     if not lists_paths(source, starts[0], "picture", is_picture_name, PATH, columns, root):
         return _read_columns(source, root, people)
     paths = lines_of_paths(source, root)
@@ -183,15 +178,8 @@ def _read_lfw(source: str, root: str | None = None, people: bool = False) -> Ite
 
 
 def _read_columns(source: str, root: str | None, people: bool) -> Iterator[Sample]:
-    rows = iter(read_rows(source))
-    head: list[tuple[dict[str, Any], str | None]] = []
-    for row, fault in rows:
-        head.append((row, fault))
-        if row:
-            break
-    row = head[-1][0]
-    rows = itertools.chain(head, rows)
-    columns = _pair_columns(source, row)
+    names, _, rows = looked_at(read_rows(source))
+    columns = _pair_columns(source, names)
     if not columns:
         yield from _read_people(source, root, rows)
         return
@@ -218,8 +206,7 @@ def _pair_columns(source: str, row: Mapping[str, Any]) -> dict[str, str]:
     else:
         raise UsageError(
             f"{source!r} has no columns with the paths of pictures",
-            "pairs: a, b[, same[, fold]]; pictures: path[, person]; "
-            f"its columns: {', '.join(list(row)[:10])}",
+            f"pairs: a, b[, same[, fold]]; pictures: path[, person]; its columns: {listed(row)}",
         )
     if wrong:
         renamed = ", ".join(f"{name!r} to {wanted}" for wanted, name in wrong.items())
@@ -240,7 +227,7 @@ def _near(wanted: str, names: Iterable[str]) -> str | None:
     return None
 
 
-def _pairs(rows: _Rows, base: Path, columns: Mapping[str, str]) -> Iterator[Sample]:
+def _pairs(rows: Rows, base: Path, columns: Mapping[str, str]) -> Iterator[Sample]:
     for number, (row, fault) in enumerate(rows, start=1):
         sides, names, faults = [], [], []
         for side in ("a", "b"):
@@ -269,9 +256,7 @@ def _target(
     if same is None:
         return None, f"same is {str(told)[:40]!r}, expected 1 or 0 (or yes, true, same; no, …)"
     fold = row.get(columns["fold"])
-    if isinstance(fold, float) and fold.is_integer():
-        fold = int(fold)
-    return {"same": same, "fold": None if is_missing(fold) else str(fold).strip()}, None
+    return {"same": same, "fold": None if is_missing(fold) else text_of_cell(fold)}, None
 
 
 def _people_of(pairs: Iterable[Sample], columns: Mapping[str, str]) -> Iterator[Sample]:
@@ -297,17 +282,13 @@ def _people_of(pairs: Iterable[Sample], columns: Mapping[str, str]) -> Iterator[
             yield _of_person(name, data, person, fault)
 
 
-def _read_people(source: str, root: str | None, rows: _Rows) -> Iterator[Sample]:
-    person: str | None = None
-    part: str | None = None
-    known = False
+def _read_people(source: str, root: str | None, rows: Rows) -> Iterator[Sample]:
+    names, _, rows = looked_at(rows)
+    person = find_column(names, None, PERSON, "the person")
+    part = find_column(names, None, PART_COLUMNS, "the part")
     for name, data, row, fault in rows_of_pictures(source, root, rows):
-        if row and not known:
-            person = find_column(row, None, PERSON, "the person")
-            part = find_column(row, None, _PART, "the part")
-            known = True
         told = row.get(person or "")
-        who = None if is_missing(told) else str(told).strip()
+        who = None if is_missing(told) else text_of_cell(told)
         own_part = part_named(row.get(part or ""))
         yield Sample(name, data, who, who, own_part, row=row, fault=fault)
 

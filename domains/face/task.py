@@ -11,7 +11,8 @@ import numpy as np
 
 from deepfield.domains.face import published
 from deepfield.toolkit.calibration import Platt
-from deepfield.toolkit.data import Arrays, is_missing
+from deepfield.toolkit.cells import is_missing
+from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.tasks import Task

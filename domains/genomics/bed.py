@@ -9,8 +9,9 @@ from typing import Any
 from deepfield.domains.genomics.features import COMPLEMENTS, LETTERS
 from deepfield.domains.genomics.genome import Genome
 from deepfield.domains.genomics.sequences import DNA
-from deepfield.domains.genomics.tables import text_of_cell, whole_lines
-from deepfield.toolkit.data import Sample, find_column, is_missing, open_text
+from deepfield.domains.genomics.tables import whole_lines
+from deepfield.toolkit.cells import find_column, is_missing, text_of_cell
+from deepfield.toolkit.data import Sample, open_text
 from deepfield.toolkit.errors import BadInput, UsageError
 
 #: What the columns of BED are called here, as far as they mean something to us.

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deepfield.domains.genomics.sequences import DNA
-from deepfield.toolkit.data import Sample, find_column, is_missing, open_text, read_rows
-from deepfield.toolkit.errors import UsageError
-from deepfield.toolkit.splits import part_named
+from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
+from deepfield.toolkit.data import Sample, open_text, read_rows
+from deepfield.toolkit.errors import UsageError, listed
+from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
 
 #: Columns by their usual names. `EventID`, `seq` and `Bound` are those of DeepBind's files.
 SEQUENCES = ("sequence", "seq", "dna", "dna_sequence", "nucleotides", "bases")
 LABELS = ("label", "class", "target", "bound")
 NAMES = ("name", "id", "eventid", "seq_id", "sequence_id", "accession", "index")
 CHROMOSOMES = ("chromosome", "chrom", "chr", "contig", "seqnames")
-_PART, _GROUP = ("split", "part", "subset"), ("group",)
-#: Rows that are looked at before the columns are told apart.
-_LOOKED_AT = 100
 #: What sequences are written in; the share of a text that must be plain for it to count as one.
 _LETTERS = re.compile(r"[A-Za-z.*-]+")
 _PLAIN, _SHARE = "ACGTUN", 0.8
@@ -84,49 +81,45 @@ def read_table(
     Raises:
         UsageError: no column of sequences, one that was named is not there, or no row.
     """
-    rows = iter(read_rows(source))
-    head = list(itertools.islice(rows, _LOOKED_AT))
-    columns = _told_apart(source, head, sequence, label, group, part)
-    for number, (row, fault) in enumerate(itertools.chain(head, rows), start=1):
+    names, good, rows = looked_at(read_rows(source))
+    columns = _told_apart(source, names, good, sequence, label, group, part)
+    for number, (row, fault) in enumerate(rows, start=1):
         yield columns.sample(number, row, fault)
 
 
 def _told_apart(
     source: str,
-    head: Sequence[tuple[dict[str, Any], str | None]],
+    names: Mapping[str, Any],
+    good: Sequence[Mapping[str, Any]],
     sequence: str | None,
     label: str | None,
     group: str | None,
     part: str | None,
 ) -> Columns:
-    good = [row for row, fault in head if fault is None] or [row for row, _ in head]
-    names = list(dict.fromkeys(name for row in good for name in row))
     wrong = next((name for name in names if looks_like_dna(name)), None)
     if wrong is not None:
         raise UsageError(
             f"{source!r} has no header: its first line holds a sequence",
             "put a line with the names of the columns on top: sequence,label",
         )
-    first: dict[str, Any] = dict.fromkeys(names)
-    column = find_column(first, sequence, SEQUENCES, "the sequence") or _by_content(names, good)
+    column = find_column(names, sequence, SEQUENCES, "the sequence") or _by_content(names, good)
     if column is None:
-        shown = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
         raise UsageError(
             f"no column of {source!r} holds sequences",
-            f"name it with --sequence; the columns are {shown}",
+            f"name it with --sequence; the columns are {listed(names)}",
         )
     rest = {name: None for name in names if name != column}
     return Columns(
         column,
         find_column(rest, label, LABELS, "the label"),
         find_column(rest, None, NAMES, "the name"),
-        find_column(rest, group, _GROUP, "the group"),
+        find_column(rest, group, GROUP_COLUMNS, "the group"),
         find_column(rest, None, CHROMOSOMES, "the chromosome"),
-        find_column(rest, part, _PART, "the part"),
+        find_column(rest, part, PART_COLUMNS, "the part"),
     )
 
 
-def _by_content(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str | None:
+def _by_content(names: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str | None:
     """The column in whose cells sequences stand; of several the one with the longest."""
     found: dict[str, float] = {}
     for name in names:
@@ -134,18 +127,6 @@ def _by_content(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str 
         if cells and sum(map(looks_like_dna, cells)) >= _SHARE * len(cells):
             found[name] = sum(map(len, cells)) / len(cells)
     return max(found, key=found.__getitem__) if found else None
-
-
-def text_of_cell(value: Any) -> str:
-    """A cell as a label or a name: 1.0 is 1, and so is True.
-
-    Example:
-        >>> text_of_cell(1.0), text_of_cell(True), text_of_cell(" EI")
-        ('1', '1', 'EI')
-    """
-    if isinstance(value, bool | float) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip()
 
 
 def _letters(text: str) -> bytes:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from deepfield.domains.image.idx import idx_pairs, is_idx, read_idx_pair
-from deepfield.toolkit.data import Reader, Sample, find_column, is_missing
+from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
+from deepfield.toolkit.data import Reader, Sample, read_rows
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.found_files import folders, lines_of_paths, walk
 from deepfield.toolkit.installed_files import installed
@@ -36,11 +37,10 @@ from deepfield.toolkit.picture_files import (
     unpacked,
 )
 from deepfield.toolkit.pictures import looks_like_picture
-from deepfield.toolkit.splits import PART_NAMES, part_named
+from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, PART_NAMES, part_named
 from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
 _LABEL = ("label", "class", "target")
-_PART, _GROUP = ("split", "part", "subset"), ("group",)
 _WORDNET = re.compile(r"(n\d{8})_")
 
 
@@ -90,15 +90,11 @@ def _from_columns(
 
     def cell(column: str | None, what: str) -> str | None:
         key = find_column(columns, column, (), what)
-        return None if key is None or is_missing(columns[key]) else _text(columns[key])
+        return None if key is None or is_missing(columns[key]) else text_of_cell(columns[key])
 
     target, group = cell(label, "the label"), cell(group, "the group")
     own_part = part_named(cell(part, "the part")) or own_part
     return Sample(name, data, target, group, own_part, row=row)
-
-
-def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _read_folder(source: str, **columns: str) -> Iterator[Sample]:
@@ -150,13 +146,12 @@ def _read_manifest(
     part: str | None = None,
     root: str | None = None,
 ) -> Iterator[Sample]:
-    known = False
-    for name, data, row, fault in rows_of_pictures(source, root):
-        if row and not known:
-            label = find_column(row, label, _LABEL, "the label")
-            group = find_column(row, group, _GROUP, "the group")
-            part = find_column(row, part, _PART, "the part")
-            known = True
+    names, _, rows = looked_at(read_rows(source))
+    if names:
+        label = find_column(names, label, _LABEL, "the label")
+        group = find_column(names, group, GROUP_COLUMNS, "the group")
+        part = find_column(names, part, PART_COLUMNS, "the part")
+    for name, data, row, fault in rows_of_pictures(source, root, rows):
         present = {key: row.get(key) for key in (label, group, part) if key}
         sample = _from_columns(name, data, row, present, label, group, part)
         sample.fault = fault or sample.fault
@@ -171,7 +166,7 @@ def _read_table(source: str, **options: str) -> Iterator[Sample]:
 
 def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
     """A table or a path a line, as its first line says."""
-    root, columns = options.get("root"), (*_LABEL, *_PART, *_GROUP)
+    root, columns = options.get("root"), (*_LABEL, *PART_COLUMNS, *GROUP_COLUMNS)
     named = options.keys() - {"root"}
     if lists_paths(source, first, "picture", is_picture_name, PATH, columns, root, named):
         return _read_lines(source, root)

@@ -20,18 +20,24 @@ from typing import Any, TextIO
 
 from deepfield.domains.qa.features import Asked, sentences_of, told_sentences, words_of
 from deepfield.domains.qa.world import NAMES, simulate
+from deepfield.toolkit.cells import Rows, find_column, is_missing, looked_at
 from deepfield.toolkit.data import (
     Reader,
     Sample,
-    find_column,
-    is_missing,
     open_text,
     read_json_lines,
     read_rows,
     rows_of,
     shipped,
 )
-from deepfield.toolkit.errors import BROKEN, DeepfieldError, NotFound, UsageError, unreadable
+from deepfield.toolkit.errors import (
+    BROKEN,
+    DeepfieldError,
+    NotFound,
+    UsageError,
+    listed,
+    unreadable,
+)
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_folder, is_there
 from deepfield.toolkit.text_heads import first_lines, header_cells
@@ -286,8 +292,6 @@ def _read_archive(source: str, edition: str | None = None) -> Iterator[Sample]:
 
 # ------------------------------------------------------------------------------ tables and JSON
 
-_Rows = Iterable[tuple[dict[str, Any], str | None]]  # each with what is wrong with it
-
 
 def _read_table(source: str) -> Iterator[Sample]:
     if ".json" in [suffix.lower() for suffix in Path(source).suffixes]:
@@ -295,17 +299,17 @@ def _read_table(source: str) -> Iterator[Sample]:
     return _read_rows(source, _with_columns(source, read_rows(source)))
 
 
-def _with_columns(source: str, rows: _Rows) -> _Rows:
+def _with_columns(source: str, rows: Rows) -> Rows:
     """Rows as they come, of a table that has stories and questions."""
-    for number, (row, fault) in enumerate(rows):
-        for usual, what in ((_STORY, "stories"), (_QUESTION, "questions")):
-            if number == 0 and fault is None and find_column(row, None, usual, what) is None:
-                hint = f"call it {', '.join(usual)}; its columns: {', '.join(row)}"
-                raise UsageError(f"{source!r} has no column of {what}", hint)
-        yield row, fault
+    names, _, rows = looked_at(rows)
+    for usual, what in ((_STORY, "stories"), (_QUESTION, "questions")):
+        if names and find_column(names, None, usual, what) is None:
+            hint = f"call it {', '.join(usual)}; its columns: {listed(names)}"
+            raise UsageError(f"{source!r} has no column of {what}", hint)
+    return rows
 
 
-def _json(source: str, text: str) -> _Rows:
+def _json(source: str, text: str) -> Rows:
     """Rows of a JSON array, of one object, or of JSON lines."""
     try:
         whole = json.loads(text)
@@ -320,7 +324,7 @@ def _json(source: str, text: str) -> _Rows:
     ]
 
 
-def _read_rows(source: str, rows: _Rows) -> Iterator[Sample]:
+def _read_rows(source: str, rows: Rows) -> Iterator[Sample]:
     for number, (row, fault) in enumerate(rows, start=1):
         try:
             yield _from_row(number, row, fault)

@@ -16,11 +16,10 @@ from typing import Any
 from deepfield.domains.speech.features import Sound
 from deepfield.domains.speech.formants import conversations
 from deepfield.domains.speech.wav_stream import WavStream
+from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import (
     Reader,
     Sample,
-    find_column,
-    is_missing,
     read_rows,
 )
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
@@ -36,7 +35,7 @@ from deepfield.toolkit.found_files import (
 )
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_folder, is_there
-from deepfield.toolkit.splits import PART_NAMES, Grouping, part_named
+from deepfield.toolkit.splits import PART_COLUMNS, PART_NAMES, Grouping, part_named
 from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
 #: How files of sound are called.
@@ -61,7 +60,6 @@ _BINARY = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _PATH = ("path", "file", "filename", "file_name", "audio", "audio_filepath", "wav")
 _TEXT = ("text", "transcript", "transcription", "sentence", "label", "word", "wrd")
 _SPEAKER = ("speaker", "speaker_id", "spk_id", "client_id", "group")
-_PART = ("part", "split", "subset")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # NeMo's lines: .json
 _TRANSCRIPTS = tuple(f"transcripts{suffix}" for suffix in _TABLES)
 
@@ -214,7 +212,7 @@ def _read_table(source: str, **options: str) -> Iterator[Sample]:
 
 def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
     """A table or a path a line, as its first line says."""
-    root, columns = options.get("root"), (*_TEXT, *_SPEAKER, *_PART)
+    root, columns = options.get("root"), (*_TEXT, *_SPEAKER, *PART_COLUMNS)
     named = options.keys() - {"root"}
     if lists_paths(source, first, "sound file", is_sound_name, _PATH, columns, root, named):
         return _read_lines(source, root)
@@ -238,13 +236,14 @@ def _read_manifest(
     root: str | None = None,
 ) -> Iterator[Sample]:  # fmt: skip
     folder = base_folder(source, root)
+    names, _, rows = looked_at(read_rows(source))
     path = ""
-    for number, (row, fault) in enumerate(read_rows(source), start=1):
-        if row and not path:
-            path = column_of_paths(source, row, _PATH, "recordings")
-            text = find_column(row, text, _TEXT, "the text")
-            speaker = find_column(row, speaker, _SPEAKER, "the speaker")
-            part = find_column(row, part, _PART, "the part")
+    if names:
+        path = column_of_paths(source, names, _PATH, "recordings")
+        text = find_column(names, text, _TEXT, "the text")
+        speaker = find_column(names, speaker, _SPEAKER, "the speaker")
+        part = find_column(names, part, PART_COLUMNS, "the part")
+    for number, (row, fault) in enumerate(rows, start=1):
         yield _from_row(number, row, fault, folder, path, text, speaker, part)
 
 
@@ -262,7 +261,7 @@ def _from_row(
         str(folder / str(named)),
         # a word may be called "none" or "-", but nothing is nothing
         None if target is None or not str(target).strip() else str(target),
-        None if who is None or is_missing(who) else str(who),
+        None if is_missing(who) else text_of_cell(who),
         part=part_named(row.get(part or "")),
         row={**row, **({"speaker": who} if who is not None else {})},
         fault=fault,

@@ -18,7 +18,8 @@ from deepfield.domains.speech.decoder import BeamSearch, Said, greedy, heard_fra
 from deepfield.domains.speech.language import Language
 from deepfield.domains.speech.lexicon import Lexicon
 from deepfield.domains.speech.text import Alphabet, plain
-from deepfield.toolkit.data import Arrays, is_missing
+from deepfield.toolkit.cells import is_missing
+from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.splits import folds
 from deepfield.toolkit.tasks import Task

@@ -17,8 +17,6 @@ from deepfield.toolkit.data import (
     batches_by_length,
     batches_that_fit,
     collate,
-    find_column,
-    is_missing,
     own_columns,
     read_rows,
     read_source,
@@ -172,17 +170,6 @@ def test_nothing_of_a_row_is_lost_to_the_answer():
     assert list(own_columns(sample, {"label": "x"}).values()) == ["a", "b", "c"]
     assert "label" not in own_columns(sample, {"label": "x"})
     assert own_columns(Sample("7", None), {"label": "x"}) == {"id": "7"}
-
-
-def test_columns_are_found_by_name_or_by_habit():
-    row = {"Path": 1, "Class": 2}
-    assert find_column(row, None, ("file", "path"), "the path") == "Path"
-    assert find_column(row, None, ("smiles",), "x") is None
-    with pytest.raises(UsageError, match="Clas"):
-        find_column(row, "Clas", (), "the label")
-    assert [is_missing(v) for v in (None, "", " NA ", float("nan"), 0, "0", False)] == [
-        True, True, True, True, False, False, False
-    ]  # fmt: skip
 
 
 @given(
