@@ -33,7 +33,7 @@ from deepfield.domains.drug.neighbours import (
 )
 from deepfield.domains.drug.splits import SPLITS
 from deepfield.toolkit.data import Arrays, Encoded, Option, Sample
-from deepfield.toolkit.errors import BadInput, UsageError, shortened
+from deepfield.toolkit.errors import BadInput, UsageError, listed, shortened
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.quantities import Quantities, told_and_heard
@@ -62,9 +62,8 @@ class Activities(Quantities):
         open_ = next((t for t in targets if isinstance(t, Candidates) and len(t) > 1), None)
         if open_ is not None and "names" not in self.state:
             names = list(open_)
-            shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
             raise UsageError(
-                f"{len(names)} columns could be the target: {shown}",
+                f"{len(names)} columns could be the target: {listed(names, 8)}",
                 "choose with --targets NAME (several by commas; '*' for all of them)",
             )
         super().learn(targets)
@@ -393,7 +392,7 @@ class DrugPipeline(Pipeline):
     def card_text(self, config: Mapping[str, Any]) -> str:
         """What the network takes and answers."""
         task: Any = self.task
-        named = ", ".join(task.names[:12]) + (" …" if len(task.names) > 12 else "")
+        named = listed(task.names)
         takes = (
             f"{len(self.state['descriptors']):,} descriptors of a molecule"
             if "descriptors" in self.state
