@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
@@ -217,6 +217,34 @@ def _whole(reader: Reader, source: str, options: Mapping[str, Any]) -> Iterator[
         raise UsageError(f"{source!r} is damaged or breaks off: {error}", "copy it again") from None
 
 
+class Numbered(NamedTuple):
+    """What `NAME[:COUNT[:SEED[:MORE]]]` asks for: a set of samples that is made up."""
+
+    name: str
+    number: int
+    seed: int
+    more: str
+
+
+def numbered(source: str, count: int) -> Numbered | None:
+    """Read the name of a set that is made up; None where a number is none, or less than it may be.
+
+    Args:
+        source: as it was given.
+        count: where it gives none; the seed is 0.
+
+    Example:
+        >>> numbered("world:20", 200)
+        Numbered(name='world', number=20, seed=0, more='')
+    """
+    name, many, seed, more = [*source.split(":", 3), "", "", ""][:4]
+    try:
+        told = Numbered(name, int(many or count), int(seed or 0), more)
+    except ValueError:
+        return None
+    return told if told.number > 0 and told.seed >= 0 else None
+
+
 def looks_like_path(source: str) -> bool:
     """Whether a source that no reader accepted was most likely meant as a path."""
     return ":" not in source.split("/")[0] or len(source.split(":")[0]) == 1
@@ -284,11 +312,16 @@ def open_text(source: str) -> TextIO:
     """Open a text file, gzipped or not, whatever its encoding; `-` is standard input."""
     raw: Any = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
     buffered = io.BufferedReader(raw) if not hasattr(raw, "peek") else raw
-    if buffered.peek(2)[:2] == b"\x1f\x8b":
+    if is_gzipped(buffered.peek(2)):
         buffered = io.BufferedReader(_Unzipped(fileobj=buffered))  # type: ignore[arg-type]
     utf_16 = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
     encoding = "utf-16" if utf_16 else "utf-8-sig"
     return io.TextIOWrapper(buffered, encoding, errors=_LATIN_1, newline="")
+
+
+def is_gzipped(head: bytes) -> bool:
+    """Whether a file that begins so is gzipped."""
+    return head[:2] == b"\x1f\x8b"
 
 
 class _Unzipped(gzip.GzipFile):

@@ -1,4 +1,5 @@
 """Whether a path leads anywhere: what a user gives may be no path at all, such as a long SMILES.
+And what the name of a file says of it.
 
 Up to Python 3.13 pathlib raises where a text is too long to be a path; os.path says no.
 """
@@ -6,6 +7,7 @@ Up to Python 3.13 pathlib raises where a text is too long to be a path; os.path 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -27,3 +29,19 @@ def is_folder(path: str | Path) -> bool:
 def link_to(path: str | Path) -> str | None:
     """Where the link of this name leads; None where there is no link."""
     return os.readlink(path) if os.path.islink(path) else None  # noqa: PTH114, PTH115
+
+
+def ends(source: str, suffixes: Iterable[str]) -> bool:
+    """Whether a name ends in one of these suffixes, in small letters or large ones, also where
+    `.gz` comes behind it.
+
+    Example:
+        >>> ends("A.CSV.gz", (".csv", ".tsv")), ends("a.csv.zip", (".csv",))
+        (True, False)
+    """
+    return source.lower().removesuffix(".gz").endswith(tuple(suffixes))
+
+
+def is_file_of(source: str, suffixes: Iterable[str]) -> bool:
+    """Whether there is a file of this name, and its name `ends` so."""
+    return ends(source, suffixes) and is_file(source)

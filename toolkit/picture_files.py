@@ -16,7 +16,7 @@ from deepfield.toolkit.cells import Rows, is_missing, looked_at
 from deepfield.toolkit.data import read_rows
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.found_files import base_folder, column_of_paths, missing, named, of_kind
-from deepfield.toolkit.paths import is_file
+from deepfield.toolkit.paths import is_file, is_file_of
 from deepfield.toolkit.pictures import SUFFIXES, looks_like_picture
 
 #: Members of an archive that unpack to more are not read.
@@ -99,7 +99,7 @@ def unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes | N
 
 def accepts_table(source: str) -> bool:
     """Whether a source is a file with the suffix of a table, or lines of paths (.txt)."""
-    return source.lower().removesuffix(".gz").endswith(_TABLES) and is_file(source)
+    return is_file_of(source, _TABLES)
 
 
 def picture_in(cell: Any, base: Path, column: str | None) -> tuple[str | None, Any, str | None]:

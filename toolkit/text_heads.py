@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from deepfield.toolkit.data import open_text
+from deepfield.toolkit.data import is_gzipped, open_text
 from deepfield.toolkit.errors import BROKEN, UsageError, called, unreadable
 from deepfield.toolkit.found_files import base_folder
 from deepfield.toolkit.paths import is_there
@@ -65,7 +65,7 @@ def head_of_stdin(hint: str) -> tuple[bytes, TextIO]:
     """
     stdin: Any = sys.stdin.buffer
     plain = head = stdin.peek(_MOST)[:_MOST]
-    if head[:2] == b"\x1f\x8b":
+    if is_gzipped(head):
         plain = zlib.decompressobj(31).decompress(head, _MOST)
     wide = plain[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = plain.decode("utf-16" if wide else "utf-8-sig", "replace")

@@ -25,7 +25,7 @@ from deepfield.toolkit.data import (
     rows_of,
 )
 from deepfield.toolkit.errors import BROKEN, BadInput, UsageError, listed
-from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.paths import ends, is_file_of, is_there
 from deepfield.toolkit.separated import breaks_off
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
 from deepfield.toolkit.text_heads import header_cells
@@ -435,12 +435,7 @@ def names_data(text: str) -> bool:
     if text == "-" or text.startswith(("sample:", "structures:")):
         return True
     suffixes = (*_TABLES, *_SDF, *_SMILES_FILES)
-    named = text.lower().removesuffix(".gz").endswith(suffixes)
-    return bool(text.strip()) and (named or is_there(text))
-
-
-def _ends(source: str, suffixes: Sequence[str]) -> bool:
-    return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and is_file(source)
+    return bool(text.strip()) and (ends(text, suffixes) or is_there(text))
 
 
 def _shipped(name: str) -> Callable[[], str]:
@@ -466,12 +461,12 @@ READERS: tuple[Reader, ...] = (
            _read_structures),
     Reader("standard input", "- (a table, an SD file, or lines of SMILES)", lambda s: s == "-",
            _read_stdin, _OPTIONS),
-    Reader("SD file", "an SD or mol file (.sdf, .sdf.gz, .mol)", lambda s: _ends(s, _SDF),
+    Reader("SD file", "an SD or mol file (.sdf, .sdf.gz, .mol)", lambda s: is_file_of(s, _SDF),
            _read_sdf, _OF_RECORDS),
     Reader("SMILES file", "lines of SMILES, each with a name behind it if it has one (.smi)",
-           lambda s: _ends(s, _SMILES_FILES), _read_smiles_file),
+           lambda s: is_file_of(s, _SMILES_FILES), _read_smiles_file),
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of SMILES and any number of "
            "targets; or with columns D_* of descriptors in place of structures",
-           lambda s: _ends(s, _TABLES), _read_table, _OPTIONS),
+           lambda s: is_file_of(s, _TABLES), _read_table, _OPTIONS),
     Reader("SMILES", "one molecule, as SMILES", _is_literal, read_literal),
 )  # fmt: skip

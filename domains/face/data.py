@@ -41,7 +41,7 @@ from deepfield.toolkit.found_files import (
 )
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.ordering import natural
-from deepfield.toolkit.paths import is_folder
+from deepfield.toolkit.paths import ends, is_folder
 from deepfield.toolkit.picture_files import (
     PATH,
     accepts_picture,
@@ -152,7 +152,7 @@ def _read_zip(source: str, people: bool = True) -> Iterator[Sample]:
 
 def _read_table(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
     """A table of pairs or of pictures, as its columns say."""
-    if source.lower().removesuffix(".gz").endswith(".txt"):
+    if ends(source, (".txt",)):
         return _read_text(source, first_lines(source, 2), root, people)
     return _read_columns(source, root, people)
 

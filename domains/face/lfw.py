@@ -18,6 +18,7 @@ from typing import Any
 
 from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import BROKEN
+from deepfield.toolkit.separated import breaks_off
 
 #: Folders of people, as they are called beside a list.
 FOLDERS = (
@@ -62,7 +63,7 @@ def lfw_rows(source: str, base: Path) -> Iterator[tuple[dict[str, Any], str | No
             try:
                 line = next(lines, None)
             except BROKEN as error:
-                yield nothing, f"the file breaks off after line {number}: {error}"
+                yield nothing, breaks_off(number, error)
                 return
             if line is None:
                 break

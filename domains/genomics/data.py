@@ -19,9 +19,9 @@ from deepfield.domains.genomics.fasta import Record, read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.genomics.tables import looks_like_dna, read_lines, read_table, read_uci
-from deepfield.toolkit.data import Reader, Sample, shipped
+from deepfield.toolkit.data import Reader, Sample, numbered, shipped
 from deepfield.toolkit.errors import NotFound, UsageError
-from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.paths import ends, is_file, is_file_of, is_there
 from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin
 
 _FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas", ".fsa", ".frn")
@@ -82,7 +82,7 @@ def _read_bed(
 
 
 def _read_table(source: str, negatives: str | None = None, **columns: str) -> Iterator[Sample]:
-    if source.lower().removesuffix(".gz").endswith((".txt", ".seq")):
+    if ends(source, (".txt", ".seq")):
         return _read_text(source, first_lines(source)[0], negatives, **columns)
     return _and_negatives(source, read_table(source, **columns), negatives)
 
@@ -202,17 +202,13 @@ def are_letters(text: str) -> bool:
 def _read_simulation(source: str) -> Iterator[Sample]:
     from deepfield.domains.genomics.simulated import KINDS, simulate
 
-    kind, count, seed, *more = [*source.removeprefix(_SIMULATION).split(":"), "", ""]
-    try:
-        number, start = int(count or 1000), int(seed or 0)
-        if any(more) or kind not in KINDS or number < 1 or start < 0:
-            raise ValueError
-    except ValueError:
+    told = numbered(source.removeprefix(_SIMULATION), 1000)
+    if told is None or told.more or told.name not in KINDS:
         raise UsageError(
             f"{source!r} is no simulation", f"simulate:NAME:COUNT:SEED, of {', '.join(KINDS)}"
-        ) from None
-    for place, one in enumerate(simulate(kind, number, start), start=1):
-        row = {"name": f"{kind}{place}", "sequence": one.letters, "motifs": one.motifs,
+        )
+    for place, one in enumerate(simulate(told.name, told.number, told.seed), start=1):
+        row = {"name": f"{told.name}{place}", "sequence": one.letters, "motifs": one.motifs,
                "label": one.label}  # fmt: skip
         yield Sample(row["name"], DNA(one.letters.encode()), one.label, row=row)
 
@@ -222,13 +218,10 @@ def _is_literal(source: str) -> bool:
     return looks_like_dna(source) and (len(source) > 250 or not is_there(source))
 
 
-def _ends(source: str, suffixes: Sequence[str]) -> bool:
-    return source.lower().removesuffix(".gz").endswith(tuple(suffixes)) and is_file(source)
-
-
 def _several(source: str, suffixes: Sequence[str]) -> bool:
     """Files of a form, joined by commas where one does not name a file itself."""
-    return _ends(source, suffixes) or all(_ends(name, suffixes) for name in source.split(","))
+    names = source.split(",")
+    return is_file_of(source, suffixes) or all(is_file_of(name, suffixes) for name in names)
 
 
 def _shipped(name: str) -> Callable[[], str]:
@@ -260,13 +253,14 @@ READERS: tuple[Reader, ...] = (
            "in its headers; several by commas", lambda s: _several(s, _FASTA), _read_fasta,
            ("negatives",)),
     Reader("BED", "intervals of a genome (.bed, .bed.gz) with --genome FASTA",
-           lambda s: _ends(s, (".bed",)), _read_bed, ("genome", "label", "width", "negatives")),
+           lambda s: is_file_of(s, (".bed",)), _read_bed,
+           ("genome", "label", "width", "negatives")),
     Reader("GenBank", "GenBank (.gb, .gbk, .gbff, also .gz): its sequences",
-           lambda s: _ends(s, _GENBANK), _read_genbank),
+           lambda s: is_file_of(s, _GENBANK), _read_genbank),
     Reader("UCI splice junctions", "splice.data of UCI: lines of class, name and sequence",
-           lambda s: _ends(s, (".data",)), read_uci),
+           lambda s: is_file_of(s, (".data",)), read_uci),
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of sequences; DeepBind's "
            ".seq.gz; a text with a sequence a line",
-           lambda s: _ends(s, _TABLES), _read_table, (*_COLUMNS, "negatives")),
+           lambda s: is_file_of(s, _TABLES), _read_table, (*_COLUMNS, "negatives")),
     Reader("sequence", "one sequence, as letters", _is_literal, read_literal),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from deepfield.toolkit.data import is_gzipped
 from deepfield.toolkit.errors import BROKEN, NotFound, UsageError
 from deepfield.toolkit.paths import is_file
 
@@ -44,7 +45,7 @@ def opened(source: str) -> BinaryIO:
     if source != "-" and not is_file(source):
         raise NotFound(f"no such file: {source!r}", "mind the folder that you are in")
     raw: Any = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
-    packed = raw.peek(2)[:2] == b"\x1f\x8b"
+    packed = is_gzipped(raw.peek(2))
     return gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[return-value]
 
 

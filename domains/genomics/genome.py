@@ -11,8 +11,9 @@ from typing import Any
 from deepfield.domains.genomics.fasta import read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.toolkit.cache import place_for
+from deepfield.toolkit.data import is_gzipped
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError, first_line, near_names
-from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.paths import ends, is_file, is_there
 
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
 #: Bytes of a file up to which it is read whole; the same of a gzipped one, which cannot be indexed.
@@ -83,7 +84,7 @@ class Genome:
 def _is_whole(source: str) -> bool:
     size = Path(source).stat().st_size
     with Path(source).open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
+        packed = is_gzipped(stream.read(2))
     if packed and size > _MOST_PACKED:
         raise UsageError(
             f"{source!r} is gzipped, and too large to be held whole",
@@ -93,7 +94,7 @@ def _is_whole(source: str) -> bool:
 
 
 def _is_genbank(source: str) -> bool:
-    return source.lower().removesuffix(".gz").endswith(_GENBANK)
+    return ends(source, _GENBANK)
 
 
 def _read_whole(source: str) -> dict[str, bytes]:

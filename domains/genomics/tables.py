@@ -11,6 +11,7 @@ from deepfield.domains.genomics.sequences import DNA
 from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import Sample, open_text, read_rows
 from deepfield.toolkit.errors import UsageError, listed
+from deepfield.toolkit.separated import breaks_off
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
 
 #: Columns by their usual names. `EventID`, `seq` and `Bound` are those of DeepBind's files.
@@ -145,7 +146,7 @@ def whole_lines(lines: Iterable[str]) -> Iterator[tuple[int, str, str | None]]:
         except StopIteration:
             return
         except (EOFError, OSError, ValueError) as error:
-            yield number, "", f"the file breaks off after line {number}: {error}"
+            yield number, "", breaks_off(number, error)
             return
         number += 1
         if line.strip():

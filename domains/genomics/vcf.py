@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from deepfield.toolkit.data import is_gzipped
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
 from deepfield.toolkit.writers import RowWriter
 
@@ -200,7 +201,7 @@ class VCFReader:
     def _pieces(self) -> Iterator[bytes]:
         with self._opened() as stream:
             first = stream.read(_CHUNK)
-            if not first.startswith(b"\x1f\x8b"):
+            if not is_gzipped(first):
                 while first:
                     yield first
                     first = stream.read(_CHUNK)

@@ -24,7 +24,7 @@ from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.found_files import folders, lines_of_paths, walk
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.ordering import natural
-from deepfield.toolkit.paths import is_folder
+from deepfield.toolkit.paths import ends, is_folder
 from deepfield.toolkit.picture_files import (
     PATH,
     accepts_picture,
@@ -159,7 +159,7 @@ def _read_manifest(
 
 
 def _read_table(source: str, **options: str) -> Iterator[Sample]:
-    if not source.lower().removesuffix(".gz").endswith(".txt"):
+    if not ends(source, (".txt",)):
         return _read_manifest(source, **options)
     return _read_text(source, first_lines(source)[0], **options)
 

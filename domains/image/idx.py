@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from deepfield.toolkit.data import is_gzipped
 from deepfield.toolkit.errors import BROKEN, UsageError
 from deepfield.toolkit.paths import is_file, is_folder
 
@@ -48,7 +49,7 @@ def _idx_images(folder: Path) -> list[Path]:
 
 def _open_packed(path: Path) -> BinaryIO:
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+        packed = is_gzipped(file.read(2))
     # No further buffer: of a cut file every entry before the cut must still come out.
     return gzip.open(path) if packed else path.open("rb")  # type: ignore[return-value]
 

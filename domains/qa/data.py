@@ -24,6 +24,7 @@ from deepfield.toolkit.cells import Rows, find_column, is_missing, looked_at
 from deepfield.toolkit.data import (
     Reader,
     Sample,
+    numbered,
     open_text,
     read_json_lines,
     read_rows,
@@ -39,7 +40,8 @@ from deepfield.toolkit.errors import (
     unreadable,
 )
 from deepfield.toolkit.ordering import natural
-from deepfield.toolkit.paths import is_file, is_folder, is_there
+from deepfield.toolkit.paths import is_file, is_file_of, is_folder, is_there
+from deepfield.toolkit.separated import breaks_off
 from deepfield.toolkit.text_heads import first_lines, header_cells
 
 #: How the files of bAbI are called, and which part of the data they are.
@@ -82,7 +84,7 @@ def _read_lines(lines: Iterable[str], name: str, part: str | None) -> Iterator[S
     end = None
     for at, line in enumerate(_whole(lines), start=1):
         if isinstance(line, Exception):
-            end = f"the file breaks off after line {at - 1}: {line}"
+            end = breaks_off(at - 1, line)
             break
         text = line.strip("\r\n\ufeff")
         if not text.strip():
@@ -413,18 +415,14 @@ def _read_stdin(source: str, question: str | Sequence[str] | None = None) -> Ite
 
 def _read_world(source: str) -> Iterator[Sample]:
     """`world`, `world:COUNT`, `world:COUNT:SEED`, `world:COUNT:SEED:NAMES`."""
-    _, count, seed, names, *more = [*source.split(":"), "", "", ""]
-    try:
-        stories, start = int(count or 200), int(seed or 0)
-        if any(more) or names not in ("", *NAMES) or stories < 1 or start < 0:
-            raise ValueError
-    except ValueError:
+    told = numbered(source, 200)
+    if told is None or told.more not in ("", *NAMES):
         raise UsageError(
             f"{source!r} is no simulation", f"world:COUNT:SEED:NAMES, names of {', '.join(NAMES)}"
-        ) from None
+        )
     # bAbI's own stories of this kind end with their last question
-    length = (250, 250) if names == "babi" else (4, 30)
-    tales = simulate(stories, start, length, names=names or "mixed")
+    length = (250, 250) if told.more == "babi" else (4, 30)
+    tales = simulate(told.number, told.seed, length, names=told.more or "mixed")
     for number, tale in enumerate(tales, start=1):
         for asked, answer in tale.asked():
             place = f"{number}:{len(asked.sentences)}"
@@ -432,7 +430,7 @@ def _read_world(source: str) -> Iterator[Sample]:
                 f"world:{place}",
                 asked,
                 answer,
-                group=f"world:{start}:{number}",
+                group=f"world:{told.seed}:{number}",
                 row=_row(asked.task, number, asked.question, answer),
             )
 
@@ -440,10 +438,6 @@ def _read_world(source: str) -> Iterator[Sample]:
 def _is_archive(source: str) -> bool:
     path = Path(source)
     return is_file(path) and bool(re.search(r"\.(tar|tgz|tar\.\w+)$", path.name.lower()))
-
-
-def _is_table(source: str) -> bool:
-    return source.lower().removesuffix(".gz").endswith(_TABLES) and is_file(source)
 
 
 #: In the order in which they are asked.
@@ -473,7 +467,7 @@ READERS: tuple[Reader, ...] = (
         "table",
         "JSON, JSONL, CSV, TSV or Parquet with story (a text or a list of sentences), question,"
         " and answer, supporting, task",
-        _is_table,
+        lambda s: is_file_of(s, _TABLES),
         _read_table,
     ),
     Reader("bAbI", "a bAbI file: numbered lines, question TAB answer TAB lines", _is_numbered,

@@ -20,6 +20,7 @@ from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_
 from deepfield.toolkit.data import (
     Reader,
     Sample,
+    numbered,
     read_rows,
 )
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
@@ -34,7 +35,7 @@ from deepfield.toolkit.found_files import (
     walk,
 )
 from deepfield.toolkit.ordering import natural
-from deepfield.toolkit.paths import is_file, is_folder, is_there
+from deepfield.toolkit.paths import ends, is_file_of, is_folder, is_there
 from deepfield.toolkit.splits import PART_COLUMNS, PART_NAMES, Grouping, part_named
 from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
@@ -61,6 +62,7 @@ _PATH = ("path", "file", "filename", "file_name", "audio", "audio_filepath", "wa
 _TEXT = ("text", "transcript", "transcription", "sentence", "label", "word", "wrd")
 _SPEAKER = ("speaker", "speaker_id", "spk_id", "client_id", "group")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # NeMo's lines: .json
+_TEXTS = (".txt",)
 _TRANSCRIPTS = tuple(f"transcripts{suffix}" for suffix in _TABLES)
 
 #: How the digits of FSDD are written.
@@ -205,7 +207,7 @@ def _from_folders(path: Path, names: tuple[str, ...], listed: Mapping[str, str])
 
 def _read_table(source: str, **options: str) -> Iterator[Sample]:
     """A table, or of a `.txt` whatever its first line says."""
-    if not _is_text(source):
+    if not ends(source, _TEXTS):
         return _read_manifest(source, **options)
     return _read_text(source, first_lines(source)[0], **options)
 
@@ -268,16 +270,8 @@ def _from_row(
     )
 
 
-def _is_text(source: str) -> bool:
-    return source.lower().removesuffix(".gz").endswith(".txt")
-
-
 def _is_table(source: str) -> bool:
-    if not is_file(source):
-        return False
-    if _is_text(source):
-        return not is_sound(source)
-    return source.lower().removesuffix(".gz").endswith(_TABLES)
+    return is_file_of(source, _TABLES) or (is_file_of(source, _TEXTS) and not is_sound(source))
 
 
 # ------------------------------------------------------------------------------ built-in, and TFDS
@@ -285,14 +279,10 @@ def _is_table(source: str) -> bool:
 
 def _read_synthetic(source: str) -> Iterator[Sample]:
     """`synthetic`, `synthetic:COUNT`, `synthetic:COUNT:SEED`."""
-    _, count, seed, *more = [*source.split(":"), "", ""]
-    try:
-        number, start = int(count or 120), int(seed or 0)
-        if any(more) or number < 1 or start < 0:
-            raise ValueError
-    except ValueError:
-        raise UsageError(f"{source!r} is no made-up set", "synthetic:COUNT:SEED") from None
-    for index, (waveform, text, who) in enumerate(conversations(number, start)):
+    told = numbered(source, 120)
+    if told is None or told.more:
+        raise UsageError(f"{source!r} is no made-up set", "synthetic:COUNT:SEED")
+    for index, (waveform, text, who) in enumerate(conversations(told.number, told.seed)):
         name = f"synthetic/{index}"
         row = {"path": name, "text": text, "speaker": who}
         yield Sample(name, Sound(waveform, 16000), text, who, row=row)

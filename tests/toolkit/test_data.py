@@ -17,6 +17,7 @@ from deepfield.toolkit.data import (
     batches_by_length,
     batches_that_fit,
     collate,
+    numbered,
     own_columns,
     read_rows,
     read_source,
@@ -170,6 +171,14 @@ def test_nothing_of_a_row_is_lost_to_the_answer():
     assert list(own_columns(sample, {"label": "x"}).values()) == ["a", "b", "c"]
     assert "label" not in own_columns(sample, {"label": "x"})
     assert own_columns(Sample("7", None), {"label": "x"}) == {"id": "7"}
+
+
+def test_a_made_up_set_has_a_number_and_a_seed():
+    assert numbered("world", 200) == ("world", 200, 0, "")
+    assert numbered("world::3", 200) == ("world", 200, 3, "")
+    assert numbered("world:5:3:babi:x", 200) == ("world", 5, 3, "babi:x")
+    for wrong in ("world:0", "world:x", "world:5:-1", "world:5:y"):
+        assert numbered(wrong, 200) is None
 
 
 @given(
