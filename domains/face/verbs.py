@@ -16,9 +16,9 @@ from deepfield.toolkit.commands import emit, options_of
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns, shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, DeepfieldError, NotFound, UsageError
+from deepfield.toolkit.found_files import folders
 from deepfield.toolkit.naming import prefixed, prefixes
 from deepfield.toolkit.paths import is_folder, is_there
-from deepfield.toolkit.found_files import folders
 from deepfield.toolkit.writers import RowWriter, format_of
 
 
