@@ -48,6 +48,15 @@ def test_a_flag_means_one_thing_everywhere():
     assert not shared & {flag for owner, flag in meanings if owner}
 
 
+@pytest.mark.parametrize("flag", ["label", "group", "part", "root"])
+def test_how_a_table_is_read_is_said_alike_in_every_domain(flag):
+    own = [(name, o) for name in DOMAINS for o in domain(name).options if o.name == flag]
+    said = {option.help.partition(";")[0] for _, option in own}
+    taken = {tuple(verb for verb in verbs.VERBS if verb in option.verbs) for _, option in own}
+    assert len(own) > 1 and len(said) == len(taken) == 1, (said, taken)
+    assert ("explain" in taken.pop()) == (flag == "root")
+
+
 def test_every_example_parses():
     count = 0
     for name in DOMAINS:

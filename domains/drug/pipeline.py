@@ -11,8 +11,6 @@ import numpy as np
 from deepfield.domains.drug.data import (
     READERS,
     SAMPLES,
-    YES_NO,
-    Candidates,
     names_data,
     read_literal,
 )
@@ -24,7 +22,7 @@ from deepfield.domains.drug.features import (
     described,
     encoded,
 )
-from deepfield.domains.drug.molecules import STANDARDISERS, Descriptors, MolBlock, molecule
+from deepfield.domains.drug.molecules import Descriptors, MolBlock, molecule
 from deepfield.domains.drug.neighbours import (
     MOST_REFERENCES,
     Neighbours,
@@ -32,14 +30,15 @@ from deepfield.domains.drug.neighbours import (
     unordered,
 )
 from deepfield.domains.drug.splits import SPLITS
-from deepfield.toolkit.data import Arrays, Encoded, Option, Sample
+from deepfield.domains.drug.task import Activities
+from deepfield.domains.drug.usage import EXAMPLES, OPTIONS
+from deepfield.toolkit.data import Arrays, Encoded, Sample
 from deepfield.toolkit.errors import BadInput, UsageError, listed, shortened
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.pipeline import Pipeline
-from deepfield.toolkit.quantities import Quantities, told_and_heard
+from deepfield.toolkit.quantities import told_and_heard
 from deepfield.toolkit.recipe import Recipe
 
-_LEARNING = ("train", "finetune", "inspect")
 #: What each architecture wants to know of a molecule.
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "dmpnn": ("graph",),
@@ -48,30 +47,6 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
     "descriptor_dnn": ("descriptors",),
     "fusion": ("graph", "fingerprint", "descriptors", "sets"),
 }
-
-
-class Activities(Quantities):
-    """What was measured of molecules; assays also say yes or no in words."""
-
-    def learn(self, targets: Sequence[Any]) -> None:
-        """As `Quantities`; columns that nobody chose are no targets.
-
-        Raises:
-            UsageError: several columns could be the target.
-        """
-        open_ = next((t for t in targets if isinstance(t, Candidates) and len(t) > 1), None)
-        if open_ is not None and "names" not in self.state:
-            names = list(open_)
-            raise UsageError(
-                f"{len(names)} columns could be the target: {listed(names, 8)}",
-                "choose with --targets NAME (several by commas; '*' for all of them)",
-            )
-        super().learn(targets)
-
-    def number(self, name: str, cell: Any) -> float:
-        """Also words: active, inactive, yes, no, true, false."""
-        word = YES_NO.get(str(cell).strip().lower())
-        return super().number(name, cell) if word is None else word
 
 
 class DrugPipeline(Pipeline):
@@ -124,58 +99,8 @@ class DrugPipeline(Pipeline):
         "descriptor_dnn": Recipe(epochs=40, batch_size=128, optimizer="sgd", learning_rate=0.05,
                                  weight_decay=1e-4, clip_norm=5.0),
     }  # fmt: skip
-    options = (
-        Option("smiles", "column of the structures", (*_LEARNING, "evaluate", "predict", "explain"),
-               reader=True),
-        Option("targets", "columns to learn: names by commas, or a pattern ('*')",
-               (*_LEARNING, "evaluate"), repeat=True, reader=True),
-        Option("part", "column that names train, valid or test", _LEARNING, reader=True),
-        Option("group", "column whose values never straddle two parts", _LEARNING, reader=True),
-        Option("time", "column of dates or numbers, for --split time", _LEARNING, reader=True),
-        Option("descriptors", "what the names of descriptors begin with, in tables without "
-               "structures", (*_LEARNING, "evaluate", "predict"), reader=True),
-        Option("quantity", "which of several is explained; the first one without", ("explain",)),
-        Option("no_neighbours", "do not look for the nearest training molecule: quicker",
-               ("predict",), bool),
-        Option("neighbours", "training molecules that are kept to compare with, at most"
-               f" ({MOST_REFERENCES})", _LEARNING, int),
-        Option("standardise", "what is done to structures first", _LEARNING,
-               choices=tuple(STANDARDISERS)),
-    )  # fmt: skip
-
-    examples: ClassVar = {
-        "inspect": (
-            "deepfield drug inspect sample:boiling --targets boiling_c --no-timing",
-            "deepfield drug inspect sample:boiling --targets boiling_c --split scaffold",
-        ),
-        "train": (
-            "deepfield drug train sample:boiling --targets boiling_c -o boiling",
-            "deepfield drug train sample:boiling --targets boiling_c -o tiny --split cluster"
-            " --architecture fingerprint_mlp",
-        ),
-        "predict": (
-            'deepfield drug predict "CC(=O)Oc1ccccc1C(=O)O"',
-            "deepfield drug predict sample:drugs -o answers.csv",
-        ),
-        "explain": (
-            "deepfield drug explain sample:aspirin",
-            "deepfield drug explain sample:aspirin -o why.png",
-        ),
-        "finetune": (
-            "deepfield drug finetune sample:boiling --from encoder -o mine",
-            "deepfield drug finetune mine.csv --targets pIC50 --from encoder -o mine"
-            " --split scaffold",
-        ),
-        "evaluate": (
-            "deepfield drug evaluate mine.csv --targets logS --model fusion_esol",
-            "deepfield drug evaluate assays.csv --targets '*' --html assays.html",
-        ),
-        "export": (
-            "deepfield drug export --model fusion_esol -o esol.onnx",
-            "deepfield drug export -o tox21.onnx",
-        ),
-        "describe": ("deepfield drug describe dmpnn", "deepfield drug describe graph_attention"),
-    }
+    options = OPTIONS
+    examples: ClassVar = EXAMPLES
 
     # ------------------------------------------------------------------ from molecule to arrays
 

@@ -6,21 +6,20 @@ from deepfield.domains.face.features import CHOICES
 from deepfield.domains.face.learning import OBJECTIVES
 from deepfield.domains.face.verbs import embed, find, verify
 from deepfield.toolkit.data import Option
+from deepfield.toolkit.options import LEARNING, root
 from deepfield.toolkit.verbs import Verb
 
-_LEARNING = ("train", "finetune", "inspect")
 _ANSWERING = ("evaluate", "predict", "explain", "verify", "find", "embed")
 
 #: Options of the domain's own.
 OPTIONS: tuple[Option, ...] = (
-    Option("root", "folder from which the paths of a table start",
-           (*_LEARNING, "evaluate", "predict", "explain", "embed", "find"), reader=True),
+    root("embed", "find"),
     Option("people", "learn the people in the pictures of a table of pairs, by their folders",
-           _LEARNING, bool, reader=True),
+           LEARNING, bool, reader=True),
     Option("crop", "the pictures are faces already: no face is looked for",
-           (*_LEARNING, *_ANSWERING), bool),
+           (*LEARNING, *_ANSWERING), bool),
     Option("face", "of several faces in a picture: the clearly largest, the largest, or none",
-           (*_LEARNING, *_ANSWERING), choices=tuple(CHOICES)),
+           (*LEARNING, *_ANSWERING), choices=tuple(CHOICES)),
     Option("fmr", "decide so that this share of different people is taken for the same",
            ("evaluate", "predict", "verify", "find"), float),
     Option("objective", "of training: an angular margin, plain classes, triplets or pairs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deepfield.domains.genomics.verbs import DISTANCE, score
 from deepfield.domains.genomics.windows import KINDS
 from deepfield.toolkit.data import Option
+from deepfield.toolkit.options import LABELLED, LEARNING, READING, group, label, part
 from deepfield.toolkit.verbs import Verb
 
 #: Transcription factors that have a network of their own.
@@ -18,24 +19,20 @@ PRESETS = (
     *(f"tf_{factor}" for factor in FACTORS), "spliceai",
 )  # fmt: skip
 
-_LEARNING = ("train", "finetune", "inspect")
-_READING = (*_LEARNING, "evaluate", "predict", "explain")
-
 #: Options of the domain's own.
 OPTIONS: tuple[Option, ...] = (
-    Option("sequence", "column of the sequences", _READING, reader=True),
-    Option("label", "column of the classes", (*_LEARNING, "evaluate"), reader=True),
-    Option("group", "column whose values never straddle two parts",
-           (*_LEARNING, "evaluate"), reader=True),
-    Option("part", "column that names train, valid or test", _LEARNING, reader=True),
+    Option("sequence", "column of the sequences", READING, reader=True),
+    label(),
+    group(),
+    part(),
     Option("negatives", "file of sequences that are none; or `shuffle`: the letters of each in "
-           "another order, with the same neighbours", (*_LEARNING, "evaluate"), reader=True),
-    Option("genome", "FASTA that intervals or variants are of", (*_READING, "score"), reader=True),
-    Option("width", "letters about the middle of each interval of a BED file", _READING, int,
+           "another order, with the same neighbours", LABELLED, reader=True),
+    Option("genome", "FASTA that intervals or variants are of", (*READING, "score"), reader=True),
+    Option("width", "letters about the middle of each interval of a BED file", READING, int,
            reader=True, least=1),
     Option("kind", "what is judged: the base in the middle, the stretch as it lies, or what is in "
-           "it on either strand", _LEARNING, choices=KINDS),
-    Option("length", "letters of a window; what most sequences have without", _LEARNING, int,
+           "it on either strand", LEARNING, choices=KINDS),
+    Option("length", "letters of a window; what most sequences have without", LEARNING, int,
            least=1),
     Option("members", "networks that answer together", ("train", "inspect"), int, least=1),
     Option("strand", "which strands of a contig are looked at", ("predict", "explain"),

@@ -10,7 +10,8 @@ import numpy as np
 
 from deepfield.domains.image.data import READERS, SAMPLES
 from deepfield.domains.image.features import Framing, frame
-from deepfield.toolkit.data import Arrays, Option, Sample
+from deepfield.domains.image.usage import EXAMPLES, OPTIONS
+from deepfield.toolkit.data import Arrays, Sample
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.pictures import decode_image, is_one_picture, perceptual_hash
 from deepfield.toolkit.pipeline import Pipeline
@@ -23,7 +24,6 @@ FIXED_FRAMES = {
     "alexnet": Framing(227, 227, 3, "crop", resize=256),
     "efficientnet_lite0": Framing(224, 224, 3, "crop", resize=256),
 }
-_LEARNING = ("train", "finetune", "inspect")
 #: What networks with batch normalisation share.
 _MODERN = Recipe(
     optimizer="adamw",
@@ -88,59 +88,8 @@ class ImagePipeline(Pipeline):
         _MODERN, epochs=20, batch_size=32, learning_rate=1e-3, label_smoothing=0.1
     )
     finetune_hyper: ClassVar = {"efficientnet_lite0": {"augment": 0.5, "light": 0.6}}
-    options = (
-        Option("size", "side of the network's frame in pixels", _LEARNING, int),
-        Option("channels", "1: grey, 3: colour", _LEARNING, int),
-        Option("fit", "how pictures fill the frame", _LEARNING, choices=("squash", "crop", "pad")),
-        Option("label", "column that holds the class", (*_LEARNING, "evaluate"), reader=True),
-        Option(
-            "group",
-            "column whose values never straddle two parts; 'prefix' is the file name up to its "
-            "last underscore",
-            (*_LEARNING, "evaluate"),
-            reader=True,
-        ),
-        Option("part", "column that names train, valid or test", _LEARNING, reader=True),
-        Option(
-            "root", "folder that the paths of a table start from",
-            (*_LEARNING, "evaluate", "predict"), reader=True,
-        ),
-    )  # fmt: skip
-
-    examples: ClassVar = {
-        "inspect": (
-            "deepfield image inspect digits",
-            "deepfield image inspect sample:digits-folder --no-timing",
-        ),
-        "train": (
-            "deepfield image train digits -o digits_model",
-            "deepfield image train sample:digits-folder -o tiny --epochs 2 --split random:60/20/20",
-        ),
-        "finetune": (
-            "deepfield image finetune sample:digits-folder --from small_cnn_digits -o mine",
-            "deepfield image finetune sample:digits-zip --from small_cnn_mnist -o my2",
-        ),
-        "evaluate": (
-            "deepfield image evaluate digits --model small_cnn_digits",
-            "deepfield image evaluate sample:digits-idx --model small_cnn_digits --json",
-        ),
-        "predict": (
-            "deepfield image predict sample:china",
-            "deepfield image predict sample:digits-folder --model small_cnn_digits -o answers.csv",
-        ),
-        "explain": (
-            "deepfield image explain sample:flower -o why.png",
-            "deepfield image explain sample:digit --model lenet5_mnist -o why.html",
-        ),
-        "export": (
-            "deepfield image export --model lenet5_mnist -o lenet5.onnx",
-            "deepfield image export --model small_cnn_digits -o digits.tflite",
-        ),
-        "describe": (
-            "deepfield image describe lenet5",
-            "deepfield image describe small_cnn_mnist --json",
-        ),
-    }
+    options = OPTIONS
+    examples: ClassVar = EXAMPLES
 
     # ------------------------------------------------------------------ from picture to pixels
 

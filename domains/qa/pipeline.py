@@ -14,15 +14,13 @@ from deepfield.domains.qa.explanation import Explanation, explain
 from deepfield.domains.qa.features import Asked, Reading, encode, told_sentences, words_of
 from deepfield.domains.qa.names import Lesson, interchangeable, traded
 from deepfield.domains.qa.task import Answers
-from deepfield.domains.qa.verbs import NAMES, ask, write_stories
+from deepfield.domains.qa.usage import EXAMPLES, OPTIONS, VERBS
 from deepfield.domains.qa.vocabulary import FIRST, Vocabulary
-from deepfield.toolkit.data import Arrays, Encoded, Option, Sample
+from deepfield.toolkit.data import Arrays, Encoded, Sample
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
-from deepfield.toolkit.verbs import Verb
 
-_LEARNING = ("train", "finetune", "inspect")
 #: With slots, a word is known if this share of the training stories uses it, and at least three.
 KNOWN_SHARE = 0.005
 #: A word is silent if it is in more than this share of the sentences of a task.
@@ -63,64 +61,9 @@ class QAPipeline(Pipeline):
         ),
         "memn2n": Recipe(epochs=60, batch_size=32, learning_rate=5e-3, clip_norm=40.0),
     }
-    options = (
-        Option("edition", "of several side by side: en-10k; en-10k,en,world:99 adds what it lacks",
-               (*_LEARNING, "evaluate", "predict"), reader=True),
-        Option("question", "what to ask a plain text", ("predict", "explain"), repeat=True,
-               reader=True),
-        Option("story", "a plain text; '-' is standard input", ("ask",)),
-        Option("count", "how many stories", ("simulate",), int, 100),
-        Option("length", "sentences of a story: 12, or 4-30", ("simulate",), default="4-30"),
-        Option("questions", "how many a story", ("simulate",), int, 5),
-        Option("names", "of people, places and things", ("simulate",), default="mixed",
-               choices=NAMES),
-    )  # fmt: skip
-    examples: ClassVar = {
-        "inspect": (
-            "deepfield qa inspect sample:babi --no-timing",
-            "deepfield qa inspect world:200:1:usual",
-        ),
-        "train": (
-            "deepfield qa train world:2000:1:invented -o mine --set slots=64 --set grounds=true",
-            "deepfield qa train babi.tar.gz --edition en-10k,en -o tasks",
-        ),
-        "finetune": (
-            "deepfield qa finetune stories.jsonl --from story -o mine",
-            "deepfield qa finetune stories_train.txt --from story -o mine --epochs 5",
-        ),
-        "evaluate": (
-            "deepfield qa evaluate sample:babi",
-            "deepfield qa evaluate babi/en --model babi_1k --html tasks.html",
-        ),
-        "predict": (
-            'deepfield qa predict sample:lotr --question "Where is the ring?"',
-            "deepfield qa predict sample:babi -o answers.csv",
-        ),
-        "explain": (
-            'deepfield qa explain sample:lotr --question "Where is the ring?"',
-            'deepfield qa explain sample:lotr --question "Where is Bilbo now?" -o why.html',
-        ),
-        "export": (
-            "deepfield qa export -o story.onnx",
-            "deepfield qa export --model story -o story.tflite",
-        ),
-        "describe": ("deepfield qa describe", "deepfield qa describe memn2n --json"),
-        "ask": (
-            'deepfield qa ask --story sample:lotr "Where is the ring?"',
-            "deepfield qa ask --story lotr.txt",
-        ),
-        "simulate": ("deepfield qa simulate --count 1000 -o stories_train.txt",),
-    }
-    verbs: ClassVar = {
-        "ask": Verb(
-            "Answer questions about a story; without one they are typed in.",
-            "[QUESTION]", several=True, shared=("model", "json"), run=ask,
-        ),
-        "simulate": Verb(
-            "Write stories of a simulated world in bAbI's form.",
-            shared=("output", "seed"), run=write_stories,
-        ),
-    }  # fmt: skip
+    options = OPTIONS
+    verbs: ClassVar = VERBS
+    examples: ClassVar = EXAMPLES
 
     # ------------------------------------------------------------------ from story to ids
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from deepfield.domains.qa.data import story_text
 from deepfield.domains.qa.features import Asked, sentences_of
-from deepfield.domains.qa.world import NAMES, simulate, write_babi
+from deepfield.domains.qa.world import simulate, write_babi
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import REJECTED, UsageError
 
@@ -86,6 +86,3 @@ def write_stories(cls: Any, load: Any, flags: Any) -> int:
     write_babi(tales, text)
     write_whole(flags.output, text.getvalue().encode())
     return 0
-
-
-__all__ = ["NAMES", "ask", "write_stories"]

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deepfield.domains.speech.verbs import FORMS, transcribe
+from deepfield.domains.speech.subtitles import FORMS
+from deepfield.domains.speech.verbs import transcribe
 from deepfield.toolkit.data import Option
+from deepfield.toolkit.options import LABELLED, LEARNING, part, root
 from deepfield.toolkit.verbs import Verb
 
-_LEARNING = ("train", "finetune", "inspect")
-_READING = (*_LEARNING, "evaluate", "predict")
 _ANSWERING = ("evaluate", "predict", "explain", "transcribe")
 
+#: Options of the domain's own.
 OPTIONS: tuple[Option, ...] = (
-    Option("text", "column with what was said", (*_LEARNING, "evaluate"), reader=True),
-    Option("speaker", "column with who said it", (*_LEARNING, "evaluate"), reader=True),
-    Option("part", "column with train, valid or test", (*_LEARNING, "evaluate"), reader=True),
-    Option("root", "folder from which the paths of a table start", _READING, reader=True),
+    Option("text", "column with what was said", LABELLED, reader=True),
+    Option("speaker", "column with who said it", LABELLED, reader=True),
+    part(),
+    root("transcribe"),
     Option("decoder", "how letters become words: a search with the language model, greedy, or the"
            " same search by flashlight-text (an extra)", _ANSWERING,
            choices=("search", "greedy", "flashlight")),
     Option("sentences", "text, a sentence a line: the language model of these instead (train: of"
-           " these too)", (*_LEARNING, *_ANSWERING)),
+           " these too)", (*LEARNING, *_ANSWERING)),
     Option("lexicon", "pronunciations, in the form of CMU's dictionary: sounds are learnt too",
            ("train", "finetune")),
     Option("recombined", "share of training recordings made of words of one speaker in any order"

@@ -29,8 +29,9 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
     folder.
     """
     forms = tuple(dict.fromkeys(flags.form or ())) or (("json",) if flags.json else ())
+    reading = options_of(cls, "transcribe", flags, reader=True)
     for source in sources:  # a wrong name is told before anything is loaded
-        read_source(source, cls.readers, cls.samples)
+        read_source(source, cls.readers, cls.samples, **reading)
     alone = len(sources) == 1 and _is_one(shipped(sources[0], cls.samples))
     if flags.live and (
         flags.output not in (None, "-") or flags.json or forms not in ((), ("txt",))
@@ -49,7 +50,7 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
     samples = (
         sample
         for source, prefix in zip(places, prefixes(places), strict=True)
-        for sample in prefixed(source, pipeline.read(source), prefix)
+        for sample in prefixed(source, pipeline.read(source, **reading), prefix)
     )
     if flags.live:
         return _live(pipeline, samples, console)
@@ -221,6 +222,3 @@ def _live(pipeline: Any, samples: Iterable[Sample], console: Console) -> int:
 def _small(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     for block in blocks:
         yield from (block[i : i + 1600] for i in range(0, len(block), 1600))
-
-
-__all__ = ["FORMS", "transcribe", "transcripts"]

@@ -97,6 +97,15 @@ def test_recordings_of_several_sources_are_called_by_their_folders(model, clips)
     assert told == {"a/one.txt": "sami mora\n", "b/one.txt": "tuli\n"} and "taken" not in run.err
 
 
+def test_paths_of_a_table_start_where_root_says(model, clips, tmp_path_factory):
+    table = tmp_path_factory.mktemp("elsewhere") / "list.csv"
+    table.write_text("path\none.wav\ntwo.wav\n")
+    run = here("speech", "transcribe", str(table), "-m", model, "--root", str(clips))
+    assert (run.code, run.out) == (0, "one.wav\tsami mora\ntwo.wav\ttuli\n")
+    run = here("speech", "transcribe", str(clips / "one.wav"), "-m", model, "--root", str(clips))
+    assert run.code == 2 and "--root does not apply" in run.err
+
+
 def test_json_is_one_object_a_recording(model, clips):
     run = here("speech", "transcribe", str(clips), "--model", model, "--json")
     rows = [json.loads(line) for line in run.out.splitlines()]
