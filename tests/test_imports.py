@@ -37,6 +37,28 @@ ON_THE_WAY_OF_A_PREDICTION = (
 )
 
 
+#: Rooms that every wing has.
+ROOMS = [
+    "__init__",
+    "cards",
+    "data",
+    "demo",
+    "explanation",
+    "features",
+    "models",
+    "pipeline",
+    "usage",
+]
+
+
+def test_every_wing_has_the_same_rooms():
+    wings = {
+        file.split("/")[1] for file in FILES if file.count("/") == 2 and file[:8] == "domains/"
+    }
+    assert len(wings) == 6
+    assert {f"domains/{wing}/{room}.py" for wing in wings for room in ROOMS} <= {*FILES}
+
+
 def test_there_is_something_to_read():
     assert {"__init__.py", "cli.py", "toolkit/registry.py", "domains/image/models.py"} <= {*FILES}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -11,11 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.data import (
+    Arrays,
     Encoded,
     Sample,
     batches_that_fit,
     collate,
     numbers_only,
+    own_columns,
 )
 from deepfield.toolkit.errors import (
     BadInput,
@@ -25,6 +27,7 @@ from deepfield.toolkit.errors import (
     UsageError,
     first_line,
 )
+from deepfield.toolkit.runtime import Network, cores
 
 if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
@@ -96,6 +99,16 @@ def _of_table(pipeline: Pipeline, table: Any, options: Mapping[str, Any]) -> Ite
             raise
 
 
+def network(pipeline: Pipeline, name: str) -> Callable[[Arrays], Arrays]:
+    """One named network of a pipeline: from its bundle, or the Keras model that there is."""
+    if pipeline.bundle is None:
+        from deepfield.toolkit.export import keras_network
+
+        return keras_network(pipeline.models[name])
+    content, threads = pipeline.bundle.read(f"{name}.onnx"), max(1, cores() // AT_ONCE)
+    return Network(content, name, pipeline.device, threads, pipeline.any_length)
+
+
 def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> Iterator[Answered]:
     """Items with their answers, in order.
 
@@ -105,17 +118,28 @@ def answers(pipeline: Pipeline, items: Iterable[Encoded], batch_size: int) -> It
     if batch_size < 1:
         raise UsageError(f"batches of {batch_size} items", "1 or more")
     at_once = 1 if pipeline.bundle is None else AT_ONCE  # Keras networks take one thread
-    with ThreadPoolExecutor(at_once) as network:
+    with ThreadPoolExecutor(at_once) as threads:
         waiting: deque[Future] = deque()
         try:
             for chunk in in_chunks(items, 2 * batch_size, early=not pipeline.resumed):
-                waiting.append(network.submit(answer_chunk, pipeline, chunk, batch_size))
+                waiting.append(threads.submit(answer_chunk, pipeline, chunk, batch_size))
                 if len(waiting) > at_once:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
         finally:
-            network.shutdown(wait=True, cancel_futures=True)
+            threads.shutdown(wait=True, cancel_futures=True)
+
+
+def row(pipeline: Pipeline, item: Encoded, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of output: the columns of a sample, and those of its answer."""
+    rejected = item.fault is not None
+    full: dict[str, Any] = {**dict.fromkeys(pipeline.fields if rejected else ()), **answer}
+    for name in ("in_domain", "in_domain_reason"):
+        full.setdefault(name, None)
+    full["status"] = "rejected" if rejected else "ok"
+    full["reason"], full["model"] = item.fault or "", pipeline.name
+    return {**own_columns(item.sample, full), **full}
 
 
 def rows(

@@ -56,6 +56,13 @@ def _card(task: str, text: str, config: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def calibration(config: Mapping[str, Any]) -> str:
+    """A sentence for the card of a network that answers with one of several classes."""
+    if config.get("calibration"):
+        return "Probabilities are calibrated by temperature on the validation part."
+    return "Probabilities are the network's own, not calibrated."
+
+
 def known_data(pipeline: Pipeline, source: str) -> dict[str, str]:
     """Name and licence of a public data set, by the last part of its source that is known.
 

@@ -13,6 +13,7 @@ Nothing on this way imports Keras: prediction starts in about a second.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,13 +32,11 @@ from deepfield.toolkit.data import (
     Reader,
     Sample,
     is_one,
-    own_columns,
     read_source,
 )
 from deepfield.toolkit.errors import DeepfieldError, UsageError
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
-from deepfield.toolkit.runtime import Network, cores
 from deepfield.toolkit.splits import Groupers
 from deepfield.toolkit.tasks import Task
 
@@ -55,7 +54,8 @@ class Pipeline:
         options: command-line options of the domain's own.
         verbs: verbs of the domain's own, by name (see `toolkit.verbs.Verb`).
         examples: by verb, commands that run as they stand; help starts with them.
-        architectures: module that holds the registry `ARCHITECTURES` of builders.
+        architectures: module that holds the registry `ARCHITECTURES` of builders; beside it lie
+            the rooms `cards`, `demo` and `explanation` (see `room`).
         default_architecture: what `train` builds unless told otherwise.
         recipes: training recipe by architecture; `""` is for all others.
         finetune_recipe: recipe of `finetune`.
@@ -279,23 +279,36 @@ class Pipeline:
         return golden_items([item.arrays or {} for item in items])
 
     def card_text(self, config: Mapping[str, Any]) -> str:
-        """The domain's own paragraphs of a model card: data and licence, intended use, limits."""
-        return ""
+        """The domain's own paragraphs of a model card: what it takes and answers, limits."""
+        room = self.room("cards")
+        return "" if room is None else room.card_text(self, config)
 
     @classmethod
     def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
         """The domain's part of `deepfield demo`: adds to the page, returns rows of a table."""
-        return []
+        room = cls.room("demo")
+        return [] if room is None else room.demo(cls, page, console)
 
     def explanation(self, sample: Sample) -> Any:
         """Why the network says so: `facts()` (JSON-able), `lines()`, `png()` and `report()`."""
-        raise DeepfieldError(f"{self.domain} has no explanation", "see `evaluate` instead")
+        if (room := self.room("explanation")) is None:
+            raise DeepfieldError(f"{self.domain} has no explanation", "see `evaluate` instead")
+        return room.explain(self, sample)
 
     def explain_several(self, samples: Iterable[Sample]) -> Any:
         """What the verb tells of the samples of a source: by default of the first alone."""
         return self.explanation(next(iter(samples)))
 
     # ------------------------------------------------------------------ networks
+
+    @classmethod
+    def room(cls, name: str) -> Any:
+        """The module `name` of the package that holds the architectures, imported only now; None
+        where there is none.
+        """
+        package = cls.architectures.rpartition(".")[0]
+        there = package and importlib.util.find_spec(f"{package}.{name}")
+        return importlib.import_module(f"{package}.{name}") if there else None
 
     @classmethod
     def builders(cls) -> Any:
@@ -336,18 +349,9 @@ class Pipeline:
     def run(self, name: str, batch: Arrays) -> Arrays:
         """A batch through one named network: ONNX Runtime for a bundle, else Keras."""
         with _OPENING:
-            network = self._networks.get(name)
-            if network is None:
-                if self.bundle is not None:
-                    content = self.bundle.read(f"{name}.onnx")
-                    threads = max(1, cores() // answering.AT_ONCE)
-                    network = Network(content, name, self.device, threads, self.any_length)
-                else:
-                    from deepfield.toolkit.export import keras_network
-
-                    network = keras_network(self._models[name])
-                self._networks[name] = network
-        return network(batch)
+            if name not in self._networks:
+                self._networks[name] = answering.network(self, name)
+        return self._networks[name](batch)
 
     # ------------------------------------------------------------------ reading
 
@@ -402,13 +406,7 @@ class Pipeline:
 
     def row(self, item: Encoded, answer: Mapping[str, Any]) -> dict[str, Any]:
         """One row of output."""
-        rejected = item.fault is not None
-        full: dict[str, Any] = {**dict.fromkeys(self.fields if rejected else ()), **answer}
-        for name in ("in_domain", "in_domain_reason"):
-            full.setdefault(name, None)
-        full["status"] = "rejected" if rejected else "ok"
-        full["reason"], full["model"] = item.fault or "", self.name
-        return {**own_columns(item.sample, full), **full}
+        return answering.row(self, item, answer)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -149,6 +149,7 @@ def explain(pipeline: DrugPipeline, sample: Sample, quantity: str | None = None)
         BadInput: no molecule, or one too large to be asked about atom by atom.
         UsageError: the network has no such quantity.
     """
+    quantity = quantity or pipeline.settings.get("quantity")
     mol = molecule(sample.data, pipeline.state.get("standardise", "none"))
     if mol.GetNumAtoms() > _MOST_ATOMS:
         raise BadInput(f"{mol.GetNumAtoms()} atoms, at most {_MOST_ATOMS} are explained one by one")

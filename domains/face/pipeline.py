@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -452,34 +452,6 @@ class FacePipeline(Pipeline):
     def near_hash(self, arrays: Arrays) -> int | None:
         """The perceptual hash of the face."""
         return perceptual_hash(arrays["pixels"]) if "pixels" in arrays else None
-
-    def explanation(self, sample: Sample) -> Any:
-        """Which parts of both faces the answer hangs on."""
-        from deepfield.domains.face.explanation import explain
-
-        return explain(self, sample)
-
-    @classmethod
-    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
-        """Pictures that ship with the dependencies, compared."""
-        from deepfield.domains.face.demo import demo
-
-        return demo(cls, page, console)
-
-    def card_text(self, config: Mapping[str, Any]) -> str:
-        """What the network takes and answers, and what it must not be used for."""
-        return (
-            "Takes a face, found and turned upright by dlib's detector and landmarks (or a picture "
-            "that is a face already, with `--crop`), and answers with a vector; two faces are the "
-            "same person if their vectors are near. Every answer names its threshold with the "
-            "rates of false matches and false non-matches that were measured at it, and on what.\n"
-            "\n"
-            "Not to be used to identify people who did not agree to it, to watch people, to infer "
-            "traits, or for decisions about a person without a person who looks. Error rates "
-            "differ between groups of people, and were not measured for each here. Pictures are "
-            "never uploaded and never kept; vectors only in the index that a user names, out of "
-            "which `deepfield face embed --index FILE --forget NAME` takes a person."
-        )
 
 
 def _comparable(sample: Sample) -> Sample:

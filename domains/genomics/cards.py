@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from deepfield.domains.genomics.kmers import PLACED
 
@@ -17,7 +18,7 @@ _JUDGED = {
 }
 
 
-def card_text(pipeline: GenomicsPipeline) -> str:
+def card_text(pipeline: GenomicsPipeline, config: Mapping[str, Any]) -> str:
     """What the network takes and answers."""
     labels = pipeline.task.state["labels"]
     yes_or_no = labels == ["0", "1"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -453,12 +453,6 @@ class GenomicsPipeline(Pipeline):
         classes = len(self.task.state["labels"])
         return kmers.KmerRegression(self.shallow_features(train), told, classes, seed)
 
-    def explanation(self, sample: Sample) -> Any:
-        """What every letter adds."""
-        from deepfield.domains.genomics.explanation import explain
-
-        return explain(self, sample)
-
     def explain_several(self, samples: Iterable[Sample]) -> Any:
         """With `motifs` what many sequences have in common for the network."""
         count = self.settings.get("motifs")
@@ -467,19 +461,6 @@ class GenomicsPipeline(Pipeline):
         from deepfield.domains.genomics.discovery import explain_motifs
 
         return explain_motifs(self, samples, count, self.settings.get("known"))
-
-    @classmethod
-    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
-        """Sequences of our own making, asked of the presets."""
-        from deepfield.domains.genomics.demo import demo
-
-        return demo(cls, page, console)
-
-    def card_text(self, config: Mapping[str, Any]) -> str:
-        """What the network takes and answers."""
-        from deepfield.domains.genomics.cards import card_text
-
-        return card_text(self)
 
 
 def _where(item: DNA, place: int | None, strand: str, letters: np.ndarray) -> dict[str, Any]:

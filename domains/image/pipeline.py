@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
@@ -192,37 +192,6 @@ class ImagePipeline(Pipeline):
         stream = io.BytesIO()
         image.save(stream, "PNG")
         return stream.getvalue()
-
-    @classmethod
-    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
-        """Photos and digits that ship with the dependencies, answered and explained."""
-        from deepfield.domains.image.demo import demo
-
-        return demo(cls, page, console)
-
-    def explanation(self, sample: Sample) -> Any:
-        """Outputs of every layer for this picture, class scores, and a saliency map."""
-        from deepfield.domains.image.explanation import explain
-
-        return explain(self, sample)
-
-    def card_text(self, config: Mapping[str, Any]) -> str:
-        """What the network takes and answers."""
-        f = self.framing
-        colour = "a grey" if f.channels == 1 else "an RGB"
-        calibrated = (
-            "Probabilities are calibrated by temperature on the validation part. "
-            if config.get("calibration")
-            else "Probabilities are the network's own, not calibrated. "
-        )
-        return (
-            f"Takes {colour} picture of any size, framed to {f.height} x {f.width} pixels "
-            f"({f.fit}), and answers with one of {len(self.labels)} classes. "
-            f"{calibrated}`in_domain` is false for pictures whose "
-            "energy is beyond that of 99 % of the validation pictures. It always names one "
-            "of its classes: a picture of something else gets the nearest one, often with "
-            "`in_domain` false, not always."
-        )
 
 
 def _looked_at(items: Sequence[Sample], most: int = 60) -> Iterator[np.ndarray]:

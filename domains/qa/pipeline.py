@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepfield.domains.qa.data import READERS, SAMPLES
-from deepfield.domains.qa.explanation import Explanation, explain
 from deepfield.domains.qa.features import Asked, Reading, encode, told_sentences, words_of
 from deepfield.domains.qa.names import Lesson, interchangeable, traded
 from deepfield.domains.qa.task import Answers
@@ -244,17 +243,6 @@ class QAPipeline(Pipeline):
             if common[place].any():
                 features[0, row] = recency
         return features[:, FIRST:].ravel()
-
-    @classmethod
-    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
-        """The story of the ring, as it was told and with other names."""
-        from deepfield.domains.qa.demo import demo
-
-        return demo(cls, page, console)
-
-    def explanation(self, sample: Sample) -> Explanation:
-        """How much each sentence counted in each hop."""
-        return explain(self, sample)
 
 
 def silent_words(stories: Iterable[Asked]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -341,25 +341,6 @@ class SpeechPipeline(Pipeline):
     def identity(self, arrays: Arrays) -> Arrays:
         """Recordings are the same if their samples are; silence is like any other."""
         return {"waveform": np.trim_zeros(arrays["waveform"])}
-
-    def card_text(self, config: Mapping[str, Any]) -> str:
-        """Letters, language and what was measured of the confidence."""
-        from deepfield.domains.speech.usage import card_text
-
-        return card_text(config)
-
-    @classmethod
-    def demo(cls, page: Any, console: Any) -> list[dict[str, Any]]:
-        """The project's own clip, transcribed by every preset."""
-        from deepfield.domains.speech.demo import demo
-
-        return demo(cls, page, console)
-
-    def explanation(self, sample: Sample) -> Any:
-        """The spectrogram with the words where they were heard, and what the network looked at."""
-        from deepfield.domains.speech.explanation import explain
-
-        return explain(self, sample)
 
     def head_recipe(self, recipe: Recipe) -> Recipe:
         """The new letters alone, for a quarter of the time."""

@@ -154,6 +154,16 @@ def test_finetuning_keeps_the_words_that_the_network_had(architecture, tmp_path,
         np.testing.assert_array_equal(grown[: len(kept)], kept)
 
 
+@pytest.mark.parametrize(
+    ("preset", "said"), [("story", "up to 64 others in a story"), ("babi_1k", "with no other")]
+)
+def test_the_card_says_what_was_learnt_from_and_what_is_beyond_it(preset, said):
+    pipeline = QAPipeline.from_preset(preset)
+    text = pipeline.card_text(pipeline.bundle.config)
+    assert said in text and pipeline.bundle.config["data_name"] in text
+    assert "Free prose" in text and "always answers" in text
+
+
 def test_none_is_an_answer_and_words_joined_by_commas_are_one():
     task = Answers()
     task.learn(["none", "one", "n,w", "none"])
