@@ -72,6 +72,8 @@ class Reader:
         accepts: whether a source (a path, `tfds:NAME`, `-`, a literal) has this form. Cheap.
         read: yields the samples of a source, lazily. Keyword arguments are the reader's options.
         options: names of the command-line options that `read` takes.
+        spells: whether a text in a list spells such a thing out, if a broken or an empty one that
+            costs its own row, rather than name a source. None: texts in a list are sources.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Reader:
     accepts: Callable[[str], bool]
     read: Callable[..., Iterable[Sample]]
     options: tuple[str, ...] = ()
+    spells: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -303,9 +303,7 @@ class Pipeline:
 
     @classmethod
     def room(cls, name: str) -> Any:
-        """The module `name` of the package that holds the architectures, imported only now; None
-        where there is none.
-        """
+        """The module `name` beside that of the architectures, imported only now; None: no such."""
         package = cls.architectures.rpartition(".")[0]
         there = package and importlib.util.find_spec(f"{package}.{name}")
         return importlib.import_module(f"{package}.{name}") if there else None
@@ -365,6 +363,9 @@ class Pipeline:
 
     def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
         """The samples of one of several things, the `index`th."""
+        for reader in self.readers if isinstance(thing, str) else ():
+            if reader.spells is not None and reader.spells(thing):
+                return iter(reader.read(thing))
         if isinstance(thing, str | Path):
             return naming.prefixed(str(thing), self.read(str(thing), **options))
         return iter([thing if isinstance(thing, Sample) else Sample(str(index), thing)])

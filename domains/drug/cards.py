@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from deepfield.toolkit.errors import listed
+
 if TYPE_CHECKING:
     from deepfield.domains.drug.pipeline import DrugPipeline
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 def card_text(pipeline: DrugPipeline, config: Mapping[str, Any]) -> str:
     """What the network takes and answers."""
     task: Any = pipeline.task
-    named = ", ".join(task.names[:12]) + (" …" if len(task.names) > 12 else "")
+    named = listed(task.names)
     takes = (
         f"{len(pipeline.state['descriptors']):,} descriptors of a molecule"
         if "descriptors" in pipeline.state

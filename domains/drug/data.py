@@ -430,12 +430,12 @@ def _is_literal(source: str) -> bool:
     )
 
 
-def names_data(text: str) -> bool:
-    """Whether a text of a list is the name of a source, rather than a molecule, if a broken one."""
+def _spells(text: str) -> bool:
+    """Whether a text of a list is a molecule, if a broken one, rather than the name of a source."""
     if text == "-" or text.startswith(("sample:", "structures:")):
-        return True
+        return False
     suffixes = (*_TABLES, *_SDF, *_SMILES_FILES)
-    return bool(text.strip()) and (ends(text, suffixes) or is_there(text))
+    return not text.strip() or not (ends(text, suffixes) or is_there(text))
 
 
 def _shipped(name: str) -> Callable[[], str]:
@@ -468,5 +468,5 @@ READERS: tuple[Reader, ...] = (
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of SMILES and any number of "
            "targets; or with columns D_* of descriptors in place of structures",
            lambda s: is_file_of(s, _TABLES), _read_table, _OPTIONS),
-    Reader("SMILES", "one molecule, as SMILES", _is_literal, read_literal),
+    Reader("SMILES", "one molecule, as SMILES", _is_literal, read_literal, spells=_spells),
 )  # fmt: skip

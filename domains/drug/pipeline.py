@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from deepfield.domains.drug.data import (
-    READERS,
-    SAMPLES,
-    names_data,
-    read_literal,
-)
+from deepfield.domains.drug.data import READERS, SAMPLES
 from deepfield.domains.drug.features import (
     ATOM_CODES,
     BOND_CODES,
@@ -137,12 +132,6 @@ class DrugPipeline(Pipeline):
             isinstance(n, str) for n in self.neighbours.names
         ):
             raise ValueError("the names of the training molecules make no sense")
-
-    def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
-        """Also of a SMILES in a list, in which a broken or an empty one costs its own row."""
-        if isinstance(thing, str) and not names_data(thing):
-            return read_literal(thing)
-        return super().samples_of(thing, index, **options)
 
     def encode(self, item: Any) -> tuple[Arrays, Any]:
         """A molecule, or a table's descriptors of one, to arrays.

@@ -190,7 +190,7 @@ def read_literal(source: str) -> Iterator[Sample]:
     yield Sample(name, DNA.of(text), row={"sequence": text})
 
 
-def are_letters(text: str) -> bool:
+def _spells(text: str) -> bool:
     """Whether a text of a list is a sequence, if a broken or an empty one, rather than a name."""
     letters = text.strip().upper()
     known = sum(map(letters.count, "ACGTUNRYSWKMBDHV-"))
@@ -262,5 +262,5 @@ READERS: tuple[Reader, ...] = (
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of sequences; DeepBind's "
            ".seq.gz; a text with a sequence a line",
            lambda s: is_file_of(s, _TABLES), _read_table, (*_COLUMNS, "negatives")),
-    Reader("sequence", "one sequence, as letters", _is_literal, read_literal),
+    Reader("sequence", "one sequence, as letters", _is_literal, read_literal, spells=_spells),
 )  # fmt: skip

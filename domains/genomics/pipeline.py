@@ -10,7 +10,7 @@ import numpy as np
 
 from deepfield.domains.genomics import kmers
 from deepfield.domains.genomics.composition import chain, surprise, unread
-from deepfield.domains.genomics.data import READERS, SAMPLES, are_letters, read_literal
+from deepfield.domains.genomics.data import READERS, SAMPLES
 from deepfield.domains.genomics.features import codes, reverse_complement, text_of
 from deepfield.domains.genomics.scanning import scan
 from deepfield.domains.genomics.sequences import DNA
@@ -101,11 +101,6 @@ class GenomicsPipeline(Pipeline):
         self._learners: dict[int, Any] = {}
 
     # ------------------------------------------------------------------ from sequence to arrays
-
-    def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
-        """Also of letters in a list, of which no or too few ones cost their own row."""
-        letters = isinstance(thing, str) and are_letters(thing)
-        return read_literal(thing) if letters else super().samples_of(thing, index, **options)
 
     @property
     def kind(self) -> str:

@@ -35,8 +35,8 @@ def card_text(pipeline: QAPipeline, config: Mapping[str, Any]) -> str:
         "\n"
         f"It learnt from {learnt}: short sentences of a small, simple world. Free prose, other "
         "ways to say a thing, and kinds of question that were not learnt are beyond it. It always "
-        f"answers, also where the story does not tell. {calibration(config)} `in_domain` is false where a "
-        "story or a question has words that it does not know"
+        f"answers, also where the story does not tell. {calibration(config)} `in_domain` is false "
+        "where a story or a question has words that it does not know"
         + (", beyond those that it can follow, " if slots else ", ")
         + "and where its energy is beyond that of 99 % of the validation questions."
     )
