@@ -134,7 +134,7 @@ def train(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
         together = backends.parse_machines(flags.machines, others)
     backends.backend(data)
     console_module.silence_tensorflow(learning=True)
-    console = _console(flags)
+    console = console_of(flags)
     options = options_of(cls, "train", flags, reader=False)
     shared = _learning(cls, "train", data, flags, console)
     if flags.folds:
@@ -164,13 +164,13 @@ def finetune(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if not flags.output or flags.output == "-":
         raise UsageError("finetune needs a name for the model", "add -o NAME")
     _known(cls, "finetune", flags, data)
-    names = preset_or(cls, flags.get("from")).split(",")
+    names = _preset_or(cls, flags.get("from")).split(",")
     if not all(name.strip() for name in names):
         raise UsageError("--from names nothing between its commas", "give A or A,B")
     backends.backend(data)
     base, *others = (load(name, cls.domain) for name in names)
     console_module.silence_tensorflow(learning=True)
-    console = _console(flags)
+    console = console_of(flags)
     base.settings.update(options_of(cls, "finetune", flags, reader=False))
     learning = _learning(cls, "finetune", data, flags, console)
     _, fitted = base.finetune(data, out=flags.output, others=others, **learning)
@@ -206,17 +206,11 @@ def _trained(fitted: Any, flags: Flags, console: Console) -> int:
         writer.write(rows, len(rows))
         writer.finish()
     if flags.json:
-        emit(
-            {
-                "model": flags.output,
-                "rejected": len(fitted.parts.rejected),
-                "seconds": fitted.seconds,
-                "metrics": fitted.metrics,
-                "intervals": fitted.intervals,
-                "baseline": fitted.baseline,
-                "verdict": fitted.verdict,
-            }
-        )
+        emit({
+            "model": flags.output, "rejected": len(fitted.parts.rejected),
+            "seconds": fitted.seconds, "metrics": fitted.metrics, "intervals": fitted.intervals,
+            "baseline": fitted.baseline, "verdict": fitted.verdict,
+        })  # fmt: skip
     else:
         _lines(tables.figures_of_training(fitted.metrics, fitted.baseline))
     console.say(f"wrote {flags.output} in {fitted.seconds:.0f} s")
@@ -228,11 +222,32 @@ def _lines(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
-def _console(flags: Flags) -> Console:
+def console_of(flags: Flags) -> Console:
+    """Where the talk goes, as much of it as was asked for."""
     return Console(bool(flags.quiet), verbose=bool(flags.verbose))
 
 
-def preset_or(cls: type[Pipeline], name: str | None) -> str:
+def asked(cls: type[Pipeline], load: Load, verb: str, flags: Flags) -> Any:
+    """The network that a verb asks, set as the domain's own options say."""
+    pipeline = load(_preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
+    pipeline.settings.update(options_of(cls, verb, flags, reader=False))
+    return pipeline
+
+
+def tell(row: Mapping[str, Any], lines: Iterable[str], flags: Flags) -> None:
+    """Print a row of `predict`: as JSON, or its answer in lines for a person, with what is in
+    doubt; lines are not asked for where there is no answer.
+    """
+    if flags.json:
+        emit(row)
+    elif row["status"] != "ok":
+        _lines([f"not answered: {row['reason']}"])
+    else:
+        doubted = row["in_domain"] is False
+        _lines(chain(lines, [f"    in doubt: {row['in_domain_reason']}"] if doubted else ()))
+
+
+def _preset_or(cls: type[Pipeline], name: str | None) -> str:
     """The model that is named, or the domain's first preset."""
     if name is None:
         if not cls.presets:
@@ -262,9 +277,8 @@ def evaluate(cls: type[Pipeline], load: Load, data: str, flags: Flags) -> int:
     if flags.html and Path(flags.html).suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"cannot write a report into {flags.html!r}", "end the name in .html")
     _known(cls, "evaluate", flags, data)
-    pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
-    pipeline.settings.update(options_of(cls, "evaluate", flags, reader=False))
-    console = _console(flags)
+    pipeline = asked(cls, load, "evaluate", flags)
+    console = console_of(flags)
     rows: list[dict[str, Any]] = []
     evaluated = evaluation.evaluate_fully(
         pipeline, data, batch_size=flags.batch_size or BATCH,
@@ -306,14 +320,13 @@ def _known(cls: type[Pipeline], verb: str, flags: Flags, *data: str) -> None:
 
 def predict(cls: type[Pipeline], load: Load, data: tuple[str, ...], flags: Flags) -> int:
     """Answer for every sample, one row each, in order."""
-    console = _console(flags)
+    console = console_of(flags)
     output = "-" if flags.output is None else flags.output
     if flags.json and flags.format not in (None, "jsonl"):
         raise UsageError(f"--json and --format {flags.format}", "leave one of them away")
     form = format_of(output, "jsonl" if flags.json else flags.format)
     _known(cls, "predict", flags, *data)
-    pipeline = load(preset_or(cls, flags.model), cls.domain, flags.device or "cpu")
-    pipeline.settings.update(options_of(cls, "predict", flags, reader=False))
+    pipeline = asked(cls, load, "predict", flags)
     reader_options = options_of(cls, "predict", flags, reader=True)
     several = prefixed if len(data) > 1 else lambda source, found: found
     samples = (
@@ -391,8 +404,7 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
         raise UsageError(f"cannot explain into {output!r}", f"end the name in {forms}")
     refuse_input(output or "-", sample)
     _known(cls, "explain", flags, sample)
-    pipeline = load(preset_or(cls, flags.model), cls.domain)
-    pipeline.settings.update(options_of(cls, "explain", flags, reader=False))
+    pipeline = asked(cls, load, "explain", flags)
     console_module.silence_tensorflow()
     options = options_of(cls, "explain", flags, reader=True)
     samples = iter(pipeline.read(sample, **options))
@@ -413,9 +425,9 @@ def explain(cls: type[Pipeline], load: Load, sample: str, flags: Flags) -> int:
     else:
         _lines(explanation.lines())
     if cls.explain_several is Pipeline.explain_several and next(samples, None):
-        _console(flags).say(f"of several samples the first: {one.id}")
+        console_of(flags).say(f"of several samples the first: {one.id}")
     if output:
-        _console(flags).say(f"wrote {output}")
+        console_of(flags).say(f"wrote {output}")
     return 0
 
 
@@ -426,7 +438,7 @@ def export(cls: type[Pipeline], load: Load, flags: Flags) -> int:
     """Write a network in another form and measure its agreement with Keras."""
     if not flags.output:
         raise UsageError("export needs a file to write", "add -o NAME.onnx or -o NAME.tflite")
-    pipeline = load(preset_or(cls, flags.model), cls.domain)
+    pipeline = asked(cls, load, "export", flags)
     console_module.silence_tensorflow()
     from deepfield.toolkit.exporting import export_files
 
@@ -446,7 +458,7 @@ def describe(cls: type[Pipeline], load: Load, name: str | None, flags: Flags) ->
 
     if name is None:
         others = ", ".join(n for n in cls.builders().names() if n != cls.default_architecture)
-        _console(flags).say(
+        console_of(flags).say(
             f"{cls.default_architecture}, the default. Others: {others}; a preset; "
             "the folder of a trained model"
         )
@@ -466,9 +478,9 @@ def describe(cls: type[Pipeline], load: Load, name: str | None, flags: Flags) ->
         for r in table["layers"]
     ]  # fmt: skip
     total = table["total"]
-    rows.append(("total", "", "", total["parameters"], total["connections"]))
     heads = ("layer", "type", "output", "parameters", "connections")
-    _lines(tables.aligned([heads, *rows], left=3))
+    rows = [heads, *rows, ("total", "", "", total["parameters"], total["connections"])]
+    _lines(tables.aligned(rows, left=3))
     return 0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from deepfield.domains.face.data import Pair
 from deepfield.domains.face.gallery import Gallery, gathered
 from deepfield.toolkit.answering import in_chunks
-from deepfield.toolkit.commands import emit, options_of
+from deepfield.toolkit.commands import asked, console_of, emit, options_of, tell
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns, shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, DeepfieldError, NotFound, UsageError
@@ -37,25 +37,17 @@ def verify(cls: Any, load: Any, pictures: tuple[str, ...], flags: Any) -> int:
         row=dict(zip("ab", pictures, strict=True)), fault="; ".join(faults) or None,
     )  # fmt: skip
     (row,) = pipeline.predict([sample])
-    if flags.json:
-        emit(row)
-    else:
-        sys.stdout.write("\n".join(_verified(row, pipeline)) + "\n")
+    tell(row, _verified(row, pipeline), flags)
     return 0 if row["status"] == "ok" else REJECTED
 
 
 def _verified(row: dict[str, Any], pipeline: Any) -> Iterator[str]:
-    if row["status"] != "ok":
-        yield f"not answered: {row['reason']}"
-        return
     told = "the same person" if row["same"] else "different people"
     yield f"{told}  ({row['probability']:.2%} sure that it is the same)"
     yield f"    distance {row['distance']:.3f}, threshold {row['threshold']:.3f}"
     yield from _threshold(pipeline.verification.point(pipeline.settings.get("fmr")))
     if row["faces_a"] is None:
         yield "    the pictures were compared as they are: no face was looked for (--crop)"
-    if row["in_domain"] is False:
-        yield f"    in doubt: {row['in_domain_reason']}"
 
 
 def _threshold(point: dict[str, Any]) -> Iterator[str]:
@@ -76,14 +68,14 @@ def find(cls: Any, load: Any, pictures: tuple[str, ...], flags: Any) -> int:
         raise UsageError("nowhere to search", "--gallery DIR, or --index FILE")
     if flags.top < 1:
         raise UsageError(f"--top {flags.top}", "1 or more")
-    asked = [_one(cls, name) for name in pictures]
+    samples = [_one(cls, name) for name in pictures]
     pipeline = _loaded(cls, load, "find", flags)
-    console = Console(bool(flags.quiet), verbose=bool(flags.verbose))
+    console = console_of(flags)
     gallery, rejected = _gallery(pipeline, flags, console)
     if not len(gallery):
         raise NotFound("the gallery holds no face", "name a folder of pictures with faces")
     point = pipeline.verification.point(flags.fmr)
-    for name, sample in zip(pictures, asked, strict=True):
+    for name, sample in zip(pictures, samples, strict=True):
         try:
             if sample.fault:
                 raise BadInput(sample.fault)
@@ -134,7 +126,7 @@ def _found(
 
 def embed(cls: Any, load: Any, data: tuple[str, ...], flags: Any) -> int:
     """Write the vectors of faces, into a table or an index; or take a name out of an index."""
-    console = Console(bool(flags.quiet), verbose=bool(flags.verbose))
+    console = console_of(flags)
     if flags.forget is not None:
         return _forget(data, flags, console)
     if not data:
@@ -210,8 +202,7 @@ def _unknown(gallery: Gallery, flags: Any) -> DeepfieldError:
 
 
 def _loaded(cls: Any, load: Any, verb: str, flags: Any) -> Any:
-    pipeline = load(flags.model or cls.presets[0], cls.domain)
-    pipeline.settings.update(options_of(cls, verb, flags, reader=False))
+    pipeline = asked(cls, load, verb, flags)
     pipeline.verification.point(pipeline.settings.get("fmr"))  # is told before anything is done
     return pipeline
 

@@ -17,7 +17,7 @@ from deepfield.domains.genomics.genome import Genome
 from deepfield.domains.genomics.variants import REASONS, Scorer, Settings, Tally
 from deepfield.domains.genomics.vcf import VCFReader, VCFWriter, contig_lengths, with_header
 from deepfield.domains.genomics.windows import at_sites, middle
-from deepfield.toolkit.console import Console
+from deepfield.toolkit.commands import asked, console_of
 from deepfield.toolkit.data import shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
 from deepfield.toolkit.weights import weights_of
@@ -38,7 +38,7 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
         raise UsageError(f"--distance {distance}", f"0 to {_MOST_DISTANCE} letters")
     if not flags.genome:
         raise UsageError("no genome that the variants are of", "--genome FILE.fa")
-    console = Console(bool(flags.quiet), verbose=bool(flags.verbose))
+    console = console_of(flags)
     reader = VCFReader(source)
     genome = Genome(shipped(flags.genome, cls.samples))
     if apart := _another_build(reader, genome):
@@ -47,7 +47,7 @@ def score(cls: Any, load: Any, variants: str | tuple[str, ...], flags: Any) -> i
     annotation = Annotation.read(genes) if genes else None
     if annotation and annotation.strandless:
         console.say(f"{_count(annotation.strandless, 'transcript')} of no strand left out: {genes}")
-    pipeline = load(flags.model or next(iter(cls.presets)), cls.domain)
+    pipeline = asked(cls, load, "score", flags)
     settings = settings_of(pipeline, distance, bool(flags.mask))
     if settings.splicing and annotation is None:
         raise UsageError(

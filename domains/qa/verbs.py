@@ -10,33 +10,26 @@ from typing import Any
 from deepfield.domains.qa.data import story_text
 from deepfield.domains.qa.features import Asked, sentences_of
 from deepfield.domains.qa.world import simulate, write_babi
+from deepfield.toolkit.commands import asked, tell
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import REJECTED, UsageError
+from deepfield.toolkit.writers import write_whole
 
 
 def ask(cls: Any, load: Any, questions: tuple[str, ...], flags: Any) -> int:
     """Answer questions about a story: those of the command line, or one a line until the end."""
-    from deepfield.toolkit.commands import emit
-
     if not flags.story:
         raise UsageError("no story to ask", "--story FILE, or - for standard input")
     if flags.story == "-" and not questions:
         raise UsageError("story and questions cannot both come from standard input", "ask one")
-    model = flags.model or next(iter(cls.presets), None)
-    if model is None:
-        raise UsageError("no model to ask", "--model MODEL; `train` makes one")
-    pipeline = load(model, cls.domain)
+    pipeline = asked(cls, load, "ask", flags)
     sentences = sentences_of(story_text(flags.story))
     rejected = 0
     for question in questions or _typed(sys.stdin):
         sample = Sample(question, Asked(sentences, question), row={"question": question})
         (row,) = pipeline.predict([sample])
         rejected += row["status"] != "ok"
-        if flags.json:
-            emit(row)
-            continue
-        sys.stdout.write("\n".join(_told(row)) + "\n")
-        sys.stdout.flush()
+        tell(row, _told(row), flags)
     return REJECTED if rejected else 0
 
 
@@ -54,20 +47,13 @@ def _typed(lines: Iterable[str]) -> Iterator[str]:
 
 def _told(row: dict[str, Any]) -> Iterator[str]:
     """The answer, its probability, and what it rests on."""
-    if row["status"] != "ok":
-        yield f"not answered: {row['reason']}"
-        return
     yield f"{row['answer']}  ({row['probability']:.0%})"
     for sentence in row["supporting"]:
         yield f"    {sentence}"
-    if row["in_domain"] is False:
-        yield f"    in doubt: {row['in_domain_reason']}"
 
 
 def write_stories(cls: Any, load: Any, flags: Any) -> int:
     """Write simulated stories in bAbI's form."""
-    from deepfield.toolkit.writers import write_whole
-
     low, _, high = str(flags.length).partition("-")
     try:
         length = int(low), int(high or low)

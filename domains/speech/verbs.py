@@ -13,7 +13,7 @@ import numpy as np
 from deepfield.domains.speech import features
 from deepfield.domains.speech.data import is_sound, pipes_sound
 from deepfield.domains.speech.subtitles import FORMS, lines_of
-from deepfield.toolkit.commands import emit, options_of, preset_or
+from deepfield.toolkit.commands import asked, console_of, emit, options_of
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample, own_columns, read_source, shipped
 from deepfield.toolkit.errors import REJECTED, BadInput, UsageError
@@ -42,10 +42,9 @@ def transcribe(cls: Any, load: Any, sources: tuple[str, ...], flags: Any) -> int
     if flags.json and forms != ("json",):
         raise UsageError("--json writes JSON alone", f"leave out --json, or -f {forms[0]}")
     forms, file, folder = _place(flags.output, forms, alone)
-    pipeline = load(preset_or(cls, flags.model), cls.domain)
-    pipeline.settings.update(options_of(cls, "transcribe", flags, reader=False))
+    pipeline = asked(cls, load, "transcribe", flags)
     pipeline._use()
-    console = Console(bool(flags.quiet), verbose=bool(flags.verbose))
+    console = console_of(flags)
     places = [shipped(source, cls.samples) for source in sources]
     samples = (
         sample

@@ -31,7 +31,7 @@ class Network:
     calibrator, hyper, site = None, {"context": 80}, {}
 
     def __init__(self, labels=("neither", "acceptor", "donor"), name="toy one"):
-        self.name = name
+        self.name, self.settings = name, {}
         self.task = types.SimpleNamespace(state={"labels": list(labels)}, output="logits")
         self.bundle = types.SimpleNamespace(files={"model.onnx": {"sha256": "1"}})
 
@@ -49,7 +49,7 @@ class Network:
 class Domain:
     """What `score` asks of a pipeline's class."""
 
-    domain, presets, samples = "genomics", ("toy",), {}
+    domain, presets, samples, options = "genomics", ("toy",), {}, ()
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_the_verb_writes_nothing_unless_asked_to(bundles, tmp_path, capsys, monk
     (tmp_path / "story.txt").write_text("\n".join(STORY))
     flags = Flags(model=bundles["memn2n"], question=("Where is Ann?",))
 
-    def load(name, domain):
+    def load(name, domain, device):
         return QAPipeline.load(name)
 
     assert explain(QAPipeline, load, "story.txt", flags) == 0

@@ -16,6 +16,9 @@ from deepfield.toolkit.errors import REJECTED, NotFound, UsageError
 class Loaded:
     """Stands for a trained pipeline: where somebody went last."""
 
+    def __init__(self):
+        self.settings = {}
+
     def predict(self, asked):
         for sample in asked:
             one = sample.data
@@ -31,7 +34,7 @@ class Loaded:
                          "status": "ok", "reason": ""}  # fmt: skip
 
 
-def load(name, domain):
+def load(name, domain, device):
     assert (name, domain) == ("mine", "qa")
     return Loaded()
 
@@ -73,7 +76,7 @@ def test_what_cannot_be_asked_is_said(story, monkeypatch):
     with pytest.raises(UsageError, match="no story"):
         ask(QAPipeline, load, ("Where?",), Flags(model="mine"))
     monkeypatch.setattr(QAPipeline, "presets", ())
-    with pytest.raises(UsageError, match="no model to ask"):
+    with pytest.raises(NotFound, match="no prebuilt network"):
         ask(QAPipeline, load, ("Where?",), Flags(story=story))
     with pytest.raises(UsageError, match="cannot both come from standard input"):
         ask(QAPipeline, load, (), Flags(model="mine", story="-"))
