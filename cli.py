@@ -266,8 +266,8 @@ def _above(name: str) -> click.Command:
             help="The report.",
         )  # fmt: skip
         return click.Command(
-            name, help=text, params=[output, quiet, debug], context_settings=_CONTEXT,
-            callback=lambda output, quiet: above.demo(classes(), output, quiet),
+            name, help=text, params=[output, as_json, quiet, debug], context_settings=_CONTEXT,
+            callback=lambda output, as_json, quiet: above.demo(classes(), output, quiet, as_json),
         )  # fmt: skip
     if name == "doctor":
         return click.Command(

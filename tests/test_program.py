@@ -401,6 +401,21 @@ def test_the_demonstration_answers_and_writes_one_page(tmp_path):
     assert quiet.code == 0 and not quiet.err
 
 
+def test_the_demonstration_is_an_object_an_answer_for_machines(tmp_path, plain, capsys):
+    def demo(page, console):
+        return [answer_row("a.png", "net", "yes", 0.9, 12.5), answer_row("", "other", "pip it")]
+
+    page = str(tmp_path / "page.html")
+    assert program.demo(classes_of(one=demo), page, True, as_json=True) == 1
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == {
+        "domain": "one", "asked": "a.png", "model": "net", "answer": "yes", "probability": 0.9,
+        "seconds": 0.0125, "status": "ok", "reason": "",
+    }  # fmt: skip
+    assert second["answer"] is None and second["reason"] == "pip it"
+    assert second["status"] == "rejected"
+
+
 def fits_a_phone(page):
     """In a real browser, where there is one: as wide as a phone, every picture drawn."""
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)

@@ -86,10 +86,11 @@ def _cell(value: Any) -> str:
 # ----------------------------------------------------------------------------------------- demo
 
 
-def demo(classes: Classes, output: str, quiet: bool) -> int:
+def demo(classes: Classes, output: str, quiet: bool, as_json: bool = False) -> int:
     """Run every domain's demonstration: a table on screen and one self-contained page.
 
-    A domain that fails does not stop the others; what waits for an extra is no failure.
+    A domain that fails does not stop the others; what waits for an extra is no failure. As JSON
+    the answers come domain by domain, an object each.
     """
     if is_folder(output):  # told before the work, not after
         raise UsageError(f"{output!r} is a folder", "name a file")
@@ -106,9 +107,12 @@ def demo(classes: Classes, output: str, quiet: bool) -> int:
         found, wrong = _answers(cls, shown, console)
         rows += [{"domain": name, **row} for row in found]
         failed |= wrong
+        for row in found if as_json else ():
+            emit({"domain": name, **_answered(row)})
     page.chapter("All answers").table(rows).then(shown)
     write_whole(output, page.html().encode())
-    table(rows)
+    if not as_json:
+        table(rows)
     console.say(f"{time.monotonic() - began:.0f} s; wrote {output}")
     return 1 if failed else 0
 
@@ -130,6 +134,19 @@ def _answers(
         row["answer"] = f"not answered: {row['answer']}"
         page.text(f"{row['model']}: {row['answer']}")
     return rows, any(not lacking(cls, row["model"]) for row in silent)
+
+
+def _answered(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the demonstration with numbers; `answer` is None where `reason` says why."""
+    silent = not row["input"]
+    probability, spent = (float(row[name]) if row[name] else None for name in ("probability", "ms"))
+    return {
+        "asked": row["input"] or None, "model": row["model"] or None,
+        "answer": None if silent else row["answer"], "probability": probability,
+        "seconds": None if spent is None else spent / 1000,
+        "status": "rejected" if silent else "ok",
+        "reason": row["answer"].removeprefix("not answered: ") if silent else "",
+    }  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------- doctor
