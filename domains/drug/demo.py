@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.console import Console
-from deepfield.toolkit.report import Report, answer_row, loaded
+from deepfield.toolkit.report import Report, answer_row, loaded, timed
 
 if TYPE_CHECKING:
     from deepfield.domains.drug.pipeline import DrugPipeline
@@ -29,10 +28,7 @@ def demo(cls: type[DrugPipeline], page: Report, console: Console) -> list[dict[s
     names = [name for name in cls.presets if name != ENCODER]
     for model, pipeline in loaded(cls, names, console, rows):
         asked = list(pipeline.read(SOURCE))
-        next(pipeline.predict(asked[:1]), None)  # the network is loaded with the first answer
-        began = time.perf_counter()
-        answers = list(pipeline.predict(asked))
-        spent = 1000 * (time.perf_counter() - began) / len(answers)
+        answers, spent = timed(pipeline, asked)
         page.section(f"{model}: known drugs")
         page.table([_row(pipeline.task.names, answer) for answer in answers])
         for answer in answers[:_SHOWN]:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deepfield.domains.face.data import SAMPLES, Pair
 from deepfield.domains.face.drawn import draw_face
-from deepfield.domains.face.features import pixels_of
+from deepfield.domains.face.features import FINDER, pixels_of
+from deepfield.domains.face.task import SAID
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.presets import brings, lacking
-from deepfield.toolkit.report import Report, answer_row, loaded
+from deepfield.toolkit.report import Report, answer_row, loaded, timed
 
 if TYPE_CHECKING:
     from deepfield.domains.face.pipeline import FacePipeline
 
 #: What the page tells of an answer.
 _SHOWN = ("same", "probability", "distance", "threshold", "fmr", "fnmr", "measured_on")
-#: The preset whose detector finds faces for every network.
-_FINDER = "dlib_resnet"
 #: Where the detector finds the face of `sample:grace_hopper`: left, top, right, bottom.
 _FACE = (190, 140, 356, 305)
 
@@ -36,20 +34,17 @@ def demo(cls: type[FacePipeline], page: Report, console: Console) -> list[dict[s
     """
     rows: list[dict[str, Any]] = []
     for model, pipeline in loaded(cls, dict.fromkeys(cls.presets), console, rows):
-        extra = "" if pipeline.tables else lacking(cls, _FINDER)
+        extra = "" if pipeline.tables else lacking(cls, FINDER)
         if extra:
             console.say(f"  {model}: compares faces cut out by hand; finding them: {brings(extra)}")
             pipeline.settings["crop"] = True
         samples = _cut() if extra else list(pipeline.read(SAMPLES["pairs"]()))
-        next(pipeline.predict(samples[:1]), None)  # the networks are loaded with the first answer
+        next(pipeline.predict(samples[:1]), None)  # both networks are loaded, and this face found
         for sample in samples:
             pipeline.__dict__.pop("_vector", None)
             pipeline.__dict__.pop("_faces", None)
-            began = time.perf_counter()
-            (row,) = pipeline.predict([sample])
-            spent = 1000 * (time.perf_counter() - began)
-            told = "the same person" if row["same"] else "different people"
-            answer = told if row["status"] == "ok" else row["reason"]
+            (row,), spent = timed(pipeline, [sample])
+            answer = SAID[row["same"]] if row["status"] == "ok" else row["reason"]
             rows.append(answer_row(sample.id, model, answer, row["probability"], spent))
         console.say(f"  {model}: answered; drawing what its answer for {samples[0].id} rests on")
         explanation = pipeline.explain(samples[0])

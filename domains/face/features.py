@@ -23,6 +23,8 @@ from deepfield.domains.face.tight import find_filling_faces
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.pictures import decode_image
 
+#: The preset whose detector and landmarks find faces for every network.
+FINDER = "dlib_resnet"
 #: Which of several faces is taken.
 CHOICES: dict[str, str] = {
     "clear": "the largest, if the next is smaller than half of its area",

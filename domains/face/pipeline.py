@@ -19,6 +19,7 @@ from deepfield.domains.face.alignment import CHIP
 from deepfield.domains.face.data import READERS, SAMPLES, Pair
 from deepfield.domains.face.features import (
     CHOICES,
+    FINDER,
     Face,
     FaceFinder,
     Remembered,
@@ -40,8 +41,6 @@ from deepfield.toolkit.presets import preset_bundle
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.runtime import cores
 
-#: The preset whose detector and landmarks find faces for every network.
-FINDER = "dlib_resnet"
 #: Pairs of the same and of different people, at most, by which a network is judged: after
 #: training, and by `evaluate`.
 MOST_TRIALS, MOST_JUDGED = 20_000, 200_000

@@ -17,6 +17,8 @@ from deepfield.toolkit.errors import BadInput, UsageError
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.tasks import Task
 
+#: What is said of two faces: of the same person, or not.
+SAID = {True: "the same person", False: "different people"}
 #: False match rates at which a threshold is measured, as far as the pairs allow.
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 #: What a distance means where nothing was calibrated: even odds at `distance`, and odds that fall
@@ -93,8 +95,8 @@ class Verification(Task):
         same = [_same(t["same"]) for t in targets if not is_missing(t.get("same"))]
         folds = Counter(str(t["fold"]) for t in targets if not is_missing(t.get("fold")))
         return {
-            "the same person": int(sum(same)),
-            "different people": len(same) - int(sum(same)),
+            SAID[True]: int(sum(same)),
+            SAID[False]: len(same) - int(sum(same)),
             **{f"fold {name}": folds[name] for name in sorted(folds, key=natural)},
         }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from deepfield.domains.face.data import Pair
 from deepfield.domains.face.gallery import Gallery, gathered
+from deepfield.domains.face.task import SAID
 from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.commands import asked, console_of, emit, options_of, tell
 from deepfield.toolkit.console import Console
@@ -42,8 +43,7 @@ def verify(cls: Any, load: Any, pictures: tuple[str, ...], flags: Any) -> int:
 
 
 def _verified(row: dict[str, Any], pipeline: Any) -> Iterator[str]:
-    told = "the same person" if row["same"] else "different people"
-    yield f"{told}  ({row['probability']:.2%} sure that it is the same)"
+    yield f"{SAID[row['same']]}  ({row['probability']:.2%} sure that it is the same)"
     yield f"    distance {row['distance']:.3f}, threshold {row['threshold']:.3f}"
     yield from _threshold(pipeline.verification.point(pipeline.settings.get("fmr")))
     if row["faces_a"] is None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.console import Console
-from deepfield.toolkit.report import Report, answer_row, loaded
+from deepfield.toolkit.report import Report, answer_row, loaded, timed
 
 if TYPE_CHECKING:
     from deepfield.domains.genomics.pipeline import GenomicsPipeline
@@ -33,10 +32,7 @@ def demo(cls: type[GenomicsPipeline], page: Report, console: Console) -> list[di
     for model, pipeline in loaded(cls, SHOWN, console, rows):
         source = SHOWN[model]
         asked = list(islice(pipeline.read(source), _ASKED))
-        next(pipeline.predict(asked[:1]), None)  # the network is loaded with the first answer
-        began = time.perf_counter()
-        answers = list(pipeline.predict(asked))
-        spent = 1000 * (time.perf_counter() - began) / len(answers)
+        answers, spent = timed(pipeline, asked)
         page.section(f"{model}: {source}")
         page.table([_shown(answer) for answer in answers])
         if not all(answer["in_domain"] for answer in answers):
@@ -56,9 +52,7 @@ def _along(pipeline: GenomicsPipeline, page: Report) -> dict[str, Any]:
     """The sites of a contig."""
     contig = next(iter(pipeline.read(SCANNED)))
     pipeline.settings = {"threshold": _SURE}
-    began = time.perf_counter()
-    found = list(pipeline.predict([contig]))
-    spent = 1000 * (time.perf_counter() - began)
+    found, spent = timed(pipeline, [contig])
     pipeline.settings = {}
     page.section(f"{pipeline.name} along {len(contig.data):,} letters: {len(found)} places")
     page.table([_shown(answer) for answer in found[:10]])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.console import Console
-from deepfield.toolkit.report import Report, answer_row, loaded
+from deepfield.toolkit.report import Report, answer_row, loaded, timed
 
 if TYPE_CHECKING:
     from deepfield.domains.image.pipeline import ImagePipeline
@@ -29,11 +28,8 @@ def demo(cls: type[ImagePipeline], page: Report, console: Console) -> list[dict[
     }
     for model, pipeline in loaded(cls, shown, console, rows):
         sources = shown[model]
-        next(pipeline.predict(sources[0]), None)  # the network is loaded with the first answer
         for source in sources:
-            began = time.perf_counter()
-            answer = next(pipeline.predict(source))
-            spent = 1000 * (time.perf_counter() - began)
+            (answer,), spent = timed(pipeline, [source])
             rows.append(answer_row(source, model, answer["label"], answer["probability"], spent))
         console.say(f"  {model}: answered; drawing what its answer for {sources[0]} rests on")
         sample = next(iter(pipeline.read(sources[0])))

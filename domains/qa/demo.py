@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from deepfield.domains.qa.features import Asked, sentences_of
 from deepfield.domains.qa.world import invent
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.report import Report, answer_row, loaded
+from deepfield.toolkit.report import Report, answer_row, loaded, timed
 
 if TYPE_CHECKING:
     from deepfield.domains.qa.pipeline import QAPipeline
@@ -55,7 +54,6 @@ def _story(pipeline: QAPipeline, page: Report, console: Console) -> list[dict[st
     """Ask the story, under its names and others, and show why."""
     text = story_text(STORY)
     others = other_names(0)
-    next(pipeline.predict([Asked(sentences_of(text), QUESTIONS[0])]), None)  # loads the network
     rows = _told(pipeline, "as it was told", text, QUESTIONS, page, console)
     questions = [renamed(question, others) for question in QUESTIONS]
     again = _told(pipeline, "with invented names", renamed(text, others), questions, page, console)
@@ -87,9 +85,7 @@ def _told(
     page.section(f"{PRESET}: a story {how}").text(" ".join(sentences))
     rows, shown = [], []
     for question in questions:
-        began = time.perf_counter()
-        (answer,) = pipeline.predict([Asked(sentences, question)])
-        spent = 1000 * (time.perf_counter() - began)
+        (answer,), spent = timed(pipeline, [Asked(sentences, question)])
         rests = " ".join(answer["supporting"])
         rows.append(answer_row(question, PRESET, answer["answer"], answer["probability"], spent))
         shown.append(

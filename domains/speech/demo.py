@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from deepfield.toolkit.console import Console
-from deepfield.toolkit.report import Report, answer_row, loaded
+from deepfield.toolkit.report import Report, answer_row, loaded, timed
 
 if TYPE_CHECKING:
     from deepfield.domains.speech.pipeline import SpeechPipeline
@@ -23,10 +22,7 @@ def demo(cls: type[SpeechPipeline], page: Report, console: Console) -> list[dict
     """
     rows: list[dict[str, Any]] = []
     for model, pipeline in loaded(cls, cls.presets, console, rows):
-        next(pipeline.predict(CLIP))  # loads the network
-        began = time.perf_counter()
-        answer = next(pipeline.predict(CLIP))
-        spent = 1000 * (time.perf_counter() - began)
+        (answer,), spent = timed(pipeline, [CLIP])
         rows.append(answer_row(CLIP, model, answer["text"], answer["probability"], spent))
         console.say(f"  {model}: {answer['text']!r}")
         if model == cls.presets[0]:
