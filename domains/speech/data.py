@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from deepfield.toolkit.found_files import (
 )
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import ends, is_file_of, is_folder, is_there
-from deepfield.toolkit.splits import PART_COLUMNS, PART_NAMES, Grouping, part_named
+from deepfield.toolkit.splits import PART_COLUMNS, PART_NAMES, part_named
 from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
 
 #: How files of sound are called.
@@ -292,31 +292,6 @@ def _read_tfds(source: str) -> Iterator[Sample]:
     from deepfield.domains.speech.tfds import read_tfds
 
     return read_tfds(source)
-
-
-def by_take(samples: Sequence[Sample]) -> Grouping:
-    """A split by FSDD's takes: speakers are known, and the earliest takes are tested.
-
-    Where some samples have no take, since other sets lie beside FSDD, those are kept together by
-    speaker, and takes and speakers are dealt at random.
-
-    Raises:
-        UsageError: no sample tells a take.
-    """
-    takes = [s.row.get("take") for s in samples]
-    if all(t is None for t in takes):
-        raise UsageError("--split take, but no sample has a take", "files named as FSDD's have one")
-    if None in takes:
-        return Grouping([
-            f"take {take}" if take is not None else f"speaker {s.group or s.id}"
-            for take, s in zip(takes, samples, strict=True)
-        ])  # fmt: skip
-    return Grouping([-int(str(t)) for t in takes], ordered=True)
-
-
-def by_clip(samples: Sequence[Sample]) -> Grouping:
-    """Every recording by itself, whoever speaks: figures are of voices that the network knows."""
-    return Grouping(list(range(len(samples))))
 
 
 def _shipped(name: str) -> Callable[[], str]:

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepfield.domains.speech import features
-from deepfield.domains.speech.data import READERS, SAMPLES, by_clip, by_take
+from deepfield.domains.speech.data import READERS, SAMPLES
 from deepfield.domains.speech.espeak import Voices
 from deepfield.domains.speech.features import Clip, Heard
 from deepfield.domains.speech.formants import WORDS, Speaker, say
 from deepfield.domains.speech.language import Language
 from deepfield.domains.speech.lexicon import Lexicon
+from deepfield.domains.speech.splits import SPLITS
 from deepfield.domains.speech.streaming import past_frames, reach
 from deepfield.domains.speech.task import Transcription, certainty
 from deepfield.domains.speech.text import Alphabet, plain
@@ -77,7 +78,7 @@ class SpeechPipeline(Pipeline):
         epochs=40, batch_size=16, optimizer="adamw", learning_rate=1e-3, weight_decay=1e-3,
         clip_norm=1.0, keep="last", recalibrate_bn=True, least_steps=400,
     )  # fmt: skip
-    splits: ClassVar = {"take": by_take, "clip": by_clip}
+    splits: ClassVar = SPLITS
     options = OPTIONS
     verbs: ClassVar = VERBS
     examples: ClassVar = EXAMPLES
