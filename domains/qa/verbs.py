@@ -10,7 +10,8 @@ from typing import Any
 from deepfield.domains.qa.data import story_text
 from deepfield.domains.qa.features import Asked, sentences_of
 from deepfield.domains.qa.world import simulate, write_babi
-from deepfield.toolkit.commands import asked, tell
+from deepfield.toolkit.commands import asked, console_of, tell
+from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import REJECTED, UsageError
 from deepfield.toolkit.writers import write_whole
@@ -25,7 +26,7 @@ def ask(cls: Any, load: Any, questions: tuple[str, ...], flags: Any) -> int:
     pipeline = asked(cls, load, "ask", flags)
     sentences = sentences_of(story_text(flags.story))
     rejected = 0
-    for question in questions or _typed(sys.stdin):
+    for question in questions or _typed(sys.stdin, console_of(flags)):
         sample = Sample(question, Asked(sentences, question), row={"question": question})
         (row,) = pipeline.predict([sample])
         rejected += row["status"] != "ok"
@@ -33,11 +34,11 @@ def ask(cls: Any, load: Any, questions: tuple[str, ...], flags: Any) -> int:
     return REJECTED if rejected else 0
 
 
-def _typed(lines: Iterable[str]) -> Iterator[str]:
+def _typed(lines: Iterable[str], console: Console) -> Iterator[str]:
     """Questions as a person types them."""
     person = sys.stdin.isatty()
     if person:
-        sys.stderr.write("Ask, one question a line; an empty line ends.\n")
+        console.say("Ask, one question a line; an empty line ends.")
     for line in lines:
         if line.strip():
             yield line.strip()
