@@ -349,7 +349,8 @@ class Pipeline:
         with _OPENING:
             if name not in self._networks:
                 self._networks[name] = answering.network(self, name)
-        return self._networks[name](batch)
+            network = self._networks[name]
+        return network(batch)
 
     # ------------------------------------------------------------------ reading
 
