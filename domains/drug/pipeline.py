@@ -28,7 +28,7 @@ from deepfield.domains.drug.splits import SPLITS
 from deepfield.domains.drug.task import Activities
 from deepfield.domains.drug.usage import EXAMPLES, OPTIONS
 from deepfield.toolkit.data import Arrays, Encoded, Sample
-from deepfield.toolkit.errors import BadInput, UsageError, listed, shortened
+from deepfield.toolkit.errors import BadInput, UsageError, shortened
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.quantities import told_and_heard
