@@ -15,7 +15,7 @@ def aligned(rows: Iterable[Sequence[Any]], left: int = 1) -> Iterator[str]:
 
     Example:
         >>> list(aligned([("name", "n"), ("train", 1438)]))
-        ['name      n', 'train  1438']
+        ['name       n', 'train  1,438']
     """
     shown = [[show(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]

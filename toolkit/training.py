@@ -493,8 +493,8 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
     """A weight for each item, inverse to its class's frequency, mean 1.
 
     Example:
-        >>> class_weights(np.array([0, 0, 0, 1])).round(2).tolist()
-        [0.67, 0.67, 0.67, 2.0]
+        >>> class_weights(np.array([0, 1, 2, 2, 2, 2])).tolist()
+        [2.0, 2.0, 0.5, 0.5, 0.5, 0.5]
     """
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return (len(labels) / (len(counts) * counts))[inverse].astype(np.float32)

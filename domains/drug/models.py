@@ -129,7 +129,7 @@ def dmpnn(
     Example:
         >>> from deepfield.domains.drug.models import dmpnn
         >>> dmpnn(2, units=8, head_units=8).output_shape
-        {'quantities': (None, 2, 1)}
+        (None, 2, 1)
 
     Source:
         Yang et al., J. Chem. Inf. Model. 2019. Deviations: properties of atoms and bonds are

@@ -48,7 +48,7 @@ def matrix(name: str) -> np.ndarray:
 
     Example:
         >>> matrix("A").shape
-        (8, 4)
+        (9, 4)
     """
     consensus = MOTIFS[name]
     found = np.full((len(consensus), 4), (1 - FIDELITY) / 3)

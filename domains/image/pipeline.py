@@ -46,7 +46,7 @@ class ImagePipeline(Pipeline):
         >>> import deepfield
         >>> model = deepfield.load("image/small_cnn_digits")
         >>> next(model.predict("sample:digit"))["label"]
-        '5'
+        '4'
     """
 
     domain = "image"

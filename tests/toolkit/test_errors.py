@@ -1,16 +1,9 @@
 """Errors in two lines, whose second one helps."""
 
-import doctest
-
 import pytest
 
 from deepfield.domains import domain, load
-from deepfield.toolkit import errors
 from deepfield.toolkit.errors import NotFound
-
-
-def test_the_examples_run():
-    assert doctest.testmod(errors).failed == 0
 
 
 @pytest.mark.parametrize(

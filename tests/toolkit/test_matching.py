@@ -1,6 +1,5 @@
 """Figures of verification agree with their definitions, also with ties, and say what is unknown."""
 
-import doctest
 import math
 
 import numpy as np
@@ -19,10 +18,6 @@ both_kinds = pairs.filter(lambda p: 0 < sum(y for y, _ in p) < len(p))
 def every_threshold(s):
     levels = np.unique(s)
     return np.concatenate([[-np.inf], levels, [np.inf]])
-
-
-def test_the_examples_run():
-    assert doctest.testmod(matching).failed == 0
 
 
 @settings(max_examples=80, deadline=None)

@@ -1,8 +1,5 @@
-import doctest
-
 import pytest
 
-from deepfield.toolkit import registry
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.registry import Registry, names_in
 
@@ -79,7 +76,3 @@ def test_the_decorator_returns_the_function_itself(networks):
         return None
 
     assert networks.register()(builder) is builder
-
-
-def test_the_example_runs():
-    assert doctest.testmod(registry).failed == 0

@@ -1,11 +1,9 @@
-import doctest
 import json
 
 import keras
 import pytest
 from keras import layers
 
-from deepfield.toolkit import structure
 from deepfield.toolkit.layers import EuclideanRBF, ResidualBlock2D
 from deepfield.toolkit.structure import connections, layer_table, parameters
 
@@ -108,7 +106,3 @@ def test_free_sizes_have_no_count():
     assert table["layers"][0]["connections"] is None
     assert table["layers"][0]["output_shape"] == [None, 4]
     assert table["total"] == {"parameters": 40 + 10, "connections": 10}
-
-
-def test_the_examples_run():
-    assert doctest.testmod(structure).failed == 0

@@ -1,13 +1,10 @@
 """Faces come out upright, at their place and at one size."""
 
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfield.domains.face import alignment
 from deepfield.domains.face.alignment import CHIP, MEAN_FACE, chip_of, similarity
 from deepfield.toolkit.errors import BadInput
 
@@ -128,7 +125,3 @@ def test_chips_are_those_of_dlib(scale, degrees, total, levels):
     chip = chip_of(noise, points)
     assert int(chip.sum()) == total
     assert chip[::70, ::70, 0].tolist() == levels
-
-
-def test_the_examples_run():
-    assert doctest.testmod(alignment).failed == 0

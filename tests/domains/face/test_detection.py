@@ -1,7 +1,5 @@
 """Faces are found at every size and told in pixels of the picture as it was given."""
 
-import doctest
-
 import numpy as np
 import pytest
 
@@ -141,7 +139,3 @@ def test_a_box_is_five_numbers():
     box = Box(1.0, 2.0, 3.0, 4.0, 0.5)
     with pytest.raises(AttributeError):
         box.left = 3.0
-
-
-def test_the_examples_run():
-    assert doctest.testmod(detection).failed == 0

@@ -1,9 +1,6 @@
-import doctest
-
 import numpy as np
 import pytest
 
-from deepfield.domains.face import eigenfaces
 from deepfield.domains.face.eigenfaces import fit_eigenfaces, portrait
 from deepfield.toolkit import scores
 
@@ -15,10 +12,6 @@ def faces(people, each, seed=0, size=64):
     who = np.repeat(np.arange(people), each)
     own = rng.normal(size=(people, 10))[who] + 0.25 * rng.normal(size=(len(who), 10))
     return own @ basis, who
-
-
-def test_the_examples_run():
-    assert doctest.testmod(eigenfaces).failed == 0
 
 
 def test_people_that_were_not_in_training_are_told_apart_with_a_calibrated_probability():

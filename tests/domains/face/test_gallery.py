@@ -1,13 +1,11 @@
 """An index of faces: searched exactly, kept whole, forgotten on request."""
 
-import doctest
 import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from deepfield.domains.face import gallery as module
 from deepfield.domains.face.gallery import Gallery, gathered
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UnusableModel, UsageError
 
@@ -19,10 +17,6 @@ def faces(count=40, units=8, seed=0):
         for i, row in enumerate(rng.normal(size=(count, units)))
     ]
     return gathered(rows, "network")
-
-
-def test_the_example_runs():
-    assert doctest.testmod(module).failed == 0
 
 
 def test_the_nearest_are_those_of_all_distances_best_first():

@@ -1,4 +1,3 @@
-import doctest
 import inspect
 
 import keras
@@ -328,7 +327,3 @@ def test_an_unknown_objective_and_too_few_people_are_errors():
         learner(model, "ark", 3)
     with pytest.raises(UsageError, match="1 person"):
         learner(model, "arc", 1)
-
-
-def test_the_examples_run():
-    assert doctest.testmod(models).failed == 0

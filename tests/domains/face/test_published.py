@@ -1,10 +1,4 @@
-import doctest
-
 from deepfield.domains.face import published
-
-
-def test_the_examples_run():
-    assert doctest.testmod(published).failed == 0
 
 
 def test_others_stand_only_beside_the_ten_folds_of_view_2():

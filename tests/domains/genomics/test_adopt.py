@@ -1,6 +1,5 @@
 """SpliceAI's weights are set as published, and answer as its own networks do."""
 
-import doctest
 import json
 
 import numpy as np
@@ -30,10 +29,6 @@ def files():
         return find_files()
     except NotFound:
         pytest.skip('the package with SpliceAI\'s files is not installed: "deepfield[spliceai]"')
-
-
-def test_the_examples_run():
-    assert doctest.testmod(adopt).failed == 0
 
 
 def test_a_missing_package_is_named_with_the_remedy(monkeypatch, tmp_path):

@@ -1,7 +1,6 @@
 """Genes are found by place, whatever form their file has."""
 
 import codecs
-import doctest
 import gzip
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfield.domains.genomics import annotation
 from deepfield.domains.genomics.annotation import Annotation, Gene, same_contig
 from deepfield.toolkit.errors import NotFound, UsageError
 
@@ -48,10 +46,6 @@ def read(tmp_path, text, name="genes"):
 
 def facts(gene):
     return gene.name, gene.contig, gene.strand, gene.start, gene.stop, gene.ends.tolist()
-
-
-def test_the_examples_run():
-    assert doctest.testmod(annotation).failed == 0
 
 
 @pytest.mark.parametrize("sign", [".", "?"])

@@ -1,10 +1,7 @@
-import doctest
-
 import keras
 import numpy as np
 import pytest
 
-from deepfield.domains.genomics import layers, models
 from deepfield.domains.genomics.features import reverse_complement
 from deepfield.domains.genomics.models import (
     ARCHITECTURES,
@@ -197,9 +194,3 @@ def test_the_exported_network_agrees_at_every_length_it_takes(kind, length, tmp_
 def test_what_makes_no_sense_is_refused(make, message):
     with pytest.raises(UsageError, match=message):
         make()
-
-
-@pytest.mark.parametrize("module", [models, layers], ids=["models", "layers"])
-def test_examples_run(module):
-    found = doctest.testmod(module)
-    assert found.attempted > 2 and not found.failed

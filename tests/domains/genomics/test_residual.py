@@ -1,23 +1,17 @@
 """A residual network computed from its weights says what Keras says, also where letters change."""
 
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfield.domains.genomics import comparing, fourier, residual, splice_models
+from deepfield.domains.genomics import fourier, residual
 from deepfield.domains.genomics.comparing import after_change
 from deepfield.domains.genomics.fourier import FourierConvolution
 from deepfield.domains.genomics.residual import Change, ResidualNetwork, groups_of
 from deepfield.domains.genomics.splice_models import splice_resnet
 from deepfield.toolkit.calibration import softmax
 from deepfield.toolkit.errors import UsageError
-
-
-def test_the_examples_run():
-    assert doctest.testmod(comparing).failed == doctest.testmod(splice_models).failed == 0
 
 
 def drawn(context, filters=4, seed=0, classes=3):

@@ -1,7 +1,6 @@
 """VCF files go through unharmed: every byte that is not ours, whatever the file is like."""
 
 import codecs
-import doctest
 import gzip
 import io
 import sys
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepfield.domains.genomics import vcf
 from deepfield.domains.genomics.vcf import (
     BGZF_END,
     VCFReader,
@@ -26,10 +24,6 @@ from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
 HEADER = [b"##fileformat=VCFv4.2\n", b"##INFO=<ID=DP,Number=1>\n", b"##contig=<ID=1>\n",
           b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"]  # fmt: skip
 ROWS = [f"1\t{at}\t.\tA\tC\t.\tPASS\tDP={at}\n".encode() for at in range(1, 2000)]
-
-
-def test_the_examples_run():
-    assert doctest.testmod(vcf).failed == 0
 
 
 def written(path, content):

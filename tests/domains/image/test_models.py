@@ -1,5 +1,3 @@
-import doctest
-
 import keras
 import numpy as np
 import pytest
@@ -235,7 +233,3 @@ def test_it_exports_to_onnx(name, tmp_path):
     assert [entry.name for entry in session.get_inputs()] == ["pixels"]
     (logits,) = session.run(None, {"pixels": pixels.astype("float32")})
     assert np.all(np.abs(logits - expected) <= 1e-4 * np.maximum(1, np.abs(expected)))
-
-
-def test_the_examples_run():
-    assert doctest.testmod(models).failed == 0

@@ -1,9 +1,6 @@
-import doctest
-
 import numpy as np
 import pytest
 
-from deepfield.domains.qa import features, vocabulary
 from deepfield.domains.qa.features import Asked, encode, sentences_of, words_of
 from deepfield.domains.qa.vocabulary import Vocabulary
 from deepfield.toolkit.errors import BadInput
@@ -136,8 +133,3 @@ def test_a_vocabulary_leaves_out_what_few_stories_use():
     assert learnt.words == ("end", "the") and len(learnt) == 2 + 2 + 4
     assert "End" in learnt and "xyz" not in learnt
     assert Vocabulary(**learnt.state()).state() == learnt.state()
-
-
-def test_the_examples_run():
-    assert doctest.testmod(features).failed == 0
-    assert doctest.testmod(vocabulary).failed == 0

@@ -1,4 +1,3 @@
-import doctest
 import inspect
 from typing import Any
 
@@ -446,10 +445,6 @@ def test_wrong_tying_is_named():
         memn2n(9, 3, answers=[4, 5])
     with pytest.raises(UsageError, match="tying 'layerwise'"):
         memn2n(9, 2, answers=[4, 5], tying="layerwise")
-
-
-def test_the_examples_run():
-    assert doctest.testmod(models).failed == 0
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))

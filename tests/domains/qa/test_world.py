@@ -1,4 +1,3 @@
-import doctest
 import io
 import itertools
 import re
@@ -248,10 +247,6 @@ def test_babis_form(tmp_path):
 def test_a_wrong_kind_of_names_is_named():
     with pytest.raises(ValueError, match="usual, invented, mixed, babi, got 'odd'"):
         next(simulate(1, names="odd"))
-
-
-def test_the_examples_run():
-    assert doctest.testmod(world).failed == 0
 
 
 def test_nothing_that_can_happen_is_rare():

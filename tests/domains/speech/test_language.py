@@ -1,10 +1,8 @@
-import doctest
 import math
 
 import numpy as np
 import pytest
 
-from deepfield.domains.speech import language as module
 from deepfield.domains.speech.language import END, FIRST, Language
 
 SENTENCES = [s.split() for s in ("go left", "go right", "go right now", "stop", "stop now")]
@@ -13,10 +11,6 @@ SENTENCES = [s.split() for s in ("go left", "go right", "go right now", "stop", 
 @pytest.fixture(params=[1, 2, 3, 4])
 def language(request):
     return Language.of(SENTENCES, request.param, ["never"])
-
-
-def test_its_examples_run():
-    assert doctest.testmod(module).failed == 0
 
 
 def test_probabilities_sum_to_one_after_any_history(language):

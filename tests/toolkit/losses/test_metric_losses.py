@@ -106,14 +106,6 @@ def test_a_margin_that_is_not_positive_is_an_error(loss, margin):
         loss(margin=margin)
 
 
-def test_the_examples_run():
-    import doctest
-
-    from deepfield.toolkit.losses import contrastive, triplet
-
-    assert doctest.testmod(contrastive).failed == doctest.testmod(triplet).failed == 0
-
-
 def test_an_unknown_class_counts_for_nothing_without_smoothing():
     logits = RANDOM.normal(size=(3, 4)).astype("float32")
     loss = SparseCrossentropy(reduction="none")(np.array([-1, 2, -1]), logits)
