@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepfield.toolkit.scores import Interval
+from deepfield.toolkit.intervals import Interval
 
 _HAIR = 1e-9  # 0.29 * 100 is 28.999999999999996, and 29 false matches of 100 are a rate of 0.29
 

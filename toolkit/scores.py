@@ -12,8 +12,8 @@ NaN) is NaN, and `null` in JSON: never a number that looks like one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +26,12 @@ Score = Callable[[Any, Any], float]
 
 
 def accuracy(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Share of right answers. Columns of 0/1 targets are decided at 0.5, as 1-D floats are."""
+    """Share of right answers. Columns of 0/1 targets are decided at 0.5, as 1-D floats are.
+
+    Example:
+        >>> accuracy([2, 0, 1, 1], [2, 0, 1, 0])
+        0.75
+    """
     return _over_tasks(_accuracy, targets, predictions)
 
 
@@ -38,6 +43,10 @@ def decide(predictions: np.ndarray) -> np.ndarray:
     """Class indices (n,): the largest of (n, classes); 1-D floats at 0.5; anything else as it is.
 
     1-D floats above 1 are taken for class indices.
+
+    Example:
+        >>> decide(np.array([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]])).tolist()
+        [1, 0]
     """
     p = np.asarray(predictions)
     if p.ndim == 2:
@@ -48,7 +57,12 @@ def decide(predictions: np.ndarray) -> np.ndarray:
 
 
 def top5_accuracy(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Share of samples (n, classes) whose class is among the five largest; ties go against it."""
+    """Share of samples (n, classes) whose class is among the five largest; ties go against it.
+
+    Example:
+        >>> top5_accuracy([0, 5], [[0.3, 0.2, 0.2, 0.1, 0.1, 0.1], [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]])
+        0.5
+    """
     y, p = _known(targets, predictions)
     if not len(y) or np.isnan(p).any():
         return math.nan
@@ -63,6 +77,10 @@ def log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:
         targets: class indices, or 0 and 1; NaN (or a negative class) is missing.
         probabilities: (n, classes) with targets (n,), or of the shape of the targets; cut at
             1e-12, so that one miss costs much but not all.
+
+    Example:
+        >>> round(log_loss([0, 1], [[0.5, 0.5], [0.75, 0.25]]), 4)  # (ln 2 + ln 4) / 2
+        1.0397
     """
     p, y = np.asarray(probabilities, dtype=float), np.asarray(targets, dtype=float)
     if p.ndim > y.ndim and p.shape[-1] > 1:
@@ -81,6 +99,10 @@ def mcc(targets: np.ndarray, predictions: np.ndarray) -> float:
 
     $(c\,s - \sum_k p_k t_k) / \sqrt{(s^2 - \sum p_k^2)(s^2 - \sum t_k^2)}$ with c of s right, class
     k predicted $p_k$ and true $t_k$ times. Source: Gorodkin 2004. NaN where either has one class.
+
+    Example:
+        >>> round(mcc([1, 1, 1, 0], [1, 1, 0, 0]), 4)
+        0.5774
     """
     return _over_tasks(_mcc, targets, predictions)
 
@@ -95,7 +117,12 @@ def _mcc(y: np.ndarray, p: np.ndarray) -> float:
 def confusion(
     targets: np.ndarray, predictions: np.ndarray, classes: int | None = None
 ) -> np.ndarray:
-    """Counts (classes, classes): rows are what is true, columns what was said."""
+    """Counts (classes, classes): rows are what is true, columns what was said.
+
+    Example:
+        >>> confusion([0, 0, 1, 2], [0, 1, 1, 1]).tolist()
+        [[1, 1, 0], [0, 1, 0], [0, 1, 0]]
+    """
     y, p = _known(targets, predictions)
     true, said = y.astype(int), decide(p).astype(int)
     count = classes or int(max(true.max(initial=0), said.max(initial=0), 1)) + 1
@@ -142,6 +169,11 @@ def rejection_curve(
     Returns:
         Rejected shares, rising from 0, and the accuracy of the rest; samples of equal confidence
         are refused together.
+
+    Example:
+        >>> rejected, right = rejection_curve([1, 0, 1, 0], [0.9, 0.2, 0.3, 0.4])
+        >>> rejected.tolist(), right.round(2).tolist()
+        ([0.0, 0.25, 0.5, 0.75], [0.75, 0.67, 1.0, 1.0])
     """
     y, p = np.asarray(targets, dtype=float), np.asarray(predictions)
     if confidence is None:
@@ -165,6 +197,10 @@ def roc_auc(targets: np.ndarray, predictions: np.ndarray) -> float:
     """Chance that a positive scores above a negative, ties counting half (Mann & Whitney).
 
     Classes (n,) against (n, classes): the mean of one against the rest.
+
+    Example:
+        >>> roc_auc([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1])
+        0.75
     """
     return _over_tasks(_roc_auc, *_one_against_rest(targets, predictions))
 
@@ -181,6 +217,10 @@ def pr_auc(targets: np.ndarray, predictions: np.ndarray) -> float:
     r"""Average precision, $\sum_i (R_i - R_{i-1}) P_i$ over the thresholds, as scikit-learn's.
 
     Classes (n,) against (n, classes): the mean of one against the rest.
+
+    Example:
+        >>> round(pr_auc([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1]), 4)
+        0.8333
     """
     return _over_tasks(_pr_auc, *_one_against_rest(targets, predictions))
 
@@ -196,6 +236,10 @@ def enrichment(targets: np.ndarray, predictions: np.ndarray, share: float = 0.01
     """How many times more positives the best share holds than a share drawn at random would.
 
     Ties at the edge count in proportion. NaN without a positive.
+
+    Example:
+        >>> enrichment([1, 1, 0, 0, 0, 0, 0, 0], [8, 7, 6, 5, 4, 3, 2, 1], share=0.25)
+        4.0
     """
     return _over_tasks(lambda y, p: _enrichment(y, p, share), targets, predictions)
 
@@ -213,7 +257,12 @@ def _enrichment(y: np.ndarray, p: np.ndarray, share: float) -> float:
 
 
 def top_k_accuracy(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Share of positives in the best k, k being how many positives there are (Jaganathan 2019)."""
+    """Share of positives in the best k, k being how many positives there are (Jaganathan 2019).
+
+    Example:
+        >>> top_k_accuracy([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1])
+        0.5
+    """
     y, p = _one_against_rest(targets, predictions)
     return _over_tasks(lambda y, p: _enrichment(y, p, (y.sum() - 0.5) / len(y)) * y.mean(), y, p)
 
@@ -223,6 +272,10 @@ def bedroc(targets: np.ndarray, predictions: np.ndarray, alpha: float = 20.0) ->
 
     With alpha = 20 the first 8 % of the ranking make 80 % of the figure. Ties share their weights.
     Source: Truchon & Bayly 2007, eq. (36). NaN where either answer is missing.
+
+    Example:
+        >>> round(bedroc([0, 1, 0, 0, 0, 0, 0, 0], [8, 7, 6, 5, 4, 3, 2, 1]), 4)  # second of eight
+        0.0821
     """
     return _over_tasks(lambda y, p: _bedroc(y, p, alpha), targets, predictions)
 
@@ -245,14 +298,24 @@ def _bedroc(y: np.ndarray, p: np.ndarray, alpha: float) -> float:
 
 
 def roc_curve(targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False- and true-positive rate, from (0, 0) to (1, 1), a point a distinct score; (n,) each."""
+    """False- and true-positive rate, from (0, 0) to (1, 1), a point a distinct score; (n,) each.
+
+    Example:
+        >>> [rate.tolist() for rate in roc_curve([1, 0, 1, 0], [4, 3, 2, 1])]
+        [[0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0]]
+    """
     hits, said, positives, n = _thresholds(targets, scores)
     false = (said - hits) / max(1, n - positives)
     return np.append(0.0, false), np.append(0.0, hits / max(1, positives))
 
 
 def pr_curve(targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Recall (rising) and precision at every distinct score, from the highest; (n,) each."""
+    """Recall (rising) and precision at every distinct score, from the highest; (n,) each.
+
+    Example:
+        >>> [rate.round(2).tolist() for rate in pr_curve([1, 0, 1, 0], [4, 3, 2, 1])]
+        [[0.5, 0.5, 1.0, 1.0], [1.0, 0.5, 0.67, 0.5]]
+    """
     hits, said, positives, _ = _thresholds(targets, scores)
     return hits / max(1, positives), hits / said
 
@@ -266,7 +329,12 @@ def _thresholds(targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, ties sharing their mean; (n,) to (n,) float64."""
+    """Ranks from 1, ties sharing their mean; (n,) to (n,) float64.
+
+    Example:
+        >>> ranks(np.array([7.1, 3.0, 7.1, 0.5])).tolist()
+        [3.5, 2.0, 3.5, 1.0]
+    """
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
@@ -275,17 +343,32 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def rmse(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Root of the mean squared error, in the unit of the target."""
+    """Root of the mean squared error, in the unit of the target.
+
+    Example:
+        >>> round(rmse([6.0, 7.0, 8.0], [6.5, 7.0, 7.0]), 4)
+        0.6455
+    """
     return _over_tasks(lambda y, p: math.sqrt(((y - p) ** 2).mean()), targets, predictions)
 
 
 def mae(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Mean absolute error, in the unit of the target."""
+    """Mean absolute error, in the unit of the target.
+
+    Example:
+        >>> mae([6.0, 7.0, 8.0], [6.5, 7.0, 7.0])
+        0.5
+    """
     return _over_tasks(lambda y, p: float(np.abs(y - p).mean()), targets, predictions)
 
 
 def r2(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Share of the variance explained, 1 - SSE/SST: negative where the mean would do better."""
+    """Share of the variance explained, 1 - SSE/SST: negative where the mean would do better.
+
+    Example:
+        >>> r2([6.0, 7.0, 8.0], [6.5, 7.0, 7.0])
+        0.375
+    """
     return _over_tasks(_r2, targets, predictions)
 
 
@@ -295,12 +378,22 @@ def _r2(y: np.ndarray, p: np.ndarray) -> float:
 
 
 def pearson_r2(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Squared Pearson correlation, as Ma et al. 2015 report: blind to offset, scale and sign."""
+    """Squared Pearson correlation, as Ma et al. 2015 report: blind to offset, scale and sign.
+
+    Example:
+        >>> round(pearson_r2([1.0, 2.0, 3.0], [30.0, 20.0, 10.0]), 4)
+        1.0
+    """
     return _over_tasks(lambda y, p: _pearson(y, p) ** 2, targets, predictions)
 
 
 def spearman(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Correlation of the ranks, ties sharing their mean."""
+    """Correlation of the ranks, ties sharing their mean.
+
+    Example:
+        >>> round(spearman([1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 9.0, 0.3]), 4)
+        0.8
+    """
     return _over_tasks(lambda y, p: _pearson(ranks(y), ranks(p)), targets, predictions)
 
 
@@ -319,6 +412,11 @@ def coverage(targets: np.ndarray, predictions: Any) -> float:
         targets: (n,) or (n, tasks).
         predictions: a pair (low, high) of arrays like `targets`, or one array with low and high
             along an additional last axis.
+
+    Example:
+        >>> low, high = np.array([5.0, 6.0, 7.0, 8.0]), np.array([6.0, 7.0, 8.0, 9.0])
+        >>> coverage([5.5, 6.5, 8.5, 8.0], (low, high))
+        0.75
     """
     if isinstance(predictions, tuple):
         low, high = predictions
@@ -367,98 +465,6 @@ def figures(names: Iterable[str], targets: np.ndarray, predictions: Any) -> dict
 def or_none(value: float) -> float | None:
     """The number, or None where JSON has none: NaN and infinities."""
     return float(value) if math.isfinite(value) else None
-
-
-# ----------------------------------------------------------------------------------- intervals
-
-
-class Interval(NamedTuple):
-    """An estimate's confidence interval; both NaN where it could not be formed."""
-
-    low: float
-    high: float
-
-
-class Difference(NamedTuple):
-    """How much the first model's figure lies above the second's, with its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def bootstrap(
-    function: Callable[..., float],
-    *arrays: np.ndarray,
-    groups: Sequence[Hashable] | np.ndarray | None = None,
-    repeats: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Interval:
-    """Percentile interval of a figure over samples drawn again with replacement.
-
-    Args:
-        function: of the arrays, such as `roc_auc`.
-        arrays: with samples along the first axis.
-        groups: (n,) names; whole groups are drawn (speakers, series), since samples of one group
-            are not independent.
-        repeats: draws; those for which the figure is not defined are left out.
-        seed: of the draws.
-        level: share of the distribution that lies within.
-
-    Returns:
-        Low and high; NaN where fewer than half of the draws gave a figure.
-
-    Source: Efron & Tibshirani 1993, section 13.3.
-    """
-    parts = [np.asarray(array) for array in arrays]
-    rng = np.random.default_rng(seed)
-    n = len(parts[0])
-    blocks: list[np.ndarray] | None = None
-    if groups is not None:
-        _, member = np.unique(np.asarray(groups), return_inverse=True)
-        blocks = np.split(np.argsort(member, kind="stable"), np.cumsum(np.bincount(member))[:-1])
-    values = []
-    for _ in range(repeats if n else 0):
-        if blocks is None:
-            rows = rng.integers(0, n, n)
-        else:
-            drawn = rng.integers(0, len(blocks), len(blocks))
-            rows = np.concatenate([blocks[i] for i in drawn])
-        values.append(function(*(part[rows] for part in parts)))
-    known = np.array([v for v in values if math.isfinite(v)])
-    if not len(known) or len(known) < repeats / 2:
-        return Interval(math.nan, math.nan)
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high))
-
-
-def paired_bootstrap(
-    function: Score,
-    targets: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    **options: Any,
-) -> Difference:
-    """Difference of a figure between two models on the same samples, drawn together.
-
-    Args:
-        function: such as `accuracy`.
-        targets: (n,) or (n, tasks).
-        first: predictions of one model.
-        second: predictions of the other.
-        options: as of `bootstrap`.
-
-    Returns:
-        `function(targets, first) - function(targets, second)` and its interval: the models differ
-        at that level where the interval leaves out 0.
-    """
-
-    def gap(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-        return function(y, a) - function(y, b)
-
-    low, high = bootstrap(gap, targets, first, second, **options)
-    return Difference(gap(np.asarray(targets), first, second), low, high)
 
 
 # ---------------------------------------------------------------------------------- arithmetic

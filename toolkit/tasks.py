@@ -142,6 +142,7 @@ class Task:
             kinds: the group of the `column` of every sample, where `folded` may give the figure.
         """
         from deepfield.toolkit import scores
+        from deepfield.toolkit.intervals import bootstrap
 
         whole: list[Any] | None = None
         if any(group is not None for group in groups):
@@ -152,7 +153,7 @@ class Task:
             judged = [targets, predictions]
             if len(kinds) and metric in self.folded(targets, predictions, kinds)[0]:
                 score, judged = self._of_folds(metric), [*judged, np.array(kinds)]
-            low, high = scores.bootstrap(score, *judged, groups=whole, repeats=500)
+            low, high = bootstrap(score, *judged, groups=whole, repeats=500)
             found[metric] = [scores.or_none(low), scores.or_none(high)]
             if low == high:
                 found[metric] = [None, None]
