@@ -22,7 +22,14 @@ from deepfield.toolkit.tasks import Task
 
 @dataclass(slots=True)
 class Evaluated:
-    """An evaluation with the arrays it was made from, for plots."""
+    """An evaluation with the arrays it was made from, for plots.
+
+    Example:
+        >>> import deepfield
+        >>> found = evaluate_fully(deepfield.load("image/small_cnn_digits"), "sample:digits-folder")
+        >>> found.targets.shape, found.predictions.shape
+        ((40,), (40, 10))
+    """
 
     result: dict[str, Any]
     targets: np.ndarray
@@ -45,6 +52,12 @@ def evaluate(pipeline: Pipeline, data: Any, **arguments: Any) -> dict[str, Any]:
 
     Raises:
         UsageError: no labelled sample that the model can be judged by.
+
+    Example:
+        >>> import deepfield
+        >>> found = evaluate(deepfield.load("image/small_cnn_digits"), "sample:digits-folder")
+        >>> found["n"], found["rejected"], found["metrics"]["accuracy"] > 0.9
+        (40, 0, True)
     """
     return evaluate_fully(pipeline, data, **arguments).result
 
@@ -58,7 +71,16 @@ def evaluate_fully(
     row: Callable[[dict[str, Any]], None] | None = None,
     name: str = "",
 ) -> Evaluated:
-    """As `evaluate`, with the arrays; `row` is called with every answered row and its target."""
+    """As `evaluate`, with the arrays; `row` is called with every answered row and its target.
+
+    Example:
+        >>> import deepfield
+        >>> answered = []
+        >>> model = deepfield.load("image/small_cnn_digits")
+        >>> found = evaluate_fully(model, "sample:digits-folder", row=answered.append)
+        >>> len(answered) == found.result["n"]
+        True
+    """
     began = time.monotonic()
     task = pipeline.task
     samples = labelled(pipeline.as_samples(data, **(reader_options or {})))
@@ -139,7 +161,15 @@ def _published(task: Task, divided: Mapping[str, Any]) -> dict[str, dict[str, An
 
 
 def report(pipeline: Pipeline, evaluated: Evaluated) -> Report:
-    """An evaluation as a page with plots."""
+    """An evaluation as a page with plots.
+
+    Example:
+        >>> import deepfield
+        >>> model = deepfield.load("image/small_cnn_digits")
+        >>> page = report(model, evaluate_fully(model, "sample:digits-folder"))
+        >>> page.title
+        'image: small_cnn_digits on sample:digits-folder'
+    """
     result = evaluated.result
     page = Report(f"{pipeline.domain}: {result['model']} on {Path(str(result['data'])).name}")
     page.text(

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepfield.toolkit.calibration import KINDS, Conformal, Platt, sigmoid
+from deepfield.toolkit.calibration import KINDS, Conformal, Platt
 from deepfield.toolkit.cells import is_missing
 from deepfield.toolkit.data import Arrays
 from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.rising_curves import sigmoid
 from deepfield.toolkit.tasks import Task
 
 #: Deviations of an ensemble within which nine in ten of its members lie.

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.calibration import Platt, sigmoid
+from deepfield.toolkit.calibration import Platt
+from deepfield.toolkit.rising_curves import sigmoid
 
 #: Regularisations among which leave-one-out chooses.
 _NOISE = np.exp(np.linspace(np.log(0.005), np.log(4.0), 20))

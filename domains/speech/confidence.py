@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepfield.domains.speech.decoder import Said
-from deepfield.toolkit.calibration import sigmoid
+from deepfield.toolkit.rising_curves import sigmoid
 
 #: What is known of a word: see `word_features`.
 NAMES = ("mean letter", "worst letter", "rivals")

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.isotonic import IsotonicRegression
 
 from deepfield.toolkit import calibration
 from deepfield.toolkit.calibration import (
@@ -17,7 +16,6 @@ from deepfield.toolkit.calibration import (
     cross_fit,
     ece,
     from_config,
-    pool_adjacent_violators,
     reliability,
 )  # fmt: skip
 from deepfield.toolkit.errors import UnusableModel
@@ -116,17 +114,6 @@ def test_platt_never_turns_a_ranking_around(rng):
     z, y = binary(rng, tasks=1, a=-1.0)
     assert Platt.fit(z, y).slopes == [0.0]
     assert Platt.fit(z, y).apply(z).mean() == pytest.approx(y.mean(), abs=1e-3)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(0, 1)), min_size=1, max_size=40))
-def test_pool_adjacent_violators_agrees_with_sklearn(pairs):
-    x, y = np.array(pairs, dtype=float).T
-    knots, levels = pool_adjacent_violators(x, y)
-    assert (np.diff(knots) > 0).all() and (np.diff(levels) >= 0).all()
-    wanted = IsotonicRegression(out_of_bounds="clip").fit(x, y)
-    at = np.linspace(-6, 6, 49)
-    np.testing.assert_allclose(np.interp(at, knots, levels), wanted.predict(at), atol=1e-9)
 
 
 def test_isotonic_is_monotone_never_certain_and_keeps_single_class_tasks(rng):
