@@ -35,6 +35,12 @@ def load(model: str | os.PathLike[str]) -> Pipeline:
         deepfield.toolkit.errors.NotFound: no such preset or folder.
         deepfield.toolkit.errors.UnusableModel: the bundle is damaged.
         TypeError: it is no name.
+
+    Example:
+        >>> import deepfield
+        >>> answer = next(deepfield.load("image/small_cnn_digits").predict("sample:digit"))
+        >>> answer["label"]
+        '4'
     """
     from deepfield.domains import load as load_any
 

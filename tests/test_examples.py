@@ -16,7 +16,6 @@ REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 
 # Names of the reference that have no example yet. It only shrinks: one that has an example fails.
 WITHOUT: set[str] = {
-    "deepfield.domains.face.detection.Box",
     "deepfield.domains.genomics.motifs.Match",
     "deepfield.domains.genomics.motifs.from_sites",
     "deepfield.domains.genomics.motifs.matches",
@@ -35,9 +34,6 @@ WITHOUT: set[str] = {
     "deepfield.domains.genomics.variants.Settings",
     "deepfield.domains.genomics.variants.Tally",
     "deepfield.domains.genomics.windows.window",
-    "deepfield.domains.image.features.frame",
-    "deepfield.domains.image.models.UniformByFanIn",
-    "deepfield.domains.image.models.output_codes",
     "deepfield.domains.qa.features.Asked",
     "deepfield.domains.qa.features.Reading",
     "deepfield.domains.qa.models.entity_network",
@@ -64,25 +60,10 @@ WITHOUT: set[str] = {
     "deepfield.domains.speech.variation.at_speed",
     "deepfield.domains.speech.variation.in_room",
     "deepfield.domains.speech.variation.varied",
-    "deepfield.load",
-    "deepfield.toolkit.bundle.Bundle",
-    "deepfield.toolkit.bundle.open_bundle",
-    "deepfield.toolkit.bundle.write_bundle",
     "deepfield.toolkit.data.Encoded",
     "deepfield.toolkit.data.Option",
     "deepfield.toolkit.data.Reader",
-    "deepfield.toolkit.data.Sample",
-    "deepfield.toolkit.data.read_rows",
     "deepfield.toolkit.data.read_source",
-    "deepfield.toolkit.errors.BadInput",
-    "deepfield.toolkit.explain.grad_cam",
-    "deepfield.toolkit.explain.input_gradient",
-    "deepfield.toolkit.explain.integrated_gradients",
-    "deepfield.toolkit.explain.occlusion",
-    "deepfield.toolkit.losses.get",
-    "deepfield.toolkit.pictures.decode_image",
-    "deepfield.toolkit.recipe.check_setting",
-    "deepfield.toolkit.tasks.Task",
     "deepfield.toolkit.testing_pipelines.check_pipeline",
 }
 

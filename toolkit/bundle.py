@@ -47,6 +47,11 @@ class Bundle:
         path: its folder.
         config: what `config.json` says, `files` and the digest taken out.
         files: names of the other parts, with `bytes` and `sha256`.
+
+    Example:
+        >>> made = write_bundle("model", {"name": "mine"}, {"notes.txt": b"learnt on Monday"})
+        >>> made.name, made.read("notes.txt")
+        ('mine', b'learnt on Monday')
     """
 
     path: Path
@@ -126,6 +131,11 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
         NotFound: no such folder, or one without `config.json`.
         UnusableModel: a part is missing, unknown or of another size; the configuration was
             altered; or the bundle was written by a newer version.
+
+    Example:
+        >>> _ = write_bundle("model", {"domain": "image"}, {"notes.txt": b"learnt on Monday"})
+        >>> open_bundle("model").config["domain"]
+        'image'
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -220,6 +230,11 @@ def write_bundle(
 
     Raises:
         DeepfieldError: something that is no bundle lies at `path`, or the disk is full.
+
+    Example:
+        >>> made = write_bundle("model", {"domain": "image"}, {"notes.txt": b"learnt on Monday"})
+        >>> sorted(p.name for p in made.path.iterdir())
+        ['config.json', 'notes.txt']
     """
     target = Path(path)
     refuse_foreign(target)

@@ -50,6 +50,11 @@ class Sample:
         time: when it was measured: a number, or a date as ISO writes it.
         row: the columns it came with; answers are added to them.
         fault: why the reader could make nothing of it; such a sample is only reported.
+
+    Example:
+        >>> sample = Sample("heart.png", data="heart.png", target="sick", group="patient 7")
+        >>> sample.target, sample.fault
+        ('sick', None)
     """
 
     id: str
@@ -269,7 +274,7 @@ def _near_path(source: str) -> str:
 
 
 def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """Read a table row by row: CSV, TSV, JSON lines or Parquet, gzipped or not, `-` for stdin.
+    r"""Read a table row by row: CSV, TSV, JSON lines or Parquet, gzipped or not, `-` for stdin.
 
     Byte-order marks, Latin-1, semicolons and tabs are recognised. Constant memory.
 
@@ -280,6 +285,11 @@ def read_rows(source: str) -> Iterator[tuple[dict[str, Any], str | None]]:
     Raises:
         NotFound: no such file.
         UsageError: an empty file, a header with a repeated name, a file that is no table.
+
+    Example:
+        >>> _ = Path("scores.csv").write_text("name,score\nann,3\nbo\n")
+        >>> [(row["score"], fault) for row, fault in read_rows("scores.csv")]
+        [('3', None), ('', 'line 3: 1 cell between commas, the header has 2')]
     """
     if source != "-" and not is_file(source):
         raise NotFound(f"no such table: {source!r}", _near_path(source))

@@ -77,6 +77,10 @@ class BadInput(Exception):
 
     Args:
         reason: in the words of the field, with the value: `"truncated JPEG: 312 of 2048 rows"`.
+
+    Example:
+        >>> BadInput("truncated JPEG: 312 of 2048 rows").reason
+        'truncated JPEG: 312 of 2048 rows'
     """
 
     def __init__(self, reason: str) -> None:

@@ -97,6 +97,13 @@ def grad_cam(
         UsageError: no layer of that name, or none with positions.
         DeepfieldError: Keras does not run on TensorFlow.
 
+    Example:
+        >>> import keras
+        >>> from keras.layers import Conv2D, Dense, Flatten
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), Conv2D(2, 3), Flatten(), Dense(2)])
+        >>> grad_cam(model, np.ones((1, 8, 8, 1), np.float32), output_index=1).shape
+        (1, 6, 6)
+
     Source: Selvaraju et al. 2017, eq. 1 and 2.
     """
     tf = _tensorflow()
@@ -169,6 +176,13 @@ def integrated_gradients(
         UsageError: no such input, or nothing float is computed from it.
         DeepfieldError: Keras does not run on TensorFlow.
 
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.set_weights([np.array([[3.0], [-1.0]]), np.zeros(1)])
+        >>> integrated_gradients(model, np.array([[2.0, 2.0]]), output_index=0).round(3).tolist()
+        [[6.0, -2.0]]
+
     Source: Sundararajan et al. 2017, eq. 1 and 3. Deviation: midpoints in place of right ends.
     """
     tf = _tensorflow()
@@ -235,6 +249,14 @@ def input_gradient(
         UsageError: no such input, or the output does not depend on it.
         DeepfieldError: Keras does not run on TensorFlow.
 
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.set_weights([np.array([[3.0], [-1.0]]), np.zeros(1)])
+        >>> values, gradient = input_gradient(model, np.array([[2.0, 2.0]]), output_index=0)
+        >>> gradient.tolist()
+        [[3.0, -1.0]]
+
     Source: Shrikumar et al. 2016, section 3.1.
     """
     tf = _tensorflow()
@@ -286,6 +308,13 @@ def occlusion(
     Returns:
         float32 of the shape of the positions: the mean fall over the windows that cover each;
         positive where the input speaks for the output.
+
+    Example:
+        >>> def first_minus_last(arrays):
+        ...     return arrays["x"][:, :1] - arrays["x"][:, 3:]
+        >>> x = np.array([[4.0, 1.0, 1.0, 2.0]])
+        >>> occlusion(first_minus_last, {"x": x}, 0, window=1, stride=1, fill=0.0).tolist()
+        [4.0, 0.0, 0.0, -2.0]
 
     Source: Zeiler & Fergus 2014, section 4.2. Deviation: overlapping windows are averaged.
     """

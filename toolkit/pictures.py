@@ -92,6 +92,10 @@ def decode_image(
     Raises:
         BadInput: no such file, a folder, empty, not a picture, truncated (with how far it goes),
             too large, or broken.
+
+    Example:
+        >>> decode_image(np.zeros((2, 3, 4), np.uint8) + 255).shape  # transparency is laid on white
+        (2, 3, 3)
     """
     if not isinstance(source, str | Path | bytes | bytearray | memoryview):
         return _from_object(source, most_pixels)

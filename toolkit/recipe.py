@@ -131,6 +131,13 @@ def check_setting(name: str, value: Any, usual: Any) -> None:
 
     Raises:
         UsageError: naming the setting, the value and the default.
+
+    Example:
+        >>> check_setting("units", 64, usual=128)
+        >>> check_setting("jit", 2, usual=False)
+        Traceback (most recent call last):
+            ...
+        deepfield.toolkit.errors.UsageError: --set jit=2 is not true or false (its default is False)
     """
     if isinstance(usual, bool):
         fits, kind = isinstance(value, bool), "true or false"

@@ -44,6 +44,13 @@ class Task:
             `groups` says how they are divided.
         divided_by: what the keys of `groups` are.
         state: what was learnt from the training targets; JSON-able, kept in the bundle.
+
+    Example:
+        >>> class Doubled(Task):
+        ...     def answer(self, prediction):
+        ...         return {"double": 2 * float(prediction[0])}
+        >>> Doubled().answer(np.array([1.5]))
+        {'double': 3.0}
     """
 
     name: str = ""

@@ -28,6 +28,11 @@ class Box:
         right: last column, included.
         bottom: last row, included.
         confidence: of the detector; above 0.
+
+    Example:
+        >>> box = Box(left=10, top=20, right=109, bottom=139, confidence=0.8)
+        >>> box.right - box.left + 1, box.bottom - box.top + 1
+        (100, 120)
     """
 
     left: float

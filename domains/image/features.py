@@ -79,6 +79,11 @@ def frame(image: Image | np.ndarray, framing: Framing) -> np.ndarray:
 
     Returns:
         uint8 (height, width, channels), 0 black to 255. It may be read-only.
+
+    Example:
+        >>> picture = np.zeros((30, 60), np.uint8)  # grey, twice as wide as high
+        >>> frame(picture, Framing(28, 28, 1, "pad")).shape
+        (28, 28, 1)
     """
     size = (framing.width, framing.height)
     if isinstance(image, np.ndarray):

@@ -38,6 +38,11 @@ def get(name: str, **settings: Any) -> Any:
 
     Raises:
         deepfield.toolkit.errors.UsageError: no such loss.
+
+    Example:
+        >>> loss = get("triplet", margin=0.3, label_smoothing=0.1)  # a triplet is not smoothed
+        >>> loss.margin
+        0.3
     """
     loss = LOSSES[name]
     known = inspect.signature(loss).parameters
