@@ -107,6 +107,11 @@ def from_sites(
 
     Raises:
         ValueError: no site.
+
+    Example:
+        >>> from deepfield.domains.genomics.features import codes
+        >>> from_sites(np.stack([codes("TATA"), codes("TATA"), codes("TAAA")])).consensus
+        'TAWA'
     """
     if len(sites) == 0:
         raise ValueError("a motif of no site")
@@ -131,6 +136,11 @@ class Match:
             turned known motif where it was turned.
         strand: `"+"`, or `"-"` where the known one was turned.
         p_value: how often a motif of the same columns in another order is as like.
+
+    Example:
+        >>> best = Match("TBP", similarity=0.93, offset=2, strand="+", p_value=0.004)
+        >>> best.p_value < 0.01
+        True
     """
 
     known: str
@@ -180,7 +190,14 @@ def match(motif: Motif, known: Motif, shuffles: int = 999, seed: int = 0) -> Mat
 
 
 def matches(motif: Motif, known: Iterable[Motif], seed: int = 0) -> list[Match]:
-    """A motif against several known ones: the most similar first."""
+    """A motif against several known ones: the most similar first.
+
+    Example:
+        >>> tata = from_sites(np.array([[4, 1, 4, 1, 1, 3]] * 9), "TATAAG")
+        >>> cage = from_sites(np.array([[2, 1, 3, 3, 2, 2]] * 9), "CAGGCC")
+        >>> [found.known for found in matches(tata, [cage, tata])]
+        ['TATAAG', 'CAGGCC']
+    """
     found = [match(motif, one, seed=seed) for one in known]
     return sorted(found, key=lambda m: -m.similarity)
 
@@ -213,7 +230,13 @@ def _alignments(motifs: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def write_meme(motifs: Sequence[Motif]) -> str:
-    """Motifs as MEME's minimal text format, which its suite and data bases of motifs read."""
+    """Motifs as MEME's minimal text format, which its suite and data bases of motifs read.
+
+    Example:
+        >>> text = write_meme([from_sites(np.array([[4, 1, 4, 1]] * 9), "TATA")])
+        >>> [line for line in text.splitlines() if line.startswith(("MOTIF", "letter"))]
+        ['MOTIF TATA TATA', 'letter-probability matrix: alength= 4 w= 4 nsites= 9']
+    """
     q = motifs[0].background if motifs else _EVEN
     shown = " ".join(f"{base} {chance:.5f}" for base, chance in zip("ACGT", q, strict=True))
     parts = [
@@ -237,6 +260,12 @@ def read_meme(path: str | Path) -> list[Motif]:
     Raises:
         NotFound: no such file.
         UsageError: not MEME's format, not of DNA, no motif, or no matrix; with the line.
+
+    Example:
+        >>> tata = from_sites(np.array([[4, 1, 4, 1]] * 9), "TATA")
+        >>> _ = Path("known.meme").write_text(write_meme([tata]))
+        >>> [(motif.name, motif.consensus, motif.sites) for motif in read_meme("known.meme")]
+        [('TATA', 'TATA', 9)]
     """
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
@@ -246,7 +275,13 @@ def read_meme(path: str | Path) -> list[Motif]:
 
 
 def parse_meme(text: str, source: str = "the text") -> list[Motif]:
-    """The motifs of a text in MEME's format; errors as `read_meme`'s, and name the source."""
+    """The motifs of a text in MEME's format; errors as `read_meme`'s, and name the source.
+
+    Example:
+        >>> tata = from_sites(np.array([[4, 1, 4, 1]] * 9), "TATA")
+        >>> parse_meme(write_meme([tata]))[0].consensus
+        'TATA'
+    """
     lines = text.splitlines()
     if not any(re.match(r"\s*MEME version", line) for line in lines):
         raise UsageError(f"{source!r} is not MEME's format", "it begins with 'MEME version 4'")

@@ -31,6 +31,11 @@ class Judged:
         positions: of the judged bases in the contig, from 0, on the + strand; (places,).
         strand: `"+"` or `"-"`.
         logits: (places, classes).
+
+    Example:
+        >>> found = Judged(np.array([4, 9]), "+", np.array([[2.0, -1.0], [0.5, 0.1]]))
+        >>> found.positions[found.logits[:, 0] > 1].tolist()
+        [4]
     """
 
     positions: np.ndarray
@@ -62,6 +67,13 @@ def scan(
     Yields:
         The bases that have these letters, chunk by chunk; of a chunk first one strand, then the
         other. Chunks without any are passed over.
+
+    Example:
+        >>> def is_a(windows):  # a network that reads one letter: is it A?
+        ...     return (windows == 1).astype(float)
+        >>> contig = np.array([1, 2, 1, 4], np.uint8)
+        >>> [(f.strand, f.logits[:, 0].tolist()) for f in scan(is_a, contig, 1, slides=False)]
+        [('+', [1.0, 0.0, 1.0, 0.0]), ('-', [0.0, 0.0, 0.0, 1.0])]
     """
     left = middle(width)
     padded = np.pad(contig, (left, width - 1 - left))

@@ -36,6 +36,11 @@ class Planted:
         label: `"1"` where the grammar is kept, else `"0"`.
         motifs: names and places of what was planted: `"A+12 B+28"`, from 0; behind a minus it is
             read on the other strand.
+
+    Example:
+        >>> one = next(simulate("motif", 1))
+        >>> one.label, one.motifs.count("A")  # motif A is there, and so the label is 1
+        ('1', 1)
     """
 
     letters: str
@@ -70,6 +75,10 @@ def simulate(kind: str, count: int, seed: int = 0, length: int = 0) -> Iterator[
         count: how many.
         seed: of all that is random; the first sequences of a longer simulation are the same.
         length: letters of each; as above without.
+
+    Example:
+        >>> [(one.label, len(one.letters)) for one in simulate("pair", 3)]
+        [('1', 100), ('0', 100), ('1', 100)]
     """
     make, usual = KINDS[kind]
     for number in range(count):
@@ -176,6 +185,11 @@ class Gene:
         contig: on which it lies.
         strand: `"+"` or `"-"`.
         exons: start (from 0) and stop of each, by place on the + strand.
+
+    Example:
+        >>> gene = Gene("SIM001", "chr1", "-", ((500, 620), (900, 1010)))
+        >>> sum(stop - start for start, stop in gene.exons)  # bases that are spliced together
+        230
     """
 
     name: str
@@ -195,6 +209,14 @@ def genome(length: int = 100_000, seed: int = 0) -> tuple[dict[str, bytes], list
 
     Returns:
         Letters by contig, and the genes in the order of their places.
+
+    Example:
+        >>> contigs, genes = genome(20_000, seed=1)
+        >>> {name: len(letters) for name, letters in contigs.items()}
+        {'chr1': 12000, 'chr2': 6000, 'chr3': 2000}
+        >>> start, stop = genes[0].exons[0][1], genes[0].exons[1][0]
+        >>> contigs[genes[0].contig][start:start + 2], genes[0].strand
+        (b'GT', '+')
     """
     contigs: dict[str, bytes] = {}
     genes: list[Gene] = []

@@ -37,6 +37,12 @@ def similarity(samples: Sequence[Sample]) -> Grouping:
     other, on either strand: copies, what is read from the other strand, windows of a genome that
     overlap by more than a third or so, and families that differ in less than one letter of twelve.
     Clusters hold whatever is joined by a chain of such pairs (single linkage).
+
+    Example:
+        >>> letters = "ACGTTGCAAGGCTTACGATCGATTACGGCATCAGTC"
+        >>> texts = [letters, "A" * 30, letters[3:]]  # the third is a piece of the first
+        >>> similarity([Sample("", DNA.of(text)) for text in texts]).keys
+        [0, 1, 0]
     """
     sequences = [_codes(sample) for sample in samples]
     groups = np.unique([s.group or "" for s in samples], return_inverse=True)[1]
@@ -51,6 +57,11 @@ def chromosome(samples: Sequence[Sample]) -> Grouping:
 
     Raises:
         UsageError: it is not known where a sample is.
+
+    Example:
+        >>> first, second = DNA(b"ACGT", "chr1", start=10), DNA(b"TTTT", "chr2", start=90)
+        >>> chromosome([Sample("a", first), Sample("b", second)]).keys
+        ['chr1', 'chr2']
     """
     keys = [sample.data.contig if isinstance(sample.data, DNA) else "" for sample in samples]
     if not all(keys):

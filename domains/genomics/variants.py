@@ -58,6 +58,11 @@ class Settings:
         splicing: the four scores of SpliceAI, of genes, without the letters outside of them and
             without windows that reach beyond a contig; otherwise the largest difference.
         nothing: the class that means that there is nothing.
+
+    Example:
+        >>> given = Settings("DELTA", labels=("none", "acceptor", "donor"), distance=50)
+        >>> sorted(given.described)
+        ['DELTA', 'deepfield_unscored']
     """
 
     key: str
@@ -92,7 +97,14 @@ class Settings:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the alleles and rows."""
+    """What became of the alleles and rows.
+
+    Example:
+        >>> tally = Tally(rows=3, scored=2)
+        >>> tally.unscored["ref_mismatch"] += 1
+        >>> sum(tally.unscored.values()) + tally.scored
+        3
+    """
 
     rows: int = 0
     scored: int = 0
@@ -136,7 +148,7 @@ class _Group:
 
 
 class Scorer:
-    """Scores rows of a VCF file.
+    r"""Scores rows of a VCF file.
 
     Args:
         judge: the network.
@@ -144,6 +156,17 @@ class Scorer:
         annotation: the genes; without, both strands are judged everywhere.
         settings: how.
         threads: by default as many as there are cores.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from deepfield.domains.genomics.comparing import PlainJudge
+        >>> from deepfield.domains.genomics.vcf import read_row
+        >>> _ = Path("small.fa").write_text(">chr1\nCCCCCCCC\n")
+        >>> is_a = PlainJudge(lambda bases: np.eye(5)[bases][..., :2], field=1, whole=False)
+        >>> scorer = Scorer(is_a, Genome("small.fa"), None, Settings("D", ["N", "A"], distance=3))
+        >>> rows = [read_row(b"chr1\t4\t.\tC\tA\t.\t.\t.\n", 1)]
+        >>> next(scorer.lines(rows))[0][0].split(b"\t")[-1]
+        b'D=A|.|+|A|0.0000|1.0000|1.0000|0\n'
     """
 
     def __init__(

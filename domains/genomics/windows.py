@@ -46,6 +46,10 @@ def window(sequence: np.ndarray, length: int, least: int | None = None) -> tuple
 
     Raises:
         BadInput: longer than the window, or too short.
+
+    Example:
+        >>> window(np.array([1, 2, 3, 4], np.uint8), 6)
+        (array([0, 1, 2, 3, 4, 0], dtype=uint8), '2 of 6 letters are missing at its ends')
     """
     have = len(sequence)
     if have > length:

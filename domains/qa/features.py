@@ -49,6 +49,11 @@ class Asked:
         question: as it was written.
         supporting: places in `sentences` (from 0) that the answer rests on, where the data say so.
         task: what kind of question it is, where the data are divided so.
+
+    Example:
+        >>> asked = Asked("Bilbo went home. Frodo slept.", "Where is Bilbo?")
+        >>> asked.sentences
+        ('Bilbo went home.', 'Frodo slept.')
     """
 
     sentences: tuple[str, ...]
@@ -71,6 +76,11 @@ class Reading:
         slots: which word stands in which slot: the words that the vocabulary does not know, in
             the order of the slots, as they were first written.
         missed: unknown words beyond the last slot; all of them read as one unknown word.
+
+    Example:
+        >>> reading = Reading(("Zorp took the key.",), slots=("Zorp",))
+        >>> reading.place("zorp"), reading.place("key")
+        (0, None)
     """
 
     sentences: tuple[str, ...] = ()

@@ -415,6 +415,10 @@ def entity_network(
     Raises:
         UsageError: numbers that do not fit together.
 
+    Example:
+        >>> entity_network(words=20, classes=5, units=8, entities=3).output_shape
+        (None, 5)
+
     Source:
         Henaff, Weston, Szlam, Bordes, LeCun, "Tracking the world state with recurrent entity
         networks", ICLR 2017: eq. (1) to (5), and (6) for the answer. Story and question have word

@@ -235,7 +235,12 @@ class Tale:
     questions: tuple[Question, ...]
 
     def asked(self) -> Iterator[tuple[Asked, str]]:
-        """Every question with what was told before it, and its answer."""
+        """Every question with what was told before it, and its answer.
+
+        Example:
+            >>> len(list(next(simulate(1, seed=2, questions=3)).asked()))
+            3
+        """
         for q in self.questions:
             yield Asked(self.sentences[: q.after], q.text, q.supporting, q.kind), q.answer
 

@@ -51,6 +51,13 @@ def heard_frames(log_probs: np.ndarray) -> int:
 def greedy(log_probs: np.ndarray, alphabet: Alphabet) -> Said:
     """The likeliest symbol of every frame; repeated ones merged, blanks dropped.
 
+    Example:
+        >>> from deepfield.domains.speech.text import Alphabet
+        >>> said = np.array([1, 1, 0, 2, 0, 2])  # the likeliest symbol of each frame; 0: blank
+        >>> log_probs = np.log(np.where(np.eye(3)[said] > 0, 0.8, 0.1))
+        >>> greedy(log_probs, Alphabet("ab")).text
+        'abb'
+
     Source: Graves et al. 2006, section 3.2, "best path decoding". Words are divided by single
     spaces.
     """
@@ -84,6 +91,12 @@ def align(log_probs: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, np.nd
 
     Returns:
         First and last frame (letters,), and the greatest log-probability between them.
+
+    Example:
+        >>> log_probs = np.log(np.array([[0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8]]))
+        >>> first, last, _ = align(log_probs, np.array([1, 2]))
+        >>> first.tolist(), last.tolist()
+        ([0, 2], [0, 2])
 
     Source: Viterbi's algorithm on the states of Graves et al. 2006, figure 3.
     """
@@ -153,6 +166,14 @@ class BeamSearch:
         beam: readings that are kept.
         margin: a reading this much less likely than the best one is dropped.
         letters: least log-probability of a letter that is looked at, in its frame.
+
+    Example:
+        >>> from deepfield.domains.speech.text import Alphabet
+        >>> search = BeamSearch(Alphabet(" ab"), Language.of([["a", "ab"]], order=2))
+        >>> said = np.array([2, 1, 2, 3, 0, 3])  # "a abb", letter by letter
+        >>> log_probs = np.log(np.where(np.eye(4)[said] > 0, 0.7, 0.1))
+        >>> greedy(log_probs, search.alphabet).text, search(log_probs).text
+        ('a abb', 'a ab')
 
     Source: Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition using
     bi-directional recurrent DNNs", algorithm 1. Deviations: words are those of a tree of letters,

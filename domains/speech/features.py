@@ -69,6 +69,11 @@ class Sound:
     Args:
         waveform: (samples,) or (samples, channels); whole numbers are read at their type's scale.
         rate_hz: samples a second.
+
+    Example:
+        >>> hum = Sound(np.sin(np.arange(8000) * 0.3).astype(np.float32), rate_hz=8000)
+        >>> len(hum.waveform) / hum.rate_hz  # seconds
+        1.0
     """
 
     waveform: np.ndarray
@@ -83,6 +88,11 @@ class Clip:
         waveform: (samples,) float32 at the network's rate.
         start_s: where in the recording it begins.
         clipped: share of samples at full scale.
+
+    Example:
+        >>> clip = Clip(np.zeros(16000, np.float32), start_s=12.5)
+        >>> clip.start_s + len(clip.waveform) / 16000  # where it ends, s
+        13.5
     """
 
     waveform: np.ndarray
@@ -342,6 +352,11 @@ def whole(source: Any, rate_hz: int, most_s: float = MOST_LABELLED_S) -> Clip:
 
     Raises:
         BadInput: it is no sound, or longer than `most_s`.
+
+    Example:
+        >>> clip = whole(Sound(np.zeros(4000, np.float32), rate_hz=8000), rate_hz=16000)
+        >>> clip.waveform.shape, clip.start_s
+        ((8000,), 0.0)
     """
     parts, held = [], 0
     for block in blocks_of(source, rate_hz):
@@ -358,6 +373,13 @@ def pieces(source: Any, rate_hz: int, longest_s: float = LONGEST_S) -> Iterator[
 
     The cut lies in the second half of the longest piece, in the middle of its quietest fifth of a
     second. Memory does not grow with the length.
+
+    Example:
+        >>> sound = Sound(np.zeros(80000, np.float32), rate_hz=8000)  # 10 s
+        >>> [round(len(clip.waveform) / 8000) for clip in pieces(sound, 8000, longest_s=20)]
+        [10]
+        >>> max(len(clip.waveform) for clip in pieces(sound, 8000, longest_s=4)) <= 4 * 8000
+        True
     """
     longest = int(longest_s * rate_hz)
     held, start = np.zeros(0, np.float32), 0

@@ -42,6 +42,12 @@ class Speaker:
         tract: length of the vocal tract, 1 being a man's; resonances lie lower in a longer one.
         tempo: sounds a second, about 8.
         noise: root mean square of the noise around it.
+
+    Example:
+        >>> low = Speaker(pitch_hz=95, tract=1.0, tempo=8.0, noise=0.001)
+        >>> rng = np.random.default_rng(0)
+        >>> len(say("sami", low, rng)) > len(say("sa", low, rng))
+        True
     """
 
     pitch_hz: float
@@ -58,7 +64,14 @@ class Speaker:
 
 
 def say(text: str, speaker: Speaker, rng: np.random.Generator, rate_hz: int = 16000) -> np.ndarray:
-    """A text as sound, (samples,) float32 below 1; letters that have no sound are passed over."""
+    """A text as sound, (samples,) float32 below 1; letters that have no sound are passed over.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x = say("sami nolu", Speaker.drawn(rng), rng, rate_hz=8000)
+        >>> x.dtype.name, bool(np.abs(x).max() < 1)
+        ('float32', True)
+    """
     parts = [_pause(0.1, rate_hz, rng)]
     for word in text.split():
         parts += [_sounds(word, speaker, rng, rate_hz), _pause(0.09, rate_hz, rng)]
@@ -134,7 +147,12 @@ def conversations(
     count: int, seed: int = 0, rate_hz: int = 16000, words: Sequence[str] = WORDS, longest: int = 3,
     speakers: int = 12,
 ) -> Iterator[tuple[np.ndarray, str, str]]:  # fmt: skip
-    """Sentences of one to `longest` words: waveform, text and speaker."""
+    """Sentences of one to `longest` words: waveform, text and speaker.
+
+    Example:
+        >>> [(text, who) for _, text, who in conversations(2, words=("sami",), longest=1)]
+        [('sami', 'voice1'), ('sami', 'voice2')]
+    """
     rng = np.random.default_rng((seed, 1))
     voices = [Speaker.drawn(rng) for _ in range(speakers)]
     for i in range(count):

@@ -106,6 +106,10 @@ def quartznet_small(
         dropout: share of hidden outputs.
         noise: share of waveforms with noise, in training.
         masks: hidden stretches of time and of frequency each, in training.
+
+    Example:
+        >>> quartznet_small(symbols=29).output_shape
+        (None, None, 29)
     """
     waveform, x = _heard(rate_hz, mels, noise, masks, None)
     shared: dict[str, Any] = {"dropout": dropout, "momentum": 0.95}
@@ -152,6 +156,10 @@ def tdnn(
         masks: hidden stretches of time and of frequency each, in training.
         each: whether every band is normalised by itself, which leaves out what a microphone does to
             it; of a single word that takes away much of what the word is made of.
+
+    Example:
+        >>> tdnn(symbols=29).output_shape
+        (None, None, 29)
     """
     waveform, x = _heard(rate_hz, mels, noise, masks, past_frames, each)
     shared: dict[str, Any] = {"dropout": dropout, "momentum": 0.95}
@@ -197,6 +205,10 @@ def blstm_ctc(
             bands, in place of the one over time; none: that one.
         each: whether every band is normalised by itself, which leaves out what a microphone does to
             it; of a single word that takes away much of what the word is made of.
+
+    Example:
+        >>> blstm_ctc(symbols=29).output_shape
+        (None, None, 29)
     """
     waveform, x = _heard(rate_hz, mels, noise, masks, None, each)
     if filters:
@@ -243,6 +255,10 @@ def cnn_ctc(
         masks: hidden stretches of time and of frequency each, in training.
         each: whether every band is normalised by itself, which leaves out what a microphone does to
             it; of a single word that takes away much of what the word is made of.
+
+    Example:
+        >>> cnn_ctc(symbols=29).output_shape
+        (None, None, 29)
     """
     waveform, x = _heard(rate_hz, mels, noise, masks, past_frames or None, each)
     x = SpectrogramConvolutions(filters, 3, subsampling, momentum=0.95, name="bands")(x)
@@ -283,6 +299,10 @@ def conformer_ctc_small(
         dropout: share of hidden outputs.
         noise: share of waveforms with noise, in training.
         masks: hidden stretches of time and of frequency each, in training.
+
+    Example:
+        >>> conformer_ctc_small(symbols=29).output_shape
+        (None, None, 29)
     """
     waveform, x = _heard(rate_hz, mels, noise, masks, None)
     x = TimeDelay(units, 5, 5, strides=subsampling, momentum=0.95, name="stem")(x)

@@ -53,6 +53,14 @@ def varied(
         longest_s: words are joined up to this length.
         say: somebody who says a text, which is given as letters' symbols.
         voiced: share of items that are said by them in place of those who were recorded.
+
+    Example:
+        >>> tone = np.sin(np.arange(8000) * 0.3).astype(np.float32)
+        >>> text = {LETTERS: np.array([3, 1, 2])}
+        >>> vary = varied([tone], [text], rate_hz=8000, space=4, silence=0.0)
+        >>> inputs, targets = vary(np.random.default_rng(0), np.array([0]), {}, {LETTERS: None})
+        >>> inputs["waveform"].shape != (1, 8000), targets[LETTERS].tolist()
+        (True, [[3, 1, 2]])
     """
     single = np.array([i for i, t in enumerate(texts) if _is_word(t[LETTERS], space)], int)
 
@@ -121,6 +129,12 @@ def at_speed(x: np.ndarray, factor: float) -> np.ndarray:
     """A waveform played `factor` times as fast, by straight lines between its samples.
 
     What is lost above a third of the rate is little beside the bands of a spectrogram.
+
+    Example:
+        >>> at_speed(np.array([0.0, 1.0, 2.0, 3.0]), 2).tolist()
+        [0.0, 3.0]
+        >>> len(at_speed(np.zeros(16000), 0.8)) / 16000
+        1.25
     """
     if len(x) < 2 or factor == 1:
         return x
@@ -159,6 +173,13 @@ def in_room(x: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray
     """A waveform as in a room that takes 0.1 to 0.5 s to fall silent (by 60 dB), as loud as before.
 
     The room is Gaussian noise that dies away behind the direct sound (Polack 1988).
+
+    Example:
+        >>> click = np.zeros(8000)
+        >>> click[0] = 1.0
+        >>> heard = in_room(click, 8000, np.random.default_rng(0))
+        >>> bool(np.abs(heard[400:800]).max() > 0), round(float((heard**2).sum()), 3)
+        (True, 1.0)
     """
     seconds = rng.uniform(0.1, 0.5)
     count = int(seconds * rate_hz)
