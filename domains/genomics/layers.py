@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from deepfield.domains.genomics.features import CHANCES
-from deepfield.toolkit.layers._arguments import integer
+from deepfield.toolkit.layers._arguments import integer, share
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -44,9 +44,7 @@ class BaseChances(keras.layers.Layer):
 
     def __init__(self, forget: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 <= forget < 1:
-            raise ValueError(f"BaseChances: forget must be from 0 to below 1, got {forget!r}")
-        self.forget, self.seed = float(forget), seed
+        self.forget, self.seed = share("BaseChances", "forget", forget, below_one=True), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs, training=None):
@@ -217,6 +215,15 @@ class MotifConv1D(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
+def _codons(inputs: Any) -> Any:
+    """Chances of letters (batch, steps, 4) to those of codons, (batch, steps - 2, 64)."""
+    first, second, third = inputs[:, :-2], inputs[:, 1:-1], inputs[:, 2:]
+    pairs = ops.expand_dims(first, -1) * ops.expand_dims(second, -2)
+    pairs = ops.reshape(pairs, (-1, ops.shape(pairs)[1], 16))
+    triples = ops.expand_dims(pairs, -1) * ops.expand_dims(third, -2)
+    return ops.reshape(triples, (-1, ops.shape(triples)[1], 64))
+
+
 @keras.saving.register_keras_serializable("deepfield")
 class CodonWeights(keras.layers.Layer):
     r"""What the codon that begins at each place says: a vector for every codon.
@@ -264,12 +271,7 @@ class CodonWeights(keras.layers.Layer):
 
     def call(self, inputs):
         """Look every codon up."""
-        first, second, third = inputs[:, :-2], inputs[:, 1:-1], inputs[:, 2:]
-        pairs = ops.expand_dims(first, -1) * ops.expand_dims(second, -2)
-        pairs = ops.reshape(pairs, (-1, ops.shape(pairs)[1], 16))
-        triples = ops.expand_dims(pairs, -1) * ops.expand_dims(third, -2)
-        triples = ops.reshape(triples, (-1, ops.shape(triples)[1], 64))
-        return ops.matmul(triples, ops.cast(self.codons, self.compute_dtype))
+        return ops.matmul(_codons(inputs), ops.cast(self.codons, self.compute_dtype))
 
     def compute_output_shape(self, input_shape):
         """Return (batch, steps - 2, units)."""
@@ -331,11 +333,8 @@ class ReadingFrames(keras.layers.Layer):
 
     def call(self, inputs):
         """Read the three frames."""
-        first, second, third = inputs[:, :-2], inputs[:, 1:-1], inputs[:, 2:]
-        pairs = ops.expand_dims(first, -1) * ops.expand_dims(second, -2)
-        triples = ops.expand_dims(pairs, -1) * ops.expand_dims(ops.expand_dims(third, -2), -2)
         count = (inputs.shape[1] - 2) // 3
-        codons = ops.reshape(triples[:, : 3 * count], (-1, count, 3, 64))
+        codons = ops.reshape(_codons(inputs)[:, : 3 * count], (-1, count, 3, 64))
         usage = 3.0 * ops.mean(codons, axis=1)
         return ops.max(ops.matmul(usage, ops.cast(self.codons, self.compute_dtype)), axis=1)
 

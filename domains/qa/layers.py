@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from deepfield.toolkit.layers._arguments import share
+
 
 @keras.saving.register_keras_serializable("deepfield")
 class RandomSlots(layers.Layer):
@@ -130,9 +132,7 @@ class RandomEmptySentences(layers.Layer):
 
     def __init__(self, rate: float = 0.1, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 <= rate <= 1:
-            raise ValueError(f"RandomEmptySentences: rate must be 0 to 1, got {rate!r}")
-        self.rate, self.seed = float(rate), seed
+        self.rate, self.seed = share("RandomEmptySentences", "rate", rate), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, story, training=None):

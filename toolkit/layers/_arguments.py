@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 
@@ -45,6 +46,19 @@ def number(
             f"{layer}: {name} must be a number between {low:g} and {high:g} (exclusive), "
             f"got {value!r}"
         )
+    return float(value)
+
+
+def share(layer: str, name: str, value: Any, below_one: bool = False) -> float:
+    """Return `value` as a float if it lies between 0 and 1, both included or 1 left out.
+
+    Raises:
+        ValueError: it is no number or lies outside.
+    """
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not real or not (0 <= value < 1 if below_one else 0 <= value <= 1):
+        wanted = "be from 0 to below 1" if below_one else "lie between 0 and 1"
+        raise ValueError(f"{layer}: {name} must {wanted}, got {value!r}")
     return float(value)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from deepfield.toolkit.layers._arguments import integer
+from deepfield.toolkit.layers._arguments import integer, share
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -79,9 +79,8 @@ class ConformerBlock(keras.layers.Layer):
         self.right = None if right is None else integer(me, "right", right, 0)
         if units % heads:
             raise ValueError(f"{me}: heads must divide {units} units, got {heads!r}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"{me}: dropout must lie between 0 and 1, got {dropout!r}")
-        self.causal, self.dropout, self.momentum = bool(causal), float(dropout), float(momentum)
+        self.dropout = share(me, "dropout", dropout, below_one=True)
+        self.causal, self.momentum = bool(causal), float(momentum)
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from deepfield.toolkit.layers._arguments import choice, integer, number
+from deepfield.toolkit.layers._arguments import choice, integer, number, share
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -74,13 +74,11 @@ class DilatedResidual1D(keras.layers.Layer):
         self.dilation_rate = integer(name, "dilation_rate", dilation_rate)
         self.strides = integer(name, "strides", strides)
         self.padding = choice(name, "padding", padding, ("same", "valid"))
-        self.dropout = float(dropout)
+        self.dropout = share(name, "dropout", dropout, below_one=True)
         self.momentum = number(name, "momentum", momentum, high=1.0)
         self.epsilon = number(name, "epsilon", epsilon)
         if self.kernel_size % 2 == 0:
             raise ValueError(f"{name}: kernel_size must be odd, got {kernel_size!r}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"{name}: dropout must be from 0 to below 1, got {dropout!r}")
         if self.strides > 1 and (self.dilation_rate > 1 or self.padding == "same"):
             raise ValueError(
                 f"{name}: strides={strides} goes with dilation_rate=1 and padding='valid', got "

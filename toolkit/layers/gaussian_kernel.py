@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from deepfield.toolkit.layers._arguments import integer
+from deepfield.toolkit.layers._arguments import integer, share
 
 _MOST = 127.0  # steps from 0 that a byte holds
 
@@ -75,9 +75,7 @@ class GaussianKernel(keras.layers.Layer):
             raise ValueError(f"GaussianKernel: step must be more than 0, got {step}")
         self.step = float(step)
         self.references = integer("GaussianKernel", "references", references)
-        if not 0 <= linear <= 1:
-            raise ValueError(f"GaussianKernel: linear must be within 0 and 1, got {linear}")
-        self.weighted, self.linear = bool(weighted), float(linear)
+        self.weighted, self.linear = bool(weighted), share("GaussianKernel", "linear", linear)
         self.input_spec = keras.layers.InputSpec(ndim=2)
 
     def build(self, input_shape) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from deepfield.toolkit.layers._arguments import integer
+from deepfield.toolkit.layers._arguments import integer, share
 from deepfield.toolkit.layers._recurrence import heard, steps_first
 
 
@@ -75,9 +75,7 @@ class MentionBlock(layers.Layer):
         super().__init__(**kwargs)
         self.positions = integer("MentionBlock", "positions", positions)
         self.messages = None if messages is None else integer("MentionBlock", "messages", messages)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"MentionBlock: dropout must be 0 to 1, got {dropout!r}")
-        self.dropout = float(dropout)
+        self.dropout = share("MentionBlock", "dropout", dropout, below_one=True)
         self.supports_masking = True
 
     def build(self, input_shape) -> None:

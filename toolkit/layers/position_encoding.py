@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
+from deepfield.toolkit.layers._summed_steps import SummedSteps
+
 
 @keras.saving.register_keras_serializable("deepfield")
-class PositionEncoding(keras.layers.Layer):
+class PositionEncoding(SummedSteps):
     r"""Add up the steps of a sequence, each weighted by its position; nothing is learned.
 
     $$ m = \sum_{j=1}^{J} l_j \circ x_j, \qquad
@@ -70,19 +71,6 @@ class PositionEncoding(keras.layers.Layer):
         if mask is not None:
             weights = weights * mask
         return ops.sum(inputs * ops.cast(weights, inputs.dtype), axis=-2)
-
-    def compute_mask(self, inputs, mask=None):
-        """Return which sequences hold any step, where there are several a sample."""
-        return None if mask is None or len(mask.shape) < 3 else ops.any(mask, axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        """Return (batch, ..., features)."""
-        return (*input_shape[:-2], input_shape[-1])
-
-    def connections(self, input_shape: tuple) -> int | None:
-        """Count, for one sample, the inputs of the sums; `None` where a size is free."""
-        sizes = input_shape[1:]
-        return None if None in sizes else math.prod(sizes)
 
     def get_config(self) -> dict[str, Any]:
         """Return all constructor arguments."""

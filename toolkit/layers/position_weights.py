@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
 from deepfield.toolkit.layers._arguments import integer
+from deepfield.toolkit.layers._summed_steps import SummedSteps
 
 
 @keras.saving.register_keras_serializable("deepfield")
-class PositionWeights(keras.layers.Layer):
+class PositionWeights(SummedSteps):
     r"""Add up the steps of a sequence, each weighted by a learned vector for its position.
 
     $$ s = \sum_i f_i \circ x_i $$
@@ -67,19 +67,6 @@ class PositionWeights(keras.layers.Layer):
         if mask is not None:
             weighted = weighted * ops.cast(mask, inputs.dtype)[..., None]
         return ops.sum(weighted, axis=-2)
-
-    def compute_mask(self, inputs, mask=None):
-        """Return which sequences hold any step, where there are several a sample."""
-        return None if mask is None or len(mask.shape) < 3 else ops.any(mask, axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        """Return (batch, ..., features)."""
-        return (*input_shape[:-2], input_shape[-1])
-
-    def connections(self, input_shape: tuple) -> int | None:
-        """Count, for one sample, the inputs of the sums; `None` where a size is free."""
-        sizes = input_shape[1:]
-        return None if None in sizes else math.prod(sizes)
 
     def get_config(self) -> dict[str, Any]:
         """Return all constructor arguments."""

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from deepfield.toolkit.layers._arguments import share
+
 
 @keras.saving.register_keras_serializable("deepfield")
 class RandomLight2D(keras.layers.Layer):
@@ -72,17 +74,16 @@ class RandomLight2D(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("brightness", brightness), ("saturation", saturation)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
+        me = "RandomLight2D"
+        self.brightness = share(me, "brightness", brightness)
+        self.saturation = share(me, "saturation", saturation)
         for name, value in (("contrast", contrast), ("exposure", exposure)):
             if value < 0:
-                raise ValueError(f"{name} must be 0 or more, got {value!r}")
+                raise ValueError(f"{me}: {name} must be 0 or more, got {value!r}")
         low, high = value_range
         if not low < high:
-            raise ValueError(f"value_range must rise, got {value_range!r}")
-        self.brightness, self.contrast = float(brightness), float(contrast)
-        self.saturation, self.exposure = float(saturation), float(exposure)
+            raise ValueError(f"{me}: value_range must rise, got {value_range!r}")
+        self.contrast, self.exposure = float(contrast), float(exposure)
         self.value_range = (float(low), float(high))
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from deepfield.toolkit.layers._arguments import share
+
 
 @keras.saving.register_keras_serializable("deepfield")
 class RandomMirror2D(keras.layers.Layer):
@@ -44,9 +46,7 @@ class RandomMirror2D(keras.layers.Layer):
 
     def __init__(self, probability: float = 0.5, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability must lie between 0 and 1, got {probability!r}")
-        self.probability = float(probability)
+        self.probability = share("RandomMirror2D", "probability", probability)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.input_spec = keras.layers.InputSpec(ndim=4)

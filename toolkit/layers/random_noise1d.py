@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from deepfield.toolkit.layers._arguments import share
 from deepfield.toolkit.layers._running import running_sum
 
 _DECIBEL = math.log(10) / 20
@@ -60,16 +61,13 @@ class RandomNoise1D(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= probability <= 1:
-            raise ValueError(
-                f"RandomNoise1D: probability must lie between 0 and 1, got {probability!r}"
-            )
         low, high = snr_db
         if not low <= high:
             raise ValueError(f"RandomNoise1D: snr_db must not fall, got {snr_db!r}")
         if not 0 <= gain_db < math.inf:
             raise ValueError(f"RandomNoise1D: gain_db must be 0 or more, got {gain_db!r}")
-        self.probability, self.snr_db = float(probability), (float(low), float(high))
+        self.probability = share("RandomNoise1D", "probability", probability)
+        self.snr_db = (float(low), float(high))
         self.gain_db, self.seed = float(gain_db), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 

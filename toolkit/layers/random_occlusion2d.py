@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from deepfield.toolkit.layers._arguments import share
+
 
 @keras.saving.register_keras_serializable("deepfield")
 class RandomOcclusion2D(keras.layers.Layer):
@@ -64,16 +66,16 @@ class RandomOcclusion2D(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability must lie between 0 and 1, got {probability!r}")
+        me = "RandomOcclusion2D"
+        self.probability = share(me, "probability", probability)
         if not 0 <= least <= most <= 1:
-            raise ValueError(f"0 <= least <= most <= 1 must hold, got {least!r} and {most!r}")
+            raise ValueError(f"{me}: 0 <= least <= most <= 1 must hold, got {least!r} and {most!r}")
         if not 1 <= aspect < math.inf:
-            raise ValueError(f"aspect must be 1 or more, got {aspect!r}")
+            raise ValueError(f"{me}: aspect must be 1 or more, got {aspect!r}")
         low, high = value_range
         if not low <= high:
-            raise ValueError(f"value_range must not fall, got {value_range!r}")
-        self.probability, self.least, self.most = float(probability), float(least), float(most)
+            raise ValueError(f"{me}: value_range must not fall, got {value_range!r}")
+        self.least, self.most = float(least), float(most)
         self.aspect = float(aspect)
         self.value_range = (float(low), float(high))
         self.seed = seed

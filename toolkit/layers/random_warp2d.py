@@ -106,9 +106,11 @@ class RandomWarp2D(keras.layers.Layer):
         }
         for name, (value, largest) in limits.items():
             if not 0 <= value <= largest or math.isinf(value):
-                raise ValueError(f"{name} must lie between 0 and {largest}, got {value!r}")
+                raise ValueError(
+                    f"RandomWarp2D: {name} must lie between 0 and {largest}, got {value!r}"
+                )
         if not 0 < elastic_sigma < math.inf:
-            raise ValueError(f"elastic_sigma must be positive, got {elastic_sigma!r}")
+            raise ValueError(f"RandomWarp2D: elastic_sigma must be positive, got {elastic_sigma!r}")
         self.shift = float(shift)
         self.rotate_deg = float(rotate_deg)
         self.scale = float(scale)

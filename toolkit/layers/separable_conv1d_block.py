@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from deepfield.toolkit.layers._arguments import integer, number
+from deepfield.toolkit.layers._arguments import integer, number, share
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -80,9 +80,8 @@ class SeparableConv1DBlock(keras.layers.Layer):
         self.repeats = integer(me, "repeats", repeats)
         self.strides = integer(me, "strides", strides)
         self.dilation = integer(me, "dilation", dilation)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"{me}: dropout must lie between 0 and 1, got {dropout!r}")
-        self.residual, self.causal, self.dropout = bool(residual), bool(causal), float(dropout)
+        self.dropout = share(me, "dropout", dropout, below_one=True)
+        self.residual, self.causal = bool(residual), bool(causal)
         self.activation = keras.activations.get(activation)
         self.momentum = number(me, "momentum", momentum, high=1.0)
         self.supports_masking = True

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from deepfield.toolkit.layers._arguments import integer
+from deepfield.toolkit.layers._arguments import integer, share
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -67,9 +67,8 @@ class SpecAugment(keras.layers.Layer):
         self.time_width = integer(me, "time_width", time_width, 0)
         self.feature_masks = integer(me, "feature_masks", feature_masks, 0)
         self.feature_width = integer(me, "feature_width", feature_width, 0)
-        if not 0 <= time_share <= 1:
-            raise ValueError(f"{me}: time_share must lie between 0 and 1, got {time_share!r}")
-        self.time_share, self.value, self.seed = float(time_share), float(value), seed
+        self.time_share = share(me, "time_share", time_share)
+        self.value, self.seed = float(value), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 

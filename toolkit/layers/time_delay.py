@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from deepfield.toolkit.layers._arguments import integer, number
+from deepfield.toolkit.layers._arguments import integer, number, share
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -68,12 +68,11 @@ class TimeDelay(keras.layers.Layer):
         self.after = integer(me, "after", after, 0)
         self.spacing = integer(me, "spacing", spacing)
         self.strides = integer(me, "strides", strides)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"{me}: dropout must lie between 0 and 1, got {dropout!r}")
+        self.dropout = share(me, "dropout", dropout, below_one=True)
         if strides > 1 and spacing > 1:
             raise ValueError(f"{me}: strides and spacing cannot both be above 1")
         self.activation = keras.activations.get(activation)
-        self.dropout, self.momentum = float(dropout), number(me, "momentum", momentum, high=1.0)
+        self.momentum = number(me, "momentum", momentum, high=1.0)
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

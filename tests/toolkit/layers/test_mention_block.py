@@ -258,8 +258,8 @@ def test_shapes_are_known_as_far_as_the_input_is():
         ({"positions": 0}, "positions must be a positive integer, got 0"),
         ({"messages": 0}, "messages must be a positive integer, got 0"),
         ({"messages": 1.5}, "messages must be a positive integer, got 1.5"),
-        ({"dropout": 1}, "dropout must be 0 to 1, got 1"),
-        ({"dropout": -0.1}, "dropout must be 0 to 1, got -0.1"),
+        ({"dropout": 1}, "dropout must be from 0 to below 1, got 1"),
+        ({"dropout": -0.1}, "dropout must be from 0 to below 1, got -0.1"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, message):

@@ -24,5 +24,5 @@ def test_so_many_are_mirrored_and_the_others_are_as_they_were(probability):
 
 @pytest.mark.parametrize("probability", [-0.1, 1.1])
 def test_a_probability_outside_its_range_is_an_error(probability):
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="RandomMirror2D: probability must lie between 0 and 1"):
         RandomMirror2D(probability)

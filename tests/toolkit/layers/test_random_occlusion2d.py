@@ -67,7 +67,7 @@ def test_a_rectangle_may_be_as_high_as_the_picture():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"probability": 2.0}, "probability must lie between 0 and 1"),
+        ({"probability": 2.0}, "RandomOcclusion2D: probability must lie between 0 and 1"),
         ({"least": 0.3, "most": 0.2}, "least <= most"),
         ({"most": 1.5}, "least <= most"),
         ({"aspect": 0.5}, "aspect must be 1 or more"),

@@ -82,5 +82,5 @@ def test_a_strided_batch_answers_as_its_items_alone():
 def test_a_wrong_argument_is_named():
     with pytest.raises(ValueError, match="kernel_size must be a positive integer, got 0"):
         SeparableConv1DBlock(4, 0)
-    with pytest.raises(ValueError, match="dropout must lie between 0 and 1, got 1"):
+    with pytest.raises(ValueError, match="dropout must be from 0 to below 1, got 1"):
         SeparableConv1DBlock(4, 3, dropout=1)
