@@ -29,6 +29,15 @@ class RandomSlots(layers.Layer):
     Returns:
         Story and question with new ids, and the order, (batch, slots) int32: what was slot i is
         now slot order[i].
+
+    Example:
+        >>> story, question = np.array([[[2, 7]]]), np.array([[7, 3]])  # slots are 7 and 8
+        >>> renamed, asked, order = RandomSlots(7, 2, seed=1)([story, question], training=True)
+        >>> int(renamed[0, 0, 1]) == int(asked[0, 0]) == 7 + int(order[0, 0])
+        True
+
+    Source:
+        Ours. A word that is told apart from others by its slot alone must do in any of them.
     """
 
     def __init__(self, first: int, slots: int, seed: int | None = None, **kwargs: Any) -> None:
@@ -84,6 +93,14 @@ class OrderedLogits(layers.Layer):
 
     Returns:
         (batch, classes) float32.
+
+    Example:
+        >>> logits, order = np.array([[0.5, 1.0, 2.0]], "float32"), np.array([[1, 0]])
+        >>> OrderedLogits(2)(logits, order, training=True).numpy().tolist()
+        [[0.5, 2.0, 1.0]]
+
+    Source:
+        Ours: what `RandomSlots` did, undone.
     """
 
     def __init__(self, slots: int, **kwargs: Any) -> None:
@@ -124,6 +141,15 @@ class RandomEmptySentences(layers.Layer):
     Returns:
         The story, in training with ceil(rate x sentences) more rows, and which of its rows are
         sentences, also empty ones: (batch, sentences) bool.
+
+    Raises:
+        ValueError: `rate` is not from 0 to 1.
+
+    Example:
+        >>> story = np.array([[[2, 3], [4, 5], [0, 0]]])
+        >>> longer, told = RandomEmptySentences(1.0, seed=1)(story, training=True)
+        >>> longer.shape, int(told.numpy().sum())  # two sentences, and as many empty ones
+        (TensorShape([1, 6, 2]), 4)
 
     Source:
         Sukhbaatar et al., "End-to-end memory networks", NIPS 2015, section 4.1 ("learning time
@@ -183,6 +209,14 @@ class WithQuestion(layers.Layer):
 
     Returns:
         (batch, sentences + 1, words) int32, as many words as the longer of the two has.
+
+    Example:
+        >>> story, question = np.array([[[3, 4], [5, 0]]]), np.array([[7, 8, 9]])
+        >>> WithQuestion()([story, question]).numpy().tolist()
+        [[[3, 4, 0], [5, 0, 0], [7, 8, 9]]]
+
+    Source:
+        Ours: a network of words reads both alike.
     """
 
     def call(self, inputs):
@@ -195,10 +229,11 @@ class WithQuestion(layers.Layer):
         return ops.concatenate([story, ops.expand_dims(question, 1)], axis=1)
 
     def compute_output_spec(self, inputs):
-        """Return (batch, sentences + 1, free)."""
-        batch, sentences, _ = inputs[0].shape
+        """Return (batch, sentences + 1, the more words), free where what it hangs on is."""
+        (batch, sentences, wide), long = inputs[0].shape, inputs[1].shape[1]
         longer = None if sentences is None else sentences + 1
-        return keras.KerasTensor((batch, longer, None), inputs[0].dtype)
+        words = None if None in (wide, long) else max(wide, long)
+        return keras.KerasTensor((batch, longer, words), inputs[0].dtype)
 
 
 @keras.saving.register_keras_serializable("deepfield")
@@ -216,9 +251,15 @@ class PointedWords(layers.Layer):
     Returns:
         (batch, classes) float32.
 
+    Example:
+        >>> ids, scores = np.array([[[3, 4, 3]]]), np.log(np.array([[[1.0, 6.0, 2.0]]], "float32"))
+        >>> np.exp(PointedWords([3, 4, 9])([ids, scores])).round(3).tolist()  # 1 + 2, 6, never
+        [[3.0, 6.0, 0.0]]
+
     Source:
         Kadlec et al., "Text understanding with the attention sum reader network", ACL 2016,
-        section 3: the chance of a word is the sum over its mentions. No softmax here.
+        section 3, eq. (2): the chance of a word is the sum over its mentions. Deviation: no
+        softmax here.
     """
 
     def __init__(self, answers: Sequence[int], least: float = -12.0, **kwargs: Any) -> None:
@@ -261,6 +302,13 @@ class Places(layers.Layer):
     Returns:
         (1, sentences, words) int32: 0 to `positions` - 1 in the story, `positions` and on in the
         question.
+
+    Example:
+        >>> Places(2)(np.zeros((8, 2, 3), "int32")).numpy().tolist()
+        [[[0, 1, 1], [2, 3, 3]]]
+
+    Source:
+        Ours: it looks up weights of words by their places.
     """
 
     def __init__(self, positions: int, **kwargs: Any) -> None:

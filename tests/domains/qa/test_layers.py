@@ -6,7 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from deepfield.domains.qa.layers import Places, PointedWords, WithQuestion
+from deepfield.domains.qa.layers import (
+    OrderedLogits,
+    Places,
+    PointedWords,
+    RandomEmptySentences,
+    RandomSlots,
+    WithQuestion,
+)
+from deepfield.toolkit.testing import check_layer
 
 RANDOM = np.random.default_rng(0)
 
@@ -66,3 +74,25 @@ def test_places_are_counted_on_for_the_question():
         found = layer(np.zeros((2, 3, 5), "int32"))
         np.testing.assert_array_equal(found, [[[0, 1, 2, 2, 2]] * 2 + [[3, 4, 5, 5, 5]]])
         assert found.shape == layer.compute_output_shape((2, 3, 5))
+
+
+def test_layers_of_whole_numbers_are_as_every_layer_has_to_be():
+    story = RANDOM.integers(1, 9, (2, 3, 4)).astype("int32")
+    question = RANDOM.integers(1, 9, (2, 6)).astype("int32")
+
+    def last(inputs, _):
+        wide = np.pad(inputs[0], [(0, 0), (0, 0), (0, 2)])
+        return np.concatenate([wide, inputs[1][:, None]], axis=1)
+
+    check_layer(WithQuestion, {}, [story, question], last)
+    order = np.tile(np.arange(2), (2, 1))
+    slots = {"first": 7, "slots": 2, "seed": 5}
+    check_layer(RandomSlots, slots, [story, question], lambda inputs, _: [*inputs, order])
+    # with a rate the length is free, which only training uses
+    empty = {"rate": 0.0, "seed": 5}
+    check_layer(RandomEmptySentences, empty, story, lambda x, _: [x, (x != 0).any(axis=-1)])
+
+
+def test_logits_in_order_are_as_every_layer_has_to_be():
+    logits = RANDOM.normal(size=(2, 6)).astype("float32")
+    check_layer(OrderedLogits, {"slots": 2}, logits, lambda x, _: x)
