@@ -60,6 +60,15 @@ def typed(*arguments: str, prefix: str = "", stdin: bytes | None = None, **setti
     return Run(process.returncode, out.decode("utf-8", "replace"), err.decode())
 
 
+def loads(code: str) -> set[str]:
+    """The modules that a process of its own has loaded when it has run some code."""
+    told = "\nimport sys; print(*sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", code + told]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    return {*done.stderr.splitlines()[-1].split()}
+
+
 def once(folder: Path, make) -> Path:
     """A folder that one of several test processes makes, and the others wait for."""
     try:

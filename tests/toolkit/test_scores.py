@@ -122,15 +122,16 @@ def test_log_loss_is_scikit_learns_and_passes_over_what_is_missing(rng):
 
 
 def test_early_recognition_is_rdkits(rng):
-    scoring = pytest.importorskip("rdkit.ML.Scoring.Scoring")
+    from rdkit.ML.Scoring import Scoring
+
     for _ in range(20):
         n = int(rng.integers(20, 400))
         y = (rng.random(n) < 0.1).astype(float)
         y[:2] = 0, 1
         p = rng.permutation(n) + 3.0 * n * y * rng.random(n)
         ranked = [[int(v)] for v in y[np.argsort(-p)]]
-        assert scores.bedroc(y, p) == pytest.approx(scoring.CalcBEDROC(ranked, 0, 20.0))
-        (wanted,) = scoring.CalcEnrichment(ranked, 0, [0.01])
+        assert scores.bedroc(y, p) == pytest.approx(Scoring.CalcBEDROC(ranked, 0, 20.0))
+        (wanted,) = Scoring.CalcEnrichment(ranked, 0, [0.01])
         assert scores.enrichment(y, p) == pytest.approx(wanted)
 
 
