@@ -23,6 +23,7 @@ WITHOUT: set[str] = {
     "deepfield.toolkit.data.Encoded",
     "deepfield.toolkit.data.Option",
     "deepfield.toolkit.data.Reader",
+    "deepfield.toolkit.data.Sample",
     "deepfield.toolkit.data.read_source",
     "deepfield.toolkit.testing_pipelines.check_pipeline",
 }

@@ -50,11 +50,6 @@ class Sample:
         time: when it was measured: a number, or a date as ISO writes it.
         row: the columns it came with; answers are added to them.
         fault: why the reader could make nothing of it; such a sample is only reported.
-
-    Example:
-        >>> sample = Sample("heart.png", data="heart.png", target="sick", group="patient 7")
-        >>> sample.target, sample.fault
-        ('sick', None)
     """
 
     id: str
