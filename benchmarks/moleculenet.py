@@ -27,7 +27,7 @@ from peers import program
 
 from deepfield.domains.drug import DrugPipeline
 from deepfield.toolkit.data import Sample
-from deepfield.toolkit.scores import paired_bootstrap
+from deepfield.toolkit.intervals import paired_bootstrap
 
 #: Each set's targets, and whether they are yes-or-no.
 SETS: dict[str, tuple[str, bool]] = {

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 # Modules without tests of their own, and the tests that cover them.
 ELSEWHERE = {
     "domains/drug/models.py": "domains/drug/test_fusion.py",
+    "domains/drug/task.py": "domains/drug/test_pipeline.py",
     "domains/face/dlib_models.py": "domains/face/test_adopt.py",
-    "domains/face/keeping.py": "domains/face/test_adopt.py",
     "domains/face/learning.py": "domains/face/test_pipeline.py",
     "domains/face/lfw.py": "domains/face/test_data.py",
     "domains/face/tight.py": "domains/face/test_features.py",
@@ -48,6 +48,7 @@ ELSEWHERE = {
     "toolkit/losses/triplet.py": "toolkit/losses/test_metric_losses.py",
     "toolkit/mel.py": "toolkit/layers/test_log_mel_spectrogram.py",
     "toolkit/novelty.py": "toolkit/test_calibration.py",
+    "toolkit/options.py": "test_cli.py",
     "toolkit/parquet_files.py": "toolkit/test_data.py",
     "toolkit/pipeline.py": "toolkit/test_testing_pipelines.py",
     "toolkit/plot_style.py": "toolkit/test_plots.py",
