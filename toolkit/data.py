@@ -12,7 +12,6 @@ import gzip
 import io
 import itertools
 import json
-import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ import numpy as np
 from deepfield.toolkit.errors import BROKEN, NotFound, UsageError, called, shortened, unreadable
 from deepfield.toolkit.parquet_files import read_parquet
 from deepfield.toolkit.paths import is_file, is_there, link_to
-from deepfield.toolkit.separated import breaks_off, read_separated
+from deepfield.toolkit.separated import breaks_off, is_blank, read_separated
 
 #: The arrays of one item (or, with a leading axis, of a batch) by input name of the network.
 Arrays = dict[str, np.ndarray]
@@ -304,10 +303,10 @@ def rows_of(source: str, lines: Iterable[str]) -> Iterator[tuple[dict[str, Any],
     lines = iter(lines)
     first, blank = "", 0
     for first in lines:
-        if first.strip() and not _SEPARATOR.match(first):
+        if not is_blank(first):
             break
         blank += 1
-    if not first.strip():
+    if is_blank(first):
         raise UsageError(f"{called(source)} is empty", "a table starts with a header line")
     lines = itertools.chain(["\n"] * blank, [first], lines)
     if first.lstrip().startswith("{"):
@@ -346,8 +345,6 @@ def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
 
 
 _LATIN_1 = "deepfield-latin-1"
-#: Excel's note of what is between the cells, which the header tells as well.
-_SEPARATOR = re.compile(r"sep=.\s*$", re.IGNORECASE)
 codecs.register_error(_LATIN_1, _as_latin_1)
 
 

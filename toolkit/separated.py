@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from deepfield.toolkit.errors import BROKEN, UsageError, no_rows
+
+#: Excel's note of what is between the cells.
+_SEPARATOR = re.compile(r"sep=[,;\t]\s*$", re.IGNORECASE)
 
 
 class _Lines:
@@ -39,6 +43,17 @@ class _Lines:
         self.again.extendleft(reversed(others))
         self.number -= len(others)
         return first
+
+
+def is_blank(line: str) -> bool:
+    """Whether a line holds nothing: Excel's note of what is between the cells, which the header
+    tells as well, is nothing.
+
+    Example:
+        >>> is_blank(" "), is_blank("sep=;"), is_blank("path;label")
+        (True, True, False)
+    """
+    return not line.strip() or _SEPARATOR.match(line) is not None
 
 
 def read_separated(

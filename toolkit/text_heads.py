@@ -18,6 +18,7 @@ from deepfield.toolkit.data import is_gzipped, open_text
 from deepfield.toolkit.errors import BROKEN, UsageError, called, unreadable
 from deepfield.toolkit.found_files import base_folder
 from deepfield.toolkit.paths import is_there
+from deepfield.toolkit.separated import is_blank
 
 #: Of a line, and of standard input, no more is looked at.
 _MOST = 1 << 16
@@ -50,7 +51,7 @@ def first_of(lines: TextIO, count: int = 1) -> list[str]:
     """`first_lines` of a text that is open already."""
     found: list[str] = []
     while len(found) < count and (line := lines.readline(_MOST)):
-        found += [line] if line.strip() else []
+        found += [] if is_blank(line) else [line]
     return found + [""] * (count - len(found))
 
 
@@ -69,7 +70,7 @@ def head_of_stdin(hint: str) -> tuple[bytes, TextIO]:
         plain = zlib.decompressobj(31).decompress(head, _MOST)
     wide = plain[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = plain.decode("utf-16" if wide else "utf-8-sig", "replace")
-    if not text.strip():
+    if all(map(is_blank, text.splitlines())):
         raise UsageError("standard input is empty", hint)
     return head, io.StringIO(text, newline="")
 

@@ -42,7 +42,7 @@ from deepfield.toolkit.errors import (
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_file_of, is_folder, is_there
 from deepfield.toolkit.separated import breaks_off
-from deepfield.toolkit.text_heads import first_lines, header_cells
+from deepfield.toolkit.text_heads import first_lines, first_of, header_cells
 
 #: How the files of bAbI are called, and which part of the data they are.
 _TASK_FILE = re.compile(r"(?P<task>.+?)_(?P<part>train|valid|test)\.txt(?:\.gz)?$", re.IGNORECASE)
@@ -398,18 +398,18 @@ def _ask_text(name: str, text: str, question: str | Sequence[str] | None) -> Ite
 
 def _read_stdin(source: str, question: str | Sequence[str] | None = None) -> Iterator[Sample]:
     text = story_text(source)
-    first = text.lstrip("\ufeff \t\r\n")
+    first = first_of(io.StringIO(text))[0].lstrip("\ufeff \t")
     if not first:
         raise UsageError("standard input is empty", "pipe a story, a table or JSON into it")
     if question is not None:
         return _ask_text("stdin", text, question)
     if first[:1] in ("{", "["):
         return _read_rows("stdin", _json("stdin", text))
-    if _LINE.match(first.partition("\n")[0]):
+    if _LINE.match(first):
         return _read_lines(io.StringIO(text), "stdin", None)
-    heads = header_cells(first.splitlines()[0])
+    heads = header_cells(first)
     if heads & {*_STORY} and heads & {*_QUESTION}:
-        return _read_rows("stdin", rows_of("stdin", io.StringIO(text, newline="")))
+        return _read_rows("stdin", rows_of("-", io.StringIO(text, newline="")))
     return _ask_text("stdin", text, None)
 
 

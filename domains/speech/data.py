@@ -54,8 +54,8 @@ SUFFIXES = (
     ".sph",
     ".caf",
 )
-_STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"FORM",
-           b".snd", b"riff", b"NIST", b"caff")  # fmt: skip
+_STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b".snd",
+           b"riff", b"NIST", b"caff")  # fmt: skip
 #: What stands in no text.
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _PATH = ("path", "file", "filename", "file_name", "audio", "audio_filepath", "wav")
@@ -81,7 +81,11 @@ def is_sound_name(name: str) -> bool:
 
 def is_sound(source: str) -> bool:
     """Whether a source is the file of one recording, by its name or its beginning."""
-    return of_kind(source, is_sound_name, lambda head: head.startswith(_STARTS))
+    return of_kind(source, is_sound_name, _begins_sound)
+
+
+def _begins_sound(head: bytes) -> bool:
+    return head.startswith(_STARTS) or (head[:4] == b"FORM" and head[8:11] == b"AIF")
 
 
 # ------------------------------------------------------------------------------------ one by one
@@ -106,7 +110,7 @@ def _from_name(path: Path, shown: str, columns: Mapping[str, str]) -> Sample:
 def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
     """A recording, a table or lines of paths, as the first bytes say; they stay to be read."""
     head, text = head_of_stdin("pipe in a sound file, a table or lines of paths")
-    if head.startswith(_STARTS):
+    if _begins_sound(head):
         if options:
             raise UsageError(
                 "standard input is a sound file, without columns and paths",
@@ -124,8 +128,8 @@ def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
 
 def pipes_sound() -> bool:
     """Whether standard input is a recording, rather than names of some; it stays to be read."""
-    head = sys.stdin.buffer.peek(4)  # type: ignore[union-attr]
-    return not head or head.startswith(_STARTS)
+    head = sys.stdin.buffer.peek(16)  # type: ignore[union-attr]
+    return not head or _begins_sound(head)
 
 
 def _piped(head: bytes) -> Sample:

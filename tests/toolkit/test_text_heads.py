@@ -45,7 +45,7 @@ def test_a_line_without_an_end_is_not_read_to_it(tmp_path):
     assert len(first_lines(str(tmp_path / "a.txt"))[0]) < 100_000
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"\n")])
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"sep=;\n", gzip.compress(b"\n", mtime=0)])
 def test_empty_standard_input_is_told(monkeypatch, content):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
     with pytest.raises(UsageError, match="standard input is empty") as told:
@@ -75,3 +75,8 @@ def test_a_text_is_a_table_or_lines_of_paths_or_neither(tmp_path):
             told(first)
     with pytest.raises(UsageError, match="holds lines of paths, without columns"):
         told("a.png", {"label"})
+
+
+def test_excels_note_of_the_separator_is_no_first_line(tmp_path):
+    (tmp_path / "a.csv").write_text("\nsep=;\npath;label\n")
+    assert first_lines(str(tmp_path / "a.csv")) == ["path;label\n"]
