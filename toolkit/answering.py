@@ -26,6 +26,7 @@ from deepfield.toolkit.errors import (
     UnusableModel,
     UsageError,
     first_line,
+    names_for,
 )
 from deepfield.toolkit.runtime import Network, cores
 
@@ -53,9 +54,15 @@ def samples(
         rejecting: one source of several that is not there costs its own row alone.
 
     Raises:
-        UsageError: a table in memory that is of neither pandas nor polars.
+        UsageError: a table in memory that is of neither pandas nor polars, or an option that no
+            reader has.
         NotFound: no such source.
     """
+    known = {name for reader in pipeline.readers for name in reader.options}
+    if unknown := sorted(set(options) - known):
+        raise UsageError(
+            f"no option {unknown[0]!r} of {pipeline.domain}", names_for(unknown[0], sorted(known))
+        )
     if hasattr(type(data), "columns"):  # of the class: one of polars warns when it is asked
         yield from _of_table(pipeline, data, options)
         return
@@ -67,8 +74,9 @@ def samples(
     for index, thing in enumerate(data):
         try:
             yield from pipeline.samples_of(thing, index, **options)
-        except NotFound as error:
-            if not rejecting:
+        except (NotFound, UsageError) as error:
+            nameless = isinstance(thing, str) and (not thing.strip() or "\0" in thing)
+            if not rejecting or not (nameless or isinstance(error, NotFound)):
                 raise
             yield Sample(str(thing), None, fault=error.message)
 
@@ -97,6 +105,18 @@ def _of_table(pipeline: Pipeline, table: Any, options: Mapping[str, Any]) -> Ite
         except DeepfieldError as error:  # who gave no file is told of none
             error.message = error.message.replace(repr(path), f"the {kind}")
             raise
+
+
+def travelling(pipeline: Pipeline) -> tuple[Any, ...]:
+    """How a pipeline goes to another process (pickle), or is copied: as its bundle, read there.
+
+    Raises:
+        TypeError: it has none.
+    """
+    if pipeline.bundle is None:
+        raise TypeError("a pipeline without a bundle stays in its process: save it, and load that")
+    again = type(pipeline).from_bundle
+    return again, (pipeline.bundle, pipeline.device), {"settings": pipeline.settings}
 
 
 def network(pipeline: Pipeline, name: str) -> Callable[[Arrays], Arrays]:

@@ -102,6 +102,7 @@ class Pipeline:
     is_one = staticmethod(is_one)
     explanation_file: ClassVar[str | None] = "explanation.png"
     explanation_forms: ClassVar[tuple[str, ...]] = (".png", ".html")
+    __reduce__ = answering.travelling
 
     def __init__(self, architecture: str | None = None, **settings: Any) -> None:
         """A pipeline to be trained.
@@ -171,9 +172,7 @@ class Pipeline:
         return self.task.answer(outputs["prediction"])
 
     def prepare(self, items: Sequence[Any], targets: Sequence[Any]) -> None:
-        """Learn from the training samples what encoding needs, into `self.state` (JSON-able) and
-        `self.tables` (arrays).
-        """
+        """Learn from training samples what encoding needs, into `state` (JSON) and `tables`."""
 
     def restored(self) -> None:
         """Called when loaded from a bundle: use `self.state`, so that one of no sense is found."""

@@ -22,12 +22,14 @@ def card_text(pipeline: DrugPipeline, config: Mapping[str, Any]) -> str:
         if pipeline.state.get("standardise", "none") == "none"
         else f"a molecule, standardised first ({pipeline.state['standardise']})"
     )
+    few = getattr(pipeline.calibrator, "doubt", "")
     kinds = [
         word
         for word, there in (
             ("calibrated probabilities, with the interval in which its members differ",
              any(task.binary)),
-            ("values with intervals that hold nine in ten validation molecules",
+            ("values, of too few validation molecules for intervals" if few else
+             "values with intervals that hold nine in ten validation molecules",
              not all(task.binary)),
         )
         if there
