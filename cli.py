@@ -123,12 +123,17 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
         flags = commands.Flags({k: v for k, v in values.items() if k != "subject"})
         subject = (values["subject"],) if "subject" in values else ()
         _check_sources(click.get_current_context())
+        kept = "resume" in flags and flags.output not in (None, "-")
         try:
             return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
         except KeyboardInterrupt:
-            kept = "resume" in flags and flags.output not in (None, "-")
             hint = "--resume goes on with what was finished" if kept else "run it again"
             raise errors.Interrupted("interrupted", hint) from None
+        except OSError as error:
+            if error.errno not in errors.FULL:
+                raise
+            hint = f"free some space and run it again{' with --resume' if kept else ''}"
+            raise errors.DeepfieldError(f"the disk is full ({error.strerror})", hint) from None
 
     command = _Verb(name, params=params, callback=run, help=verb.help, context_settings=_CONTEXT)
     command.examples = tuple(cls.examples.get(name, ()))

@@ -7,6 +7,7 @@ leaves with the class's exit code; nothing else in the project chooses an exit c
 from __future__ import annotations
 
 import difflib
+import errno
 import zlib
 from collections import Counter
 from collections.abc import Iterable
@@ -26,6 +27,10 @@ EXIT_CODES: dict[int, str] = {
     141: "the reader of standard output went away",
 }
 REJECTED, INTERRUPTED, CLOSED_PIPE = 3, 130, 141
+
+
+#: No room on the device, none left of what this user may have, and no larger file allowed.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DeepfieldError(Exception):

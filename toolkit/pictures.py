@@ -77,7 +77,7 @@ def decode_image(
     Transparent parts are laid on white. 16 bits are scaled by 255 / 65535. Other integers, and
     floats that are whole numbers, stay as they are if none is outside [0, 255]; of integers up to
     65535 that scale is taken, of floats in [0, 1] that one, and the rest go from their smallest
-    value to their largest. Of several frames or pages the first is taken.
+    value to their largest. Of an animation, and of a TIFF with smaller copies, the first is taken.
 
     Args:
         source: a file (JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM, PPM), its bytes, one of Pillow's
@@ -91,7 +91,7 @@ def decode_image(
 
     Raises:
         BadInput: no such file, a folder, empty, not a picture, truncated (with how far it goes),
-            too large, or broken.
+            too large, broken, or a stack: a TIFF with several pages of one size.
 
     Example:
         >>> decode_image(np.zeros((2, 3, 4), np.uint8) + 255).shape  # transparency is laid on white
@@ -107,6 +107,8 @@ def decode_image(
     try:
         picture = _opener(plugin)(io.BytesIO(data))
         _check_size(picture.size, most_pixels, name)
+        if name == "TIFF" and _is_stack(picture):
+            raise BadInput(f"a stack of {picture.n_frames:,} pictures: save each as a file")
         if least_side is not None and name == "JPEG":
             picture.draft(None, (least_side, least_side))
         with silent_stderr() if name == "TIFF" else contextlib.nullcontext():
@@ -261,6 +263,19 @@ def _upright(picture: Any) -> Image:
     except Exception:  # broken EXIF is no reason to lose the picture
         return picture
     return picture if method is None else picture.transpose(method)
+
+
+def _is_stack(picture: Any) -> bool:
+    """Whether the second page of a TIFF is as large as the first: a microscope's, not a copy."""
+    first = picture.size
+    try:
+        with silent_stderr():
+            picture.seek(1)
+            second = picture.size
+            picture.seek(0)
+    except Exception:  # there is none, or it is broken: the first page is read
+        return False
+    return second == first
 
 
 def _what_is_broken(name: str, data: bytes, picture: Any, error: Exception) -> str:

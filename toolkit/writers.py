@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
 import io
 import json
 import math
@@ -23,7 +22,7 @@ from deepfield.toolkit.bundle import (
     replace_file,
     take_place,
 )
-from deepfield.toolkit.errors import DeepfieldError, UsageError
+from deepfield.toolkit.errors import FULL, DeepfieldError, UsageError
 from deepfield.toolkit.paths import is_file, is_folder
 
 try:
@@ -33,8 +32,6 @@ except ImportError:  # Windows
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes it anew
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
-#: No room on the device, none left of what this user may have, and no larger file allowed.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MANY = 4096  # items of one sample that are written before the others are there
 _NOTE_SECONDS = 1.0  # between two notes of how far a file is: each waits for the disk
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -421,7 +418,7 @@ def _finite(value: Any) -> Any:
 def _unwritable(output: str, error: OSError, resumable: bool = False) -> DeepfieldError:
     name = "standard output" if output == "-" else repr(output)
     why = error.strerror or str(error)
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return DeepfieldError(
             f"the disk is full: {name} is not finished ({why})",
             f"free some space and run the same command {'with --resume' if resumable else 'again'}",

@@ -18,7 +18,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("descriptors", "what the names of descriptors begin with, in tables without "
            "structures", (*LABELLED, "predict"), reader=True),
     Option("quantity", "which of several is explained; the first one without", ("explain",)),
-    Option("no_neighbours", "do not look for the nearest training molecule: quicker",
+    Option("no_neighbours", "do not look for the nearest training molecule: quicker, "
+           "without `in_domain`",
            ("predict",), bool),
     Option("neighbours", "training molecules that are kept to compare with, at most"
            f" ({MOST_REFERENCES})", LEARNING, int),

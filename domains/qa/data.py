@@ -200,14 +200,16 @@ def story_text(source: str) -> str:
         NotFound: no such file, no such sample.
         UsageError: it cannot be read, or is no text.
     """
+    parts: list[str] = []
     with _opened(shipped(source, SAMPLES)) as stream:
         try:
-            text = stream.read()
+            while part := stream.read(1 << 20):
+                if "\0" in part:  # at once: a device gives bytes without end
+                    raise UsageError(f"{source!r} is no text", "a story is a text file")
+                parts.append(part)
         except _BROKEN as error:
             raise unreadable(source, error) from None
-    if "\0" in text:
-        raise UsageError(f"{source!r} is no text", "a story is a text file")
-    return text
+    return "".join(parts)
 
 
 def _first_line(source: str) -> str:

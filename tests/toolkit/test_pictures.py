@@ -155,9 +155,16 @@ def test_exif_orientation_is_applied(form, turn):
 
 def test_of_an_animation_the_first_frame_counts():
     frames = [Image.fromarray(RAMP), Image.new("L", (64, 48), 255)]
-    for form in ("GIF", "WEBP", "TIFF", "PNG"):
-        data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
+    copies = [frames[0], frames[1].resize((32, 24))]
+    for form, parts in (("GIF", frames), ("WEBP", frames), ("PNG", frames), ("TIFF", copies)):
+        data = encoded(parts[0], form, save_all=True, append_images=parts[1:])
         assert np.abs(pixels(data, channels=1)[..., 0].astype(int) - RAMP).mean() < 6, form
+
+
+def test_pages_of_one_size_are_no_picture():
+    page = Image.fromarray(RAMP)
+    stack = encoded(page, "TIFF", save_all=True, append_images=[page, page])
+    assert reason(stack) == "a stack of 3 pictures: save each as a file"
 
 
 def test_arrays_pass_through_and_are_scaled_by_their_type():
