@@ -9,6 +9,7 @@ import functools
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def kept(place: str, name: str, make: Callable[[Path], object], beside: str = ""
     folder = place_for(place, beside or name)
     path = folder / name
     if not is_there(path):
-        unfinished = folder / f"{os.getpid()}.{name}"
+        unfinished = folder / f"{os.getpid()}.{threading.get_ident()}.{name}"
         try:
             make(unfinished)
             unfinished.replace(path)

@@ -55,6 +55,10 @@ def find_column(
     return next((lowered[name] for name in usual if name in lowered), None)
 
 
+#: Rows without a cell that are passed over in search of one that has some.
+_MOST_FAULTY = 10_000
+
+
 def looked_at(
     rows: Rows, most: int = 100
 ) -> tuple[dict[str, None], list[dict[str, Any]], Iterator[tuple[dict[str, Any], str | None]]]:
@@ -76,6 +80,11 @@ def looked_at(
     """
     rest = iter(rows)
     head = list(itertools.islice(rest, most))
+    if not any(row for row, _ in head):  # lines that are no rows tell nothing
+        for pair in itertools.islice(rest, _MOST_FAULTY):
+            head.append(pair)
+            if pair[0]:
+                break
     good = [row for row, fault in head if fault is None] or [row for row, _ in head]
     names = dict.fromkeys(name for row in good for name in row)
     return names, good, itertools.chain(head, rest)

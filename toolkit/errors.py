@@ -197,7 +197,12 @@ def no_rows(source: str) -> UsageError:
 
 
 def of_another_domain(model: str, found: str, wanted: str | None) -> UnusableModel:
-    """What to say of a model that a command of another domain is given."""
+    """What to say of a model that a command of another domain is given, or of no domain here."""
+    if wanted is None:
+        return UnusableModel(
+            f"{model!r} is a model of {found!r}, a domain that is not installed here",
+            "load it with the class that made it",
+        )
     return UnusableModel(
         f"{model!r} is a {found} model, not {wanted}", f"use `deepfield {found}` with it"
     )

@@ -91,7 +91,8 @@ def walk(
                 continue
             seen.add((about.st_dev, about.st_ino))
             with os.scandir(place) as entries:
-                inside = [(e.name, e.is_dir()) for e in entries]
+                asked = [e for e in entries if not e.name.startswith(skipped) or is_name(e.name)]
+                inside = [(e.name, _is_folder(e)) for e in asked]
         except OSError as error:
             yield (*names, ""), f"cannot read this folder: {error.strerror}"
             continue
@@ -102,6 +103,13 @@ def walk(
         ]
         kept.sort(key=lambda pair: natural(pair[0], folded=True), reverse=True)
         stack += [((*names, name), folder) for name, folder in kept]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or where nobody may look
+        return False
 
 
 # ------------------------------------------------------------------ tables and lines of paths

@@ -107,8 +107,8 @@ def decode_image(
     try:
         picture = _opener(plugin)(io.BytesIO(data))
         _check_size(picture.size, most_pixels, name)
-        if name == "TIFF" and _is_stack(picture):
-            raise BadInput(f"a stack of {picture.n_frames:,} pictures: save each as a file")
+        if name == "TIFF" and (pages := _stacked(_opener(plugin)(io.BytesIO(data)))):
+            raise BadInput(f"a stack of {pages:,} pictures: save each as a file")
         if least_side is not None and name == "JPEG":
             picture.draft(None, (least_side, least_side))
         with silent_stderr() if name == "TIFF" else contextlib.nullcontext():
@@ -265,17 +265,17 @@ def _upright(picture: Any) -> Image:
     return picture if method is None else picture.transpose(method)
 
 
-def _is_stack(picture: Any) -> bool:
-    """Whether the second page of a TIFF is as large as the first: a microscope's, not a copy."""
+def _stacked(picture: Any) -> int:
+    """How many pages a TIFF has if the second is as large as the first, as a microscope's are; 0
+    of one page, with smaller copies or none. The picture itself is of no use then.
+    """
     first = picture.size
     try:
         with silent_stderr():
             picture.seek(1)
-            second = picture.size
-            picture.seek(0)
+            return int(picture.n_frames) if picture.size == first else 0
     except Exception:  # there is none, or it is broken: the first page is read
-        return False
-    return second == first
+        return 0
 
 
 def _what_is_broken(name: str, data: bytes, picture: Any, error: Exception) -> str:

@@ -13,7 +13,6 @@ Nothing on this way imports Keras: prediction starts in about a second.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +36,7 @@ from deepfield.toolkit.data import (
 from deepfield.toolkit.errors import DeepfieldError, UsageError
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.recipe import Recipe
+from deepfield.toolkit.registry import beside
 from deepfield.toolkit.splits import Groupers
 from deepfield.toolkit.tasks import Task
 
@@ -303,9 +303,7 @@ class Pipeline:
     @classmethod
     def room(cls, name: str) -> Any:
         """The module `name` beside that of the architectures, imported only now; None: no such."""
-        package = cls.architectures.rpartition(".")[0]
-        there = package and importlib.util.find_spec(f"{package}.{name}")
-        return importlib.import_module(f"{package}.{name}") if there else None
+        return beside(cls.architectures, name)
 
     @classmethod
     def builders(cls) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -121,3 +123,19 @@ def names_in(source: str, table: str = "ARCHITECTURES") -> list[str]:
                 case ast.Call(ast.Attribute(ast.Name(owner), "register"), []) if owner == table:
                     names.append(own)
     return names
+
+
+def beside(module: str, name: str) -> Any:
+    """The module `name` in the package of another, imported only now; None where there is none.
+
+    Example:
+        >>> beside("deepfield.toolkit.registry", "errors").__name__
+        'deepfield.toolkit.errors'
+        >>> beside("deepfield.toolkit.registry", "poems")
+    """
+    package = module.rpartition(".")[0]
+    try:
+        there = package and importlib.util.find_spec(f"{package}.{name}")
+    except ModuleNotFoundError:  # the package is none
+        there = None
+    return importlib.import_module(f"{package}.{name}") if there else None

@@ -65,14 +65,41 @@ def head_of_stdin(hint: str) -> tuple[bytes, TextIO]:
         UsageError: there is nothing in it.
     """
     stdin: Any = sys.stdin.buffer
-    plain = head = stdin.peek(_MOST)[:_MOST]
-    if is_gzipped(head):
-        plain = zlib.decompressobj(31).decompress(head, _MOST)
-    wide = plain[:2] in (b"\xff\xfe", b"\xfe\xff")
-    text = plain.decode("utf-16" if wide else "utf-8-sig", "replace")
-    if all(map(is_blank, text.splitlines())):
-        raise UsageError("standard input is empty", hint)
+    head = stdin.peek(_MOST)[:_MOST]
+    while all(map(is_blank, (text := _decoded(head)).splitlines())):
+        # what has arrived of a slow pipe: an archive's header, or blank lines
+        more = stdin.raw.read(_MOST) if len(head) < _MOST else b""
+        if not more:
+            raise UsageError("standard input is empty", hint)
+        head += more
+        before: Any = io.BufferedReader(_Again(head, stdin.raw), max(_MOST, len(head)))
+        sys.stdin = io.TextIOWrapper(before)
+        before.peek(1)
     return head, io.StringIO(text, newline="")
+
+
+def _decoded(head: bytes) -> str:
+    plain = zlib.decompressobj(31).decompress(head, _MOST) if is_gzipped(head) else head
+    wide = plain[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return plain.decode("utf-16" if wide else "utf-8-sig", "replace")
+
+
+class _Again(io.RawIOBase):
+    """A stream with what was read of it already before it."""
+
+    def __init__(self, head: bytes, rest: Any) -> None:
+        self.head, self.rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self.head:
+            return int(self.rest.readinto(buffer))
+        some = self.head[: len(buffer)]
+        self.head = self.head[len(some) :]
+        buffer[: len(some)] = some
+        return len(some)
 
 
 def lists_paths(

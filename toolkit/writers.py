@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deepfield.toolkit.bundle import (
-    CONFIG,
     is_bundle,
     open_bundle,
     replace_file,
@@ -53,15 +52,23 @@ def refuse_input(output: str, *sources: str) -> None:
     Raises:
         UsageError: the output is one of the sources, or a file of a bundle.
     """
+    folder = Path(output).parent
+    if output != "-" and is_bundle(folder) and _is_whole(folder):
+        raise UsageError(f"{output!r} lies in the model {str(folder)!r}", "-o another name")
     if output == "-" or not is_file(output):
         return
-    folder, name = Path(output).parent, Path(output).name
-    if is_bundle(folder) and name in (CONFIG, *open_bundle(folder).files):
-        raise UsageError(f"{output!r} is a part of the model {str(folder)!r}", "-o another name")
     for source in sources:
         names = [source] if is_file(source) else source.split(",")
         if any(n != "-" and is_file(n) and Path(output).samefile(n) for n in names):
             raise UsageError(f"{output!r} is what is read, and would be lost", "-o another name")
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        open_bundle(folder)
+    except DeepfieldError:  # its `config.json` is another program's
+        return False
+    return True
 
 
 def format_of(output: str, given: str | None) -> str:
@@ -247,11 +254,16 @@ class RowWriter:
             self.stream.flush()
             if self.to_stdout:
                 return
-            if self.format == "parquet":
-                _to_parquet(self.part)
             if fcntl is None:  # Windows gives no open file another name
                 self.stream.close()
-            take_place(self.part, self.target)
+            finished = _to_parquet(self.part) if self.format == "parquet" else self.part
+            try:
+                take_place(finished, self.target)
+            finally:
+                if finished != self.part:
+                    finished.unlink(missing_ok=True)
+            if finished != self.part:
+                self.part.unlink()
             self.journal.unlink(missing_ok=True)
             self.stream.close()  # until now no other run takes the file
         except BrokenPipeError:
@@ -274,10 +286,15 @@ class RowWriter:
     def discard(self) -> None:
         """Take the unfinished file away, of a run that would end in the same place again."""
         if not self.to_stdout and not self.stream.closed:
-            with contextlib.suppress(OSError):  # what is left in memory, on a full disk
-                self.stream.close()
+            if fcntl is None:  # Windows takes away no open file
+                self._shut()
             self.part.unlink(missing_ok=True)
             self.journal.unlink(missing_ok=True)
+            self._shut()
+
+    def _shut(self) -> None:
+        with contextlib.suppress(OSError):  # what is left in memory, on a full disk
+            self.stream.close()
 
 
 def _taken(part: Path) -> BinaryIO:
@@ -316,8 +333,8 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _to_parquet(part: Path) -> None:
-    # The part is JSON lines, which can be cut anywhere; it becomes Parquet when it is whole.
+def _to_parquet(part: Path) -> Path:
+    # The part is JSON lines, which can be cut anywhere; a Parquet file is made of it at the end.
     import pyarrow
     import pyarrow.parquet as parquet
 
@@ -340,9 +357,10 @@ def _to_parquet(part: Path) -> None:
                     for row in batch
                 ]
                 writer.write_table(pyarrow.Table.from_pylist(flat, schema=schema))
-        whole.replace(part)
-    finally:
+    except BaseException:
         whole.unlink(missing_ok=True)
+        raise
+    return whole
 
 
 def _json_rows(part: Path) -> Iterator[dict[str, Any]]:

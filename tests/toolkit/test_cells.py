@@ -31,7 +31,7 @@ def test_good_rows_tell_the_columns_and_no_row_is_lost():
     names, good, told = looked_at(rows)
     assert list(names) == ["a", "b"] and good == [{"a": 1}, {"b": 2}] and list(told) == rows
     names, good, told = looked_at(iter(rows), 1)
-    assert not names and good == [{}] and list(told) == rows
+    assert list(names) == ["a"] and good == [{"a": 1}] and list(told) == rows
     taken = iter(range(5))
     looked_at((({"a": i}, None) for i in taken), 2)
     assert next(taken) == 2
@@ -73,3 +73,9 @@ def test_a_label_is_the_same_in_every_domain(tmp_path, wing, thing, column, fiel
 def test_the_part_stands_in_the_same_column_in_every_domain(tmp_path, wing, thing):
     source = put(tmp_path / "t.jsonl", {**thing, "part": "2", "split": "dev"})
     assert [s.part for s in domain(wing)().read(source)] == ["valid"]
+
+
+def test_lines_that_are_no_rows_are_passed_over():
+    rows = [({}, "no JSON")] * 150 + [({"path": "a.png"}, None)]
+    names, _, again = looked_at(rows)
+    assert list(names) == ["path"] and list(again) == rows

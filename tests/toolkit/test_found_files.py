@@ -97,3 +97,10 @@ def test_lines_of_paths_are_told_with_what_is_wrong(tmp_path):
     assert [(name, bool(fault)) for name, _, fault in found] == [("a.png", False), ("b.png", True)]
     with pytest.raises(NotFound, match="no such folder"):
         base_folder("-", str(tmp_path / "none"))
+
+
+def test_a_link_to_itself_costs_no_folder(tmp_path):
+    (tmp_path / "a.png").touch()
+    for name in (".lock", "loop"):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    assert list(walk(tmp_path, lambda name: name.endswith(".png"))) == [(("a.png",), None)]

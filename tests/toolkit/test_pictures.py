@@ -165,6 +165,11 @@ def test_pages_of_one_size_are_no_picture():
     page = Image.fromarray(RAMP)
     stack = encoded(page, "TIFF", save_all=True, append_images=[page, page])
     assert reason(stack) == "a stack of 3 pictures: save each as a file"
+    two = encoded(page, "TIFF", save_all=True, append_images=[page])
+    first = int.from_bytes(two[4:8], "little")  # of a directory: entries of 12 bytes, the next one
+    end = first + 2 + 12 * int.from_bytes(two[first : first + 2], "little")
+    second = int.from_bytes(two[end : end + 4], "little")
+    assert (pixels(two[: second + 20], channels=1)[..., 0] == RAMP).all()  # the other is cut
 
 
 def test_arrays_pass_through_and_are_scaled_by_their_type():

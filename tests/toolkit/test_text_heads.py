@@ -80,3 +80,25 @@ def test_a_text_is_a_table_or_lines_of_paths_or_neither(tmp_path):
 def test_excels_note_of_the_separator_is_no_first_line(tmp_path):
     (tmp_path / "a.csv").write_text("\nsep=;\npath;label\n")
     assert first_lines(str(tmp_path / "a.csv")) == ["path;label\n"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_slow_pipe_is_waited_for(pack, monkeypatch):
+    pieces = [b"\n", b"\n\n", b"path\n", b"a.png\n"]
+    if pack is gzip.compress:
+        whole = pack(b"".join(pieces))
+        pieces = [whole[:10], whole[10:]]
+
+    class Slow(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            piece = pieces.pop(0) if pieces else b""
+            buffer[: len(piece)] = piece
+            return len(piece)
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(Slow())))
+    _, text = head_of_stdin("pipe")
+    assert first_of(text) == ["path\n"]
+    assert open_text("-").read() == "\n\n\npath\na.png\n"

@@ -261,8 +261,10 @@ def test_nothing_is_written_over_what_it_is_read_from(tmp_path):
     refuse_input("-", "-", str(tmp_path))
 
 
-def test_nothing_is_written_over_a_part_of_a_model(tiny):
-    for part in ("card.md", "config.json"):
-        with pytest.raises(UsageError, match=f"{part}' is a part of the model"):
-            refuse_input(str(tiny / part))
-    refuse_input(str(tiny / "answers.csv"))
+def test_nothing_is_written_into_a_model(tiny, tmp_path):
+    for name in ("card.md", "config.json", "answers.csv"):
+        with pytest.raises(UsageError, match=f"{name}' lies in the model"):
+            refuse_input(str(tiny / name))
+    (tmp_path / "config.json").write_text('{"name": "another program"}')
+    (tmp_path / "rows.csv").touch()
+    refuse_input(str(tmp_path / "rows.csv"))
