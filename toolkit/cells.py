@@ -27,13 +27,13 @@ def is_missing(value: Any) -> bool:
 
 
 def text_of_cell(value: Any) -> str:
-    """A cell as a label or a name: 1.0 is 1, and so is True.
+    """A cell as a label or a name: the number 1.0 is 1; yes and no are words, as in a text.
 
     Example:
         >>> text_of_cell(1.0), text_of_cell(True), text_of_cell(" EI")
-        ('1', '1', 'EI')
+        ('1', 'True', 'EI')
     """
-    if isinstance(value, bool | float) and float(value).is_integer():
+    if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
 

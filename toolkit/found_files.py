@@ -15,6 +15,7 @@ from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import NotFound, UsageError, called, listed
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_there
+from deepfield.toolkit.separated import is_blank
 
 
 def named(name: str, suffixes: tuple[str, ...]) -> bool:
@@ -158,6 +159,7 @@ def lines_of_paths(source: str, root: str | None) -> Iterator[tuple[str, str, st
     base = base_folder(source, root)
     with open_text(source) as lines:
         for line in lines:
-            if name := line.strip():
+            if not is_blank(line):
+                name = line.strip()
                 path = str(base / name)
                 yield name, path, missing(path)

@@ -51,7 +51,8 @@ def prefixed(source: str, samples: Iterable[Sample], prefix: str | None = None) 
     for sample in samples:
         name = sample.id
         if prefix != "" and sample.row.get("path") == name and (name == own or holds_some()):
-            name = f"{prefix}/{name}" if prefix else str((place() or Path()) / name)
+            own_name = source if name == own else str((place() or Path()) / name)
+            name = f"{prefix}/{name}" if prefix else own_name
             sample = replace(sample, id=name, row={**sample.row, "path": name})
         yield sample
 
@@ -75,7 +76,10 @@ def prefixes(sources: Sequence[str]) -> list[str]:
 
 def _parts(place: Path | None) -> tuple[str, ...]:
     # a link is called as the link is
-    return () if place is None else Path(os.path.abspath(place)).parts  # noqa: PTH100
+    if place is None:
+        return ()
+    path = Path(os.path.abspath(place))  # noqa: PTH100
+    return path.relative_to(path.anchor).parts
 
 
 def _shortest(place: tuple[str, ...], others: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

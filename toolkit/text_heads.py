@@ -22,6 +22,8 @@ from deepfield.toolkit.separated import is_blank
 
 #: Of a line, and of standard input, no more is looked at.
 _MOST = 1 << 16
+#: First lines that tell whether a text lists paths.
+SEVERAL = 20
 
 
 def header_cells(first: str) -> set[str]:
@@ -104,7 +106,7 @@ class _Again(io.RawIOBase):
 
 def lists_paths(
     source: str,
-    first: str,
+    lines: Sequence[str],
     kind: str,
     is_name: Callable[[str], bool],
     paths: Sequence[str],
@@ -116,7 +118,7 @@ def lists_paths(
 
     Args:
         source: the text.
-        first: its first line.
+        lines: its first ones, some `SEVERAL`: a path may be wrong.
         kind: what its files are called: `"picture"`.
         is_name: whether a name is that of such a file.
         paths: usual names of the column of paths.
@@ -127,15 +129,16 @@ def lists_paths(
     Raises:
         UsageError: it is neither, or columns are named and there are none.
     """
-    cells = header_cells(first)
-    if first.lstrip().startswith("{") or cells & {*paths}:
-        return False
-    if len(cells) > 1 and cells & {*others}:
-        return False
-    name = first.strip()
-    if not name:
+    first, *_ = names = [line.strip() for line in lines]
+    if not first:
         raise UsageError(f"{called(source)} is empty", "a path a line, or a table with a header")
-    if not (is_name(Path(name).name) or is_there(base_folder(source, root) / name)):
+    base, cells = base_folder(source, root), header_cells(first)
+    if not is_there(base / first):  # whose name may have commas
+        if first.startswith("{") or cells & {*paths}:
+            return False
+        if len(cells) > 1 and cells & {*others}:
+            return False
+    if not any(is_name(Path(name).name) or is_there(base / name) for name in names if name):
         raise UsageError(
             f"{called(source)} is no {kind}, no table and no lines of paths",
             f"a table has a column {' or '.join(paths)}; paths stand alone, one a line",

@@ -56,7 +56,13 @@ from deepfield.toolkit.picture_files import (
 )
 from deepfield.toolkit.pictures import decode_image, looks_like_picture
 from deepfield.toolkit.splits import PART_COLUMNS, part_named
-from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
+from deepfield.toolkit.text_heads import (
+    SEVERAL,
+    first_lines,
+    first_of,
+    head_of_stdin,
+    lists_paths,
+)
 
 #: Columns that name the person in a picture, and the part of the data, by their usual names.
 PERSON = ("person", "identity", "subject", "label", "class", "name")
@@ -153,18 +159,18 @@ def _read_zip(source: str, people: bool = True) -> Iterator[Sample]:
 def _read_table(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
     """A table of pairs or of pictures, as its columns say."""
     if ends(source, (".txt",)):
-        return _read_text(source, first_lines(source, 2), root, people)
+        return _read_text(source, first_lines(source, SEVERAL), root, people)
     return _read_columns(source, root, people)
 
 
 def _read_text(
     source: str, starts: Sequence[str], root: str | None, people: bool
 ) -> Iterator[Sample]:
-    """LFW's pairs, a table, or a path a line, as its first two lines say."""
-    if starts_as_lfw(*starts):
+    """LFW's pairs, a table, or a path a line, as its first lines say."""
+    if starts_as_lfw(*starts[:2]):
         return _read_lfw(source, root, people)
     columns = (*_MEANT, *PERSON, *PART_COLUMNS)
-    if not lists_paths(source, starts[0], "picture", is_picture_name, PATH, columns, root):
+    if not lists_paths(source, starts, "picture", is_picture_name, PATH, columns, root):
         return _read_columns(source, root, people)
     paths = lines_of_paths(source, root)
     return (_of_person(name, path, None, fault) for name, path, fault in paths)
@@ -297,7 +303,7 @@ def _read_stdin(source: str, root: str | None = None, people: bool = False) -> I
     head, text = head_of_stdin("pipe in a picture, lines of paths or a table")
     if looks_like_picture(head[:16]):
         return iter([_of_person("-", sys.stdin.buffer.read(), None)])
-    return _read_text("-", first_of(text, 2), root, people)
+    return _read_text("-", first_of(text, SEVERAL), root, people)
 
 
 # ----------------------------------------------------------------------------- pairs of people

@@ -18,7 +18,7 @@ from typing import Any
 
 from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import BROKEN
-from deepfield.toolkit.separated import breaks_off
+from deepfield.toolkit.separated import breaks_off, is_blank
 
 #: Folders of people, as they are called beside a list.
 FOLDERS = (
@@ -69,7 +69,7 @@ def lfw_rows(source: str, base: Path) -> Iterator[tuple[dict[str, Any], str | No
                 break
             number += 1
             text = line.strip()
-            if not text:
+            if is_blank(text):
                 continue
             if not started and _COUNTS.fullmatch(text):
                 *several, each = map(int, text.split())

@@ -193,6 +193,8 @@ def read_literal(source: str) -> Iterator[Sample]:
 def _spells(text: str) -> bool:
     """Whether a text of a list is a sequence, if a broken or an empty one, rather than a name."""
     letters = text.strip().upper()
+    if letters == "-":
+        return False
     known = sum(map(letters.count, "ACGTUNRYSWKMBDHV-"))
     if any(mark in letters for mark in "./:,_\\") or 2 * known < len(letters):
         return False

@@ -11,7 +11,7 @@ from deepfield.domains.genomics.sequences import DNA
 from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import Sample, open_text, read_rows
 from deepfield.toolkit.errors import UsageError, listed
-from deepfield.toolkit.separated import breaks_off
+from deepfield.toolkit.separated import breaks_off, is_blank
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
 
 #: Columns by their usual names. `EventID`, `seq` and `Bound` are those of DeepBind's files.
@@ -64,6 +64,7 @@ class Columns:
         contig = "" if is_missing(contig) else text_of_cell(contig)
         sample.data = DNA(letters, contig)
         label, group = row.get(self.label or ""), row.get(self.group or "")
+        label = int(label) if isinstance(label, bool) else label  # bound or not: 1 or 0
         sample.target = None if is_missing(label) else text_of_cell(label)
         sample.group = (contig or None) if is_missing(group) else text_of_cell(group)
         sample.part = part_named(row.get(self.part or ""))
@@ -149,7 +150,7 @@ def whole_lines(lines: Iterable[str]) -> Iterator[tuple[int, str, str | None]]:
             yield number, "", breaks_off(number, error)
             return
         number += 1
-        if line.strip():
+        if not is_blank(line):
             yield number, line.rstrip("\r\n"), None
 
 

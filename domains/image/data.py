@@ -38,7 +38,13 @@ from deepfield.toolkit.picture_files import (
 )
 from deepfield.toolkit.pictures import looks_like_picture
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, PART_NAMES, part_named
-from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
+from deepfield.toolkit.text_heads import (
+    SEVERAL,
+    first_lines,
+    first_of,
+    head_of_stdin,
+    lists_paths,
+)
 
 _LABEL = ("label", "class", "target")
 _WORDNET = re.compile(r"(n\d{8})_")
@@ -161,14 +167,14 @@ def _read_manifest(
 def _read_table(source: str, **options: str) -> Iterator[Sample]:
     if not ends(source, (".txt",)):
         return _read_manifest(source, **options)
-    return _read_text(source, first_lines(source)[0], **options)
+    return _read_text(source, first_lines(source, SEVERAL), **options)
 
 
-def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
-    """A table or a path a line, as its first line says."""
+def _read_text(source: str, lines: Sequence[str], **options: str) -> Iterator[Sample]:
+    """A table or a path a line, as its first lines say."""
     root, columns = options.get("root"), (*_LABEL, *PART_COLUMNS, *GROUP_COLUMNS)
     named = options.keys() - {"root"}
-    if lists_paths(source, first, "picture", is_picture_name, PATH, columns, root, named):
+    if lists_paths(source, lines, "picture", is_picture_name, PATH, columns, root, named):
         return _read_lines(source, root)
     return _read_manifest(source, **options)
 
@@ -184,7 +190,7 @@ def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
     head, text = head_of_stdin("pipe in a picture, lines of paths or a table")
     if looks_like_picture(head[:16]):
         return iter([Sample("-", sys.stdin.buffer.read(), row={"path": "-"})])
-    return _read_text("-", first_of(text)[0], **options)
+    return _read_text("-", first_of(text, SEVERAL), **options)
 
 
 # -------------------------------------------------------------------------- built-in data sets

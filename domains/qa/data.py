@@ -41,7 +41,7 @@ from deepfield.toolkit.errors import (
 )
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_file_of, is_folder, is_there
-from deepfield.toolkit.separated import breaks_off
+from deepfield.toolkit.separated import breaks_off, is_blank
 from deepfield.toolkit.text_heads import first_lines, first_of, header_cells
 
 #: How the files of bAbI are called, and which part of the data they are.
@@ -87,7 +87,7 @@ def _read_lines(lines: Iterable[str], name: str, part: str | None) -> Iterator[S
             end = breaks_off(at - 1, line)
             break
         text = line.strip("\r\n\ufeff")
-        if not text.strip():
+        if is_blank(text):
             continue
         match = _LINE.match(text)
         if match is None:

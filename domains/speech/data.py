@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,13 @@ from deepfield.toolkit.found_files import (
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import ends, is_file_of, is_folder, is_there
 from deepfield.toolkit.splits import PART_COLUMNS, PART_NAMES, part_named
-from deepfield.toolkit.text_heads import first_lines, first_of, head_of_stdin, lists_paths
+from deepfield.toolkit.text_heads import (
+    SEVERAL,
+    first_lines,
+    first_of,
+    head_of_stdin,
+    lists_paths,
+)
 
 #: How files of sound are called.
 SUFFIXES = (
@@ -123,7 +129,7 @@ def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
             "wav, flac, ogg or mp3 can be piped, or a table, or lines of paths",
         )
     text.seek(0)
-    return _read_text("-", first_of(text)[0], **options)
+    return _read_text("-", first_of(text, SEVERAL), **options)
 
 
 def pipes_sound() -> bool:
@@ -213,14 +219,14 @@ def _read_table(source: str, **options: str) -> Iterator[Sample]:
     """A table, or of a `.txt` whatever its first line says."""
     if not ends(source, _TEXTS):
         return _read_manifest(source, **options)
-    return _read_text(source, first_lines(source)[0], **options)
+    return _read_text(source, first_lines(source, SEVERAL), **options)
 
 
-def _read_text(source: str, first: str, **options: str) -> Iterator[Sample]:
-    """A table or a path a line, as its first line says."""
+def _read_text(source: str, lines: Sequence[str], **options: str) -> Iterator[Sample]:
+    """A table or a path a line, as its first lines say."""
     root, columns = options.get("root"), (*_TEXT, *_SPEAKER, *PART_COLUMNS)
     named = options.keys() - {"root"}
-    if lists_paths(source, first, "sound file", is_sound_name, _PATH, columns, root, named):
+    if lists_paths(source, lines, "sound file", is_sound_name, _PATH, columns, root, named):
         return _read_lines(source, root)
     return _read_manifest(source, **options)
 

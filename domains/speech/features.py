@@ -267,8 +267,9 @@ class Mono:
     """Makes one channel, float32 and about -1 to 1, of the blocks of a recording.
 
     It is the mean; or the loudest channel where they cancel out, as they do from a cable wired the
-    wrong way. The first tenth of a second that is loud decides for itself and all that follows,
-    whatever blocks the recording comes in: so a file, a pipe and an array give the same.
+    wrong way. The first tenth of a second that is loud decides for itself and all that follows: so
+    a file, a pipe and an array give the same. (Of blocks that are no whole tenths, what the last
+    one held of the tenth that decides is the mean still.)
 
     Args:
         rate_hz: of the blocks, (samples,) or (samples, channels).

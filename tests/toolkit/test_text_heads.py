@@ -65,10 +65,14 @@ def test_a_text_is_a_table_or_lines_of_paths_or_neither(tmp_path):
     def told(first, named=()):
         paths, others = ("path", "image"), ("label",)
         root = str(tmp_path)
-        return lists_paths("-", first, "picture", is_picture_name, paths, others, root, named)
+        return lists_paths(
+            "-", first.splitlines(), "picture", is_picture_name, paths, others, root, named
+        )
 
     (tmp_path / "scan").touch()
-    assert told("a/b.png\n") and told("scan\n")
+    assert told("a/b.png\n") and told("scan\n") and told("gone\na.png\n")
+    (tmp_path / "smith, label, x.png").touch()
+    assert told("smith, label, x.png")
     assert not any(map(told, ('"Path";x', ' {"x": 1}', "path", "label,x")))
     for first, problem in (("label\n", "no picture, no table and no lines"), ("\n", "is empty")):
         with pytest.raises(UsageError, match=f"^standard input.*{problem}"):
