@@ -155,6 +155,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng = random.Random(given.seed)
+    # a shell lets what it runs in the background ignore SIGINT, and children inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         every = jobs(work)
