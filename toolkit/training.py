@@ -177,7 +177,7 @@ def fit(
                 validation_data=None if valid is None else Feed(valid),
                 epochs=recipe.epochs,
                 initial_epoch=start,
-                callbacks=[*extra, keeper, *callbacks],
+                callbacks=[*extra, *callbacks, keeper],  # the keeper may end an epoch
                 shuffle=False,
                 verbose=0,
             )
@@ -218,7 +218,6 @@ class _Keeper(keras.callbacks.Callback):
         self.began = time.monotonic()
         self.metric_state: list[np.ndarray] | None = None
         self.resumed = False
-        self.counters: list[tuple[Any, np.ndarray]] = []
 
     # -- Keras' events
 
@@ -236,19 +235,17 @@ class _Keeper(keras.callbacks.Callback):
         if self.run.progress is not None:
             total = len(self.train)
             self.run.progress(self.epoch, self.recipe.epochs, self.batch, total, logs or {})
-        if self.resumed and self.batch == len(self.train):
-            self.counters = [(v, keras.ops.convert_to_numpy(v)) for v in _counters(self.model)]
         due = time.monotonic() - self.written > 60 * self.run.every_minutes
         if self.run.folder is not None and due and self.batch < len(self.train):
             self.save(self.epoch, self.batch)
+        if self.resumed and self.batch == len(self.train):
+            # Keras takes a resumed epoch to be as long as any, and would learn from a step without
+            # a batch that it is over. That step fails, but what does not wait for the batch (weight
+            # decay, random generators, the count of steps) may be done by then.
+            self.resumed = False
+            raise StopIteration
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        # Keras learns that a resumed epoch is shorter by asking for a batch too many. The step
-        # fails, but what does not wait for the batch has been done: random generators and the
-        # count of steps have moved on.
-        for variable, value in self.counters:
-            variable.assign(value)
-        self.resumed, self.counters = False, []
         row: dict[str, float] = {"epoch": epoch + 1} | {
             k: float(v) for k, v in (logs or {}).items()
         }
@@ -347,13 +344,6 @@ def _own_variables(model: Any) -> list[Any]:
     # Weights and the states of random generators; Keras counts metrics among the variables too.
     metrics = {id(v) for v in model.metrics_variables}
     return [v for v in model.variables if id(v) not in metrics]
-
-
-def _counters(model: Any) -> list[Any]:
-    """States of random generators, and the optimiser's count of steps."""
-    weights = {id(v) for v in model.weights}
-    random = [v for v in _own_variables(model) if id(v) not in weights]
-    return [*random, model.optimizer.iterations]
 
 
 def _state(model: Any) -> dict[str, np.ndarray]:
