@@ -10,14 +10,14 @@ import io
 import re
 import sys
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from deepfield.toolkit.data import is_gzipped, open_text
+from deepfield.toolkit.data import Sample, is_gzipped, open_text
 from deepfield.toolkit.errors import BROKEN, UsageError, called, unreadable
 from deepfield.toolkit.found_files import base_folder
-from deepfield.toolkit.paths import is_there
+from deepfield.toolkit.paths import ends, is_there
 from deepfield.toolkit.separated import is_blank
 
 #: Of a line, and of standard input, no more is looked at.
@@ -149,3 +149,39 @@ def lists_paths(
             "write a table with a header",
         )
     return True
+
+
+def paths_or_table(
+    kind: str,
+    is_name: Callable[[str], bool],
+    paths: Sequence[str],
+    others: Collection[str],
+    columns: Collection[str],
+    lines: Callable[[str, str | None], Iterator[Sample]],
+    table: Callable[..., Iterator[Sample]],
+) -> Callable[..., Iterator[Sample]]:
+    """Make a reader of tables, and of a `.txt` or a piped text whatever its first lines say.
+
+    Args:
+        kind: as `lists_paths` takes it, and so `is_name`, `paths` and `others`.
+        is_name: see there.
+        paths: see there.
+        others: see there.
+        columns: options that name columns.
+        lines: reads a path a line, of a source and the root of its paths.
+        table: reads a table, of a source and all options.
+
+    Returns:
+        Reads a source, with its options; `starts` are its first lines where they are known.
+    """
+
+    def read(source: str, starts: Sequence[str] = (), **options: Any) -> Iterator[Sample]:
+        if not starts and not ends(source, (".txt",)):
+            return table(source, **options)
+        starts, root = starts or first_lines(source, SEVERAL), options.get("root")
+        named = options.keys() & {*columns}
+        if lists_paths(source, starts, kind, is_name, paths, others, root, named):
+            return lines(source, root)
+        return table(source, **options)
+
+    return read

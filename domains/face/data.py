@@ -41,7 +41,7 @@ from deepfield.toolkit.found_files import (
 )
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.ordering import natural
-from deepfield.toolkit.paths import ends, is_folder
+from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
     PATH,
     accepts_picture,
@@ -61,7 +61,7 @@ from deepfield.toolkit.text_heads import (
     first_lines,
     first_of,
     head_of_stdin,
-    lists_paths,
+    paths_or_table,
 )
 
 #: Columns that name the person in a picture, and the part of the data, by their usual names.
@@ -156,26 +156,6 @@ def _read_zip(source: str, people: bool = True) -> Iterator[Sample]:
 # ---------------------------------------------------------------------------------- tables
 
 
-def _read_table(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
-    """A table of pairs or of pictures, as its columns say."""
-    if ends(source, (".txt",)):
-        return _read_text(source, first_lines(source, SEVERAL), root, people)
-    return _read_columns(source, root, people)
-
-
-def _read_text(
-    source: str, starts: Sequence[str], root: str | None, people: bool
-) -> Iterator[Sample]:
-    """LFW's pairs, a table, or a path a line, as its first lines say."""
-    if starts_as_lfw(*starts[:2]):
-        return _read_lfw(source, root, people)
-    columns = (*_MEANT, *PERSON, *PART_COLUMNS)
-    if not lists_paths(source, starts, "picture", is_picture_name, PATH, columns, root):
-        return _read_columns(source, root, people)
-    paths = lines_of_paths(source, root)
-    return (_of_person(name, path, None, fault) for name, path, fault in paths)
-
-
 def _read_lfw(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
     base = base_folder(source, root)
     columns = {side: side for side in ("a", "b", "same", "fold")}
@@ -183,7 +163,8 @@ def _read_lfw(source: str, root: str | None = None, people: bool = False) -> Ite
     return _people_of(pairs, columns) if people else pairs
 
 
-def _read_columns(source: str, root: str | None, people: bool) -> Iterator[Sample]:
+def _read_columns(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
+    """A table of pairs or of pictures, as its columns say."""
     names, _, rows = looked_at(read_rows(source))
     columns = _pair_columns(source, names)
     if not columns:
@@ -299,11 +280,30 @@ def _read_people(source: str, root: str | None, rows: Rows) -> Iterator[Sample]:
         yield Sample(name, data, who, who, own_part, row=row, fault=fault)
 
 
-def _read_stdin(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
+def _read_lines(source: str, root: str | None) -> Iterator[Sample]:
+    for name, path, fault in lines_of_paths(source, root):
+        yield _of_person(name, path, None, fault)
+
+
+_read_text = paths_or_table(
+    "picture",
+    is_picture_name,
+    PATH,
+    (*_MEANT, *PERSON, *PART_COLUMNS),
+    (),
+    _read_lines,
+    _read_columns,
+)
+
+
+def _read_stdin(source: str, **options: Any) -> Iterator[Sample]:
     head, text = head_of_stdin("pipe in a picture, lines of paths or a table")
     if looks_like_picture(head[:16]):
         return iter([_of_person("-", sys.stdin.buffer.read(), None)])
-    return _read_text("-", first_of(text, SEVERAL), root, people)
+    starts = first_of(text, SEVERAL)
+    if starts_as_lfw(*starts[:2]):
+        return _read_lfw("-", **options)
+    return _read_text("-", starts, **options)
 
 
 # ----------------------------------------------------------------------------- pairs of people
@@ -438,7 +438,7 @@ READERS: tuple[Reader, ...] = (
         "a CSV, TSV, JSONL or Parquet table of pairs (columns a, b, and same, fold) or of pictures"
         " (path, and person); lines of paths (.txt)",
         accepts_table,
-        _read_table,
+        _read_text,
         ("root", "people"),
     ),
     Reader("picture", "a picture", accepts_picture, _read_picture),

@@ -24,7 +24,7 @@ from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.found_files import folders, lines_of_paths, walk
 from deepfield.toolkit.installed_files import installed
 from deepfield.toolkit.ordering import natural
-from deepfield.toolkit.paths import ends, is_folder
+from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.picture_files import (
     PATH,
     accepts_picture,
@@ -38,15 +38,11 @@ from deepfield.toolkit.picture_files import (
 )
 from deepfield.toolkit.pictures import looks_like_picture
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, PART_NAMES, part_named
-from deepfield.toolkit.text_heads import (
-    SEVERAL,
-    first_lines,
-    first_of,
-    head_of_stdin,
-    lists_paths,
-)
+from deepfield.toolkit.text_heads import SEVERAL, first_of, head_of_stdin, paths_or_table
 
 _LABEL = ("label", "class", "target")
+#: Options that name columns.
+_COLUMNS = ("label", "group", "part")
 _WORDNET = re.compile(r"(n\d{8})_")
 
 
@@ -164,26 +160,22 @@ def _read_manifest(
         yield sample
 
 
-def _read_table(source: str, **options: str) -> Iterator[Sample]:
-    if not ends(source, (".txt",)):
-        return _read_manifest(source, **options)
-    return _read_text(source, first_lines(source, SEVERAL), **options)
-
-
-def _read_text(source: str, lines: Sequence[str], **options: str) -> Iterator[Sample]:
-    """A table or a path a line, as its first lines say."""
-    root, columns = options.get("root"), (*_LABEL, *PART_COLUMNS, *GROUP_COLUMNS)
-    named = options.keys() - {"root"}
-    if lists_paths(source, lines, "picture", is_picture_name, PATH, columns, root, named):
-        return _read_lines(source, root)
-    return _read_manifest(source, **options)
-
-
 def _read_lines(source: str, root: str | None) -> Iterator[Sample]:
     for name, path, fault in lines_of_paths(source, root):
         sample = _from_path((name,), path, parted=False)
         sample.fault = fault
         yield sample
+
+
+_read_text = paths_or_table(
+    "picture",
+    is_picture_name,
+    PATH,
+    (*_LABEL, *PART_COLUMNS, *GROUP_COLUMNS),
+    _COLUMNS,
+    _read_lines,
+    _read_manifest,
+)
 
 
 def _read_stdin(source: str, **options: str) -> Iterator[Sample]:
@@ -255,8 +247,6 @@ SAMPLES: dict[str, Callable[[], str]] = {
     "digits-idx": _shipped("digits-idx"),
 }
 
-_COLUMNS = ("label", "group", "part")
-
 #: In the order in which they are asked.
 READERS: tuple[Reader, ...] = (
     Reader("digits", "digits (scikit-learn's, built in)", lambda s: s == "digits", _read_digits),
@@ -283,7 +273,7 @@ READERS: tuple[Reader, ...] = (
         "a CSV, TSV, JSONL or Parquet table with the columns path, and label, split, group;"
         " lines of paths (.txt)",
         accepts_table,
-        _read_table,
+        _read_text,
         (*_COLUMNS, "root"),
     ),
     Reader("picture", "a picture", accepts_picture, _read_picture),

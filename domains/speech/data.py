@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,9 @@ from deepfield.toolkit.found_files import (
     walk,
 )
 from deepfield.toolkit.ordering import natural
-from deepfield.toolkit.paths import ends, is_file_of, is_folder, is_there
+from deepfield.toolkit.paths import is_file_of, is_folder, is_there
 from deepfield.toolkit.splits import PART_COLUMNS, PART_NAMES, part_named
-from deepfield.toolkit.text_heads import (
-    SEVERAL,
-    first_lines,
-    first_of,
-    head_of_stdin,
-    lists_paths,
-)
+from deepfield.toolkit.text_heads import SEVERAL, first_of, head_of_stdin, paths_or_table
 
 #: How files of sound are called.
 SUFFIXES = (
@@ -67,6 +61,8 @@ _BINARY = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _PATH = ("path", "file", "filename", "file_name", "audio", "audio_filepath", "wav")
 _TEXT = ("text", "transcript", "transcription", "sentence", "label", "word", "wrd")
 _SPEAKER = ("speaker", "speaker_id", "spk_id", "client_id", "group")
+#: Options that name columns.
+_COLUMNS = ("text", "speaker", "part")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")  # NeMo's lines: .json
 _TEXTS = (".txt",)
 _TRANSCRIPTS = tuple(f"transcripts{suffix}" for suffix in _TABLES)
@@ -215,22 +211,6 @@ def _from_folders(path: Path, names: tuple[str, ...], listed: Mapping[str, str])
 # ---------------------------------------------------------------------------------------- tables
 
 
-def _read_table(source: str, **options: str) -> Iterator[Sample]:
-    """A table, or of a `.txt` whatever its first line says."""
-    if not ends(source, _TEXTS):
-        return _read_manifest(source, **options)
-    return _read_text(source, first_lines(source, SEVERAL), **options)
-
-
-def _read_text(source: str, lines: Sequence[str], **options: str) -> Iterator[Sample]:
-    """A table or a path a line, as its first lines say."""
-    root, columns = options.get("root"), (*_TEXT, *_SPEAKER, *PART_COLUMNS)
-    named = options.keys() - {"root"}
-    if lists_paths(source, lines, "sound file", is_sound_name, _PATH, columns, root, named):
-        return _read_lines(source, root)
-    return _read_manifest(source, **options)
-
-
 def _read_lines(source: str, root: str | None) -> Iterator[Sample]:
     for name, path, _ in lines_of_paths(source, root):
         sample = _from_name(Path(path), name, {})
@@ -257,6 +237,17 @@ def _read_manifest(
         part = find_column(names, part, PART_COLUMNS, "the part")
     for number, (row, fault) in enumerate(rows, start=1):
         yield _from_row(number, row, fault, folder, path, text, speaker, part)
+
+
+_read_text = paths_or_table(
+    "sound file",
+    is_sound_name,
+    _PATH,
+    (*_TEXT, *_SPEAKER, *PART_COLUMNS),
+    _COLUMNS,
+    _read_lines,
+    _read_manifest,
+)
 
 
 def _from_row(
@@ -314,8 +305,6 @@ SAMPLES: dict[str, Callable[[], str]] = {
     "said": _shipped("said.flac"),
 }
 
-_COLUMNS = ("text", "speaker", "part")
-
 
 def _accepts(prefix: str) -> Callable[[str], bool]:
     return lambda s: (s == prefix or s.startswith(f"{prefix}:")) and not is_there(s)
@@ -350,7 +339,7 @@ READERS: tuple[Reader, ...] = (
         "a CSV, TSV, JSONL or Parquet table with the columns path, and text, speaker, part;"
         " lines of paths (.txt)",
         _is_table,
-        _read_table,
+        _read_text,
         (*_COLUMNS, "root"),
     ),
     Reader("recording", "a wav, flac, ogg or mp3 file", is_sound, _read_sound),
