@@ -125,7 +125,7 @@ def test_every_verb_has_help_that_starts_with_its_examples():
         ("image train digits -o m --folds 1", 2, "folds"),
         ("image train digits -o .", 2, "is a folder of yours"),
         ("image evaluate digits -m MODEL --html rows.csv", 2, "cannot write a report into"),
-        ("qa ask x --story /dev/zero", 2, "is no text"),
+        ("qa ask x --story /dev/zero", 2, "'/dev/zero' has a line of more than"),
         ("image finetune digits", 2, "add -o"),
         ("image explain sample:digit -m MODEL -o why.txt", 2, ".png or .html"),
         ("image export -m MODEL", 2, "add -o"),

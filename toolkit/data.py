@@ -6,18 +6,15 @@ yields a `Sample` whose `fault` says what is wrong, and the row keeps its place 
 
 from __future__ import annotations
 
-import codecs
 import difflib
 import gzip
-import io
 import itertools
 import json
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +22,7 @@ from deepfield.toolkit.errors import BROKEN, NotFound, UsageError, called, short
 from deepfield.toolkit.parquet_files import read_parquet
 from deepfield.toolkit.paths import is_file, is_there, link_to
 from deepfield.toolkit.separated import breaks_off, is_blank, read_separated
+from deepfield.toolkit.text_files import open_text
 
 #: The arrays of one item (or, with a leading axis, of a batch) by input name of the network.
 Arrays = dict[str, np.ndarray]
@@ -313,39 +311,6 @@ def rows_of(source: str, lines: Iterable[str]) -> Iterator[tuple[dict[str, Any],
         yield from read_json_lines(lines)
     else:
         yield from read_separated(source, first, lines)
-
-
-def open_text(source: str) -> TextIO:
-    """Open a text file, gzipped or not, whatever its encoding; `-` is standard input."""
-    raw: Any = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
-    buffered = io.BufferedReader(raw) if not hasattr(raw, "peek") else raw
-    if is_gzipped(buffered.peek(2)):
-        buffered = io.BufferedReader(_Unzipped(fileobj=buffered))  # type: ignore[arg-type]
-    utf_16 = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
-    encoding = "utf-16" if utf_16 else "utf-8-sig"
-    return io.TextIOWrapper(buffered, encoding, errors=_LATIN_1, newline="")
-
-
-def is_gzipped(head: bytes) -> bool:
-    """Whether a file that begins so is gzipped."""
-    return head[:2] == b"\x1f\x8b"
-
-
-class _Unzipped(gzip.GzipFile):
-    """Hands on all that can be unpacked before it tells that the archive breaks off."""
-
-    readinto = gzip.GzipFile.readinto1  # the other fills its buffer first, and loses it
-
-
-def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
-    # Bytes that are no UTF-8 are Latin-1, wherever in the file the first of them comes.
-    if not isinstance(error, UnicodeDecodeError) or error.encoding.startswith("utf-16"):
-        return "\ufffd", getattr(error, "end", 0)
-    return error.object[error.start : error.end].decode("latin-1"), error.end
-
-
-_LATIN_1 = "deepfield-latin-1"
-codecs.register_error(_LATIN_1, _as_latin_1)
 
 
 def read_json_lines(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from deepfield.toolkit.cells import find_column
-from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import NotFound, UsageError, called, listed
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_there
 from deepfield.toolkit.separated import is_blank
+from deepfield.toolkit.text_files import open_text
 
 
 def named(name: str, suffixes: tuple[str, ...]) -> bool:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from deepfield.toolkit.data import Sample, is_gzipped, open_text
+from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import BROKEN, UsageError, called, unreadable
 from deepfield.toolkit.found_files import base_folder
 from deepfield.toolkit.paths import ends, is_there
 from deepfield.toolkit.separated import is_blank
+from deepfield.toolkit.text_files import is_gzipped, open_text
 
 #: Of a line, and of standard input, no more is looked at.
 _MOST = 1 << 16

@@ -17,17 +17,12 @@ from typing import Any
 
 from deepfield.domains.drug.molecules import Descriptors, MolBlock, molecule
 from deepfield.toolkit.cells import NO, YES, Rows, find_column, is_missing, looked_at, text_of_cell
-from deepfield.toolkit.data import (
-    Reader,
-    Sample,
-    open_text,
-    read_rows,
-    rows_of,
-)
+from deepfield.toolkit.data import Reader, Sample, read_rows, rows_of
 from deepfield.toolkit.errors import BROKEN, BadInput, UsageError, listed
 from deepfield.toolkit.paths import ends, is_file_of, is_there
 from deepfield.toolkit.separated import breaks_off
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
+from deepfield.toolkit.text_files import open_text
 from deepfield.toolkit.text_heads import header_cells
 
 #: Columns that hold the structure, by their usual names.

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import BROKEN
 from deepfield.toolkit.separated import breaks_off, is_blank
+from deepfield.toolkit.text_files import open_text
 
 #: Folders of people, as they are called beside a list.
 FOLDERS = (

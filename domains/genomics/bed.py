@@ -11,8 +11,9 @@ from deepfield.domains.genomics.genome import Genome
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.genomics.tables import whole_lines
 from deepfield.toolkit.cells import find_column, is_missing, text_of_cell
-from deepfield.toolkit.data import Sample, open_text
+from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import BadInput, UsageError
+from deepfield.toolkit.text_files import open_text
 
 #: What the columns of BED are called here, as far as they mean something to us.
 COLUMNS = ("chromosome", "start", "end", "name", "score", "strand")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deepfield.toolkit.data import is_gzipped
 from deepfield.toolkit.errors import BROKEN, NotFound, UsageError
 from deepfield.toolkit.paths import is_file
+from deepfield.toolkit.text_files import is_gzipped
 
 _CHUNK = 1 << 20
 _SPACE = b" \t\n\v\f"

@@ -11,9 +11,9 @@ from typing import Any
 from deepfield.domains.genomics.fasta import read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.toolkit.cache import place_for
-from deepfield.toolkit.data import is_gzipped
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError, first_line, near_names
 from deepfield.toolkit.paths import ends, is_file, is_there
+from deepfield.toolkit.text_files import is_gzipped
 
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
 #: Bytes of a file up to which it is read whole; the same of a gzipped one, which cannot be indexed.

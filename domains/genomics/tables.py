@@ -9,10 +9,11 @@ from typing import Any
 
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
-from deepfield.toolkit.data import Sample, open_text, read_rows
+from deepfield.toolkit.data import Sample, read_rows
 from deepfield.toolkit.errors import UsageError, listed
 from deepfield.toolkit.separated import breaks_off, is_blank
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
+from deepfield.toolkit.text_files import open_text
 
 #: Columns by their usual names. `EventID`, `seq` and `Bound` are those of DeepBind's files.
 SEQUENCES = ("sequence", "seq", "dna", "dna_sequence", "nucleotides", "bases")

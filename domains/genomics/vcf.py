@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deepfield.toolkit.data import is_gzipped
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError
+from deepfield.toolkit.text_files import LONGEST_LINE, endless_line, is_gzipped
 from deepfield.toolkit.writers import RowWriter
 
 #: The columns that every row has, up to the one that is ours to add to.
@@ -189,13 +189,20 @@ class VCFReader:
             yield read_row(line, number)
 
     def _numbered(self) -> Iterator[tuple[int, bytes]]:
-        number, rest = 0, b""
+        number, held, length = 0, [b""], 0
         for piece in self._pieces():
-            *whole, rest = (rest + piece).split(b"\n")
+            held.append(piece)
+            length += len(piece)
+            if b"\n" not in piece:
+                if length > LONGEST_LINE:
+                    raise endless_line(self.source)
+                continue
+            *whole, rest = b"".join(held).split(b"\n")
+            held, length = [rest], len(rest)
             for line in whole:
                 number += 1
                 yield number, line + b"\n"
-        if rest:
+        if rest := b"".join(held):
             yield number + 1, rest
 
     def _pieces(self) -> Iterator[bytes]:

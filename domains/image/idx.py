@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from deepfield.toolkit.data import is_gzipped
 from deepfield.toolkit.errors import BROKEN, UsageError
 from deepfield.toolkit.paths import is_file, is_folder
+from deepfield.toolkit.text_files import is_gzipped
 
 _IDX = re.compile(r"(.*)images(.*)idx[34](-ubyte)?(\.gz)?", re.IGNORECASE)
 

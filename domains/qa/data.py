@@ -25,7 +25,6 @@ from deepfield.toolkit.data import (
     Reader,
     Sample,
     numbered,
-    open_text,
     read_json_lines,
     read_rows,
     rows_of,
@@ -36,12 +35,14 @@ from deepfield.toolkit.errors import (
     DeepfieldError,
     NotFound,
     UsageError,
+    called,
     listed,
     unreadable,
 )
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_file_of, is_folder, is_there
 from deepfield.toolkit.separated import breaks_off, is_blank
+from deepfield.toolkit.text_files import open_text
 from deepfield.toolkit.text_heads import first_lines, first_of, header_cells
 
 #: How the files of bAbI are called, and which part of the data they are.
@@ -203,10 +204,10 @@ def story_text(source: str) -> str:
     parts: list[str] = []
     with _opened(shipped(source, SAMPLES)) as stream:
         try:
-            while part := stream.read(1 << 20):
-                if "\0" in part:  # at once: a device gives bytes without end
-                    raise UsageError(f"{source!r} is no text", "a story is a text file")
-                parts.append(part)
+            for line in stream:
+                if "\0" in line:
+                    raise UsageError(f"{called(source)} is no text", "a story is a text file")
+                parts.append(line)
         except _BROKEN as error:
             raise unreadable(source, error) from None
     return "".join(parts)

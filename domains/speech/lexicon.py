@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.paths import is_file
+from deepfield.toolkit.text_files import open_text
 
 _VARIANT = re.compile(r"\(\d+\)$")
 _STRESS = re.compile(r"(?<=[A-Za-z])[0-2]$")

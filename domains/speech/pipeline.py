@@ -20,12 +20,13 @@ from deepfield.domains.speech.streaming import past_frames, reach
 from deepfield.domains.speech.task import Transcription, certainty
 from deepfield.domains.speech.text import Alphabet, plain
 from deepfield.domains.speech.usage import EXAMPLES, OPTIONS, VERBS
-from deepfield.toolkit.data import Arrays, Encoded, Sample, open_text
+from deepfield.toolkit.data import Arrays, Encoded, Sample
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.novelty import Novelty
 from deepfield.toolkit.paths import is_file
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
+from deepfield.toolkit.text_files import open_text
 
 #: Frames of the spectrogram a second; a network's `subsampling` of them are one of its answer.
 _FRAMES_A_SECOND = 100

@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from deepfield.toolkit.data import open_text
 from deepfield.toolkit.errors import DeepfieldError, UsageError
 from deepfield.toolkit.picture_files import is_picture_name
+from deepfield.toolkit.text_files import open_text
 from deepfield.toolkit.text_heads import (
     first_lines,
     first_of,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deepfield.domains.genomics import vcf
 from deepfield.domains.genomics.vcf import (
     BGZF_END,
     VCFReader,
@@ -61,6 +62,21 @@ def test_standard_input_is_read(monkeypatch):
     packed = io.BytesIO(gzip.compress(b"".join(HEADER + ROWS)))
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=packed))
     assert lines_of("-") == (HEADER, ROWS, [])
+
+
+def test_a_line_without_an_end_is_refused(monkeypatch):
+    class Endless:
+        def read(self, size):
+            nonlocal given
+            given += size
+            assert given < 10_000_000, "it is read to the end of memory"
+            return b"#" * size
+
+    given = 0
+    monkeypatch.setattr(vcf, "LONGEST_LINE", 100_000)
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=Endless()))
+    with pytest.raises(UsageError, match="standard input has a line of more than"):
+        VCFReader("-")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
