@@ -13,8 +13,9 @@ Example:
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
 
+TYPE_CHECKING = False  # as of typing, whose import takes longer than all of this one
 if TYPE_CHECKING:
     from deepfield.toolkit.pipeline import Pipeline
 
@@ -45,3 +46,14 @@ def load(model: str | os.PathLike[str]) -> Pipeline:
     from deepfield.domains import load as load_any
 
     return load_any(os.fspath(model))
+
+
+def _program() -> int:
+    """The program `deepfield`: `cli.main`, which may be interrupted while it is imported too."""
+    try:
+        from deepfield.cli import main
+
+        return main()
+    except KeyboardInterrupt:
+        print("error: interrupted\nhint: run it again", file=sys.stderr)
+        return 130

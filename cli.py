@@ -28,6 +28,12 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 class _Program(click.Group):
     """Domains and the verbs above them, each built when it is named."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # of which click says an empty line
+            raise errors.Interrupted("interrupted", "run it again") from None
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         from deepfield.domains import DOMAINS
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from deepfield import cli
 
-_START = "import sys; from deepfield.cli import main; sys.exit(main())"
+_START = "import sys; from deepfield import _program; sys.exit(_program())"
 _ROOT = Path(__file__).resolve().parent.parent
 
 

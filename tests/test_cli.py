@@ -359,6 +359,27 @@ def test_who_interrupts_is_told_of_resume_where_there_is_one(line, hint, tmp_pat
     assert run.code == 130 and run.two_lines and hint in run.err
 
 
+#: Interrupts the process when it imports a module.
+_INTERRUPTED = """
+import os, signal, sys
+class Finder:
+    def find_spec(name, *_):
+        if name == {!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["deepfield.cli", "click", "deepfield.domains", "deepfield.domains.image", "onnxruntime"],
+)
+def test_an_interruption_while_modules_are_imported_is_told_in_two_lines(module):
+    run = typed("image", "predict", "sample:digit", prefix=_INTERRUPTED.format(module))
+    assert run.code == 130 and run.err == "error: interrupted\nhint: run it again\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
