@@ -125,13 +125,15 @@ def _verb(cls: Any, name: str, verb: verbs.Verb) -> click.Command:
     def run(**values: Any) -> int:
         from deepfield import domains
         from deepfield.toolkit import commands
+        from deepfield.toolkit.console import hushed
 
         flags = commands.Flags({k: v for k, v in values.items() if k != "subject"})
         subject = (values["subject"],) if "subject" in values else ()
         _check_sources(click.get_current_context())
         kept = "resume" in flags and flags.output not in (None, "-")
         try:
-            return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
+            with hushed(bool(values.get("quiet"))):
+                return (verb.run or commands.RUN[name])(cls, domains.load, *subject, flags)
         except KeyboardInterrupt:
             hint = "--resume goes on with what was finished" if kept else "run it again"
             raise errors.Interrupted("interrupted", hint) from None

@@ -264,6 +264,22 @@ def test_an_adopted_model_is_shown_before_it_is_there(presets, plain):
         assert told["card"] == run.out and told["needs"].startswith("deepfield[")
 
 
+def test_a_conversion_is_told_unless_quiet_is_asked_for(presets, tiny, monkeypatch):
+    from deepfield.toolkit.presets import begin_conversion
+
+    def adopt(cls, name):
+        begin_conversion(name, presets / name)("building the network")
+        shutil.copytree(tiny, presets / name)
+
+    monkeypatch.setattr("deepfield.toolkit.presets.adopt", adopt)
+    name = "efficientnet_lite0_imagenet"
+    for more, said in ((["--quiet"], False), ([], True)):
+        run = here("image", "predict", "sample:digit", "--model", name, *more)
+        assert run.code == 0 and ("converting the published weights" in run.err) == said
+        assert said or not run.err
+        shutil.rmtree(presets / name)
+
+
 def test_an_adopted_network_is_made_of_what_its_extra_brings():
     from importlib import import_module, metadata
 

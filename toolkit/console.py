@@ -26,11 +26,14 @@ class Console:
         verbose: say the details too.
     """
 
+    #: Whether all are quiet, also those that know of no flag; see `hushed`.
+    hushed = False
+
     def __init__(
         self, quiet: bool = False, stream: TextIO | None = None, verbose: bool = False
     ) -> None:
-        self.quiet = quiet
-        self.verbose = verbose and not quiet
+        self.quiet = quiet or Console.hushed
+        self.verbose = verbose and not self.quiet
         self._stream = stream
 
     @property
@@ -101,6 +104,16 @@ class Console:
                     self.say(text)
 
         return show
+
+
+@contextlib.contextmanager
+def hushed(quiet: bool) -> Iterator[None]:
+    """Let every console that is made inside say nothing but errors, if that is asked for."""
+    before, Console.hushed = Console.hushed, quiet
+    try:
+        yield
+    finally:
+        Console.hushed = before
 
 
 def _progress(what: str, count: int, total: int | None, seconds: float) -> str:

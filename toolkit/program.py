@@ -18,7 +18,7 @@ from deepfield.toolkit.bundle import is_bundle
 from deepfield.toolkit.cache import cache_folder, unwritable
 from deepfield.toolkit.cards import early_card, headline
 from deepfield.toolkit.commands import emit
-from deepfield.toolkit.console import Console, silence_tensorflow
+from deepfield.toolkit.console import Console, hushed, silence_tensorflow
 from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, names_for
 from deepfield.toolkit.paths import is_folder
 from deepfield.toolkit.pipeline import Pipeline
@@ -104,7 +104,8 @@ def demo(classes: Classes, output: str, quiet: bool, as_json: bool = False) -> i
     for name, cls in classes.items():
         shown.chapter(name)
         console.say(f"{name}: {cls.summary}")
-        found, wrong = _answers(cls, shown, console)
+        with hushed(quiet):
+            found, wrong = _answers(cls, shown, console)
         rows += [{"domain": name, **row} for row in found]
         failed |= wrong
         for row in found if as_json else ():

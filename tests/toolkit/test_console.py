@@ -6,7 +6,7 @@ import os
 import pytest
 from program import environment, typed
 
-from deepfield.toolkit.console import Console
+from deepfield.toolkit.console import Console, hushed
 
 
 class Terminal(io.StringIO):
@@ -21,6 +21,16 @@ def test_quiet_is_quiet():
     console.detail("b")
     assert list(console.track(range(3), "x")) == [0, 1, 2] and console.training() is None
     assert stream.getvalue() == ""
+
+
+def test_a_console_that_knows_of_no_flag_is_quiet_too_where_that_is_asked_for():
+    stream = io.StringIO()
+    with hushed(True):
+        Console(stream=stream).say("a")
+    with hushed(False):
+        Console(stream=stream).say("b")
+    Console(stream=stream).say("c")
+    assert stream.getvalue() == "b\nc\n"
 
 
 def test_details_are_for_those_who_ask():
