@@ -39,7 +39,7 @@ Classes = Mapping[str, type[Pipeline]]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _WIDTH = 100  # columns that a table must fit where there is no terminal to say it
-_WIDE = 160  # of the table of all networks, which has more to say
+_WIDE = 180  # of the table of all networks, which has more to say
 _SPARE = 16  # a word of so many letters, or fewer, is not broken
 
 
@@ -279,12 +279,17 @@ def _listed(row: Mapping[str, Any], narrow: bool) -> dict[str, Any]:
     size = "" if row["MB"] is None else f"{row['MB']:.1f}"
     data = re.sub(r" \([^)]*\)", "", row["data"])
     more = {} if narrow else {"MB": size, "data": data}
-    note = f"FAULT: {row['fault']}" if row["fault"] else ""
+    notes = [f"FAULT: {row['fault']}"] if row["fault"] else []
+    measured, part = row["measured"], row["headline"].get("part", "")
+    if " " in part:  # no part of a split, but what was measured in words
+        notes.append(f"measured on {part}")
+    elif part:
+        measured += f", {part}"
     if row["needs"]:
-        note = f'needs {row["needs"]}: pip install "{row["needs"]}"'
+        notes.append(f'needs {row["needs"]}: pip install "{row["needs"]}"')
     return {
-        "model": row["model"], "task": row["task"], "measured": row["measured"], **more,
-        "licence": row["licence"], "note": note,
+        "model": row["model"], "task": row["task"], "measured": measured, **more,
+        "licence": row["licence"], "note": "; ".join(notes),
     }  # fmt: skip
 
 
