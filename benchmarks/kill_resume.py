@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from measuring import PROGRAM, report, row
 
@@ -43,19 +44,28 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
+def started(arguments: list[str | Path], cwd: Path, **settings: Any) -> subprocess.Popen[bytes]:
+    """The program, silent but for standard error, which is as the settings say."""
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, arguments)], cwd=cwd, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, **settings,
+    )  # fmt: skip
+
+
+def stopped(child: subprocess.Popen[bytes], after: float, how: signal.Signals) -> bytes | None:
+    """What a process says when it is stopped; None where it has ended before."""
+    try:
+        child.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        child.send_signal(how)
+        return child.communicate()[1] or b""
+    return None
+
+
 def killed(arguments: list[str | Path], cwd: Path, after: float) -> bool:
     """Start the program and kill it; whether it was still running then."""
-    child = subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)], cwd=cwd, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        child.wait(after)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-        return True
-    return False
+    child = started(arguments, cwd, stderr=subprocess.DEVNULL)
+    return stopped(child, after, signal.SIGKILL) is not None
 
 
 @dataclass
@@ -81,9 +91,8 @@ class Job:
 
     def start(self, folder: Path, *more: str) -> subprocess.Popen[bytes]:
         """Start it in a folder, which holds its cache too."""
-        return subprocess.Popen(
-            [*PROGRAM, *map(str, self.arguments), "--quiet", *more], cwd=folder,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        return started(
+            [*self.arguments, "--quiet", *more], folder, stderr=subprocess.PIPE,
             env={**os.environ, "DEEPFIELD_CACHE": str(folder / "cache")},
         )  # fmt: skip
 
@@ -102,11 +111,8 @@ class Job:
         """Stop it, look at what it leaves, and go on with it."""
         folder.mkdir()
         child = self.start(folder)
-        try:
-            child.communicate(timeout=after)
-        except subprocess.TimeoutExpired:
-            child.send_signal(how)
-            _, said = child.communicate()
+        said = stopped(child, after, how)
+        if said is not None:
             self.stopped += 1
             if how == signal.SIGINT:
                 self.interrupted += 1
