@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deepfield.toolkit.data import Sample, labelled
+from deepfield.toolkit.data import Sample
+from deepfield.toolkit.parts import labelled
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import Split
 

@@ -47,6 +47,7 @@ class Sample:
         time: when it was measured: a number, or a date as ISO writes it.
         row: the columns it came with; answers are added to them.
         fault: why the reader could make nothing of it; such a sample is only reported.
+        label_fault: what is wrong with its label, which only those mind who learn or measure.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Sample:
     time: float | str | None = None
     row: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
+    label_fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,14 +366,6 @@ def collate(items: Sequence[Arrays], padding: Mapping[str, float]) -> Arrays:
             place[tuple(slice(n) for n in part.shape)] = part
         batch[name] = full
     return batch
-
-
-def labelled(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """Samples as they come; one without a label has that as its fault."""
-    for sample in samples:
-        if sample.fault is None and sample.target is None:
-            sample.fault = "no label"
-        yield sample
 
 
 def stacked(parts: Sequence[np.ndarray], padding: float = 0) -> np.ndarray:

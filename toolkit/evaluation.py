@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from deepfield.toolkit import tables
-from deepfield.toolkit.data import BATCH, labelled, name_of, stacked
+from deepfield.toolkit.data import BATCH, name_of, stacked
 from deepfield.toolkit.errors import UsageError, commonest
 from deepfield.toolkit.ordering import natural
+from deepfield.toolkit.parts import labelled
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.report import Report
 from deepfield.toolkit.tasks import Task

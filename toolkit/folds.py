@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Sample, labelled, name_of, stacked
+from deepfield.toolkit.data import Sample, name_of, stacked
 from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.parts import labelled
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import Split, folds, kept_together
 from deepfield.toolkit.writers import RowWriter

@@ -53,6 +53,8 @@ def inspect(
     """
     dealing = Split.parse(split, seed)
     samples = list(dealing.placed(pipeline.as_samples(data, **(reader_options or {}))))
+    for sample in samples:
+        sample.fault = sample.fault or sample.label_fault
     if not samples:
         raise UsageError(f"{name_of(data)!r} is empty", "name something that holds samples")
     good = [s for s in samples if s.fault is None]

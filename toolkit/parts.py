@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from deepfield.toolkit.data import Encoded, Sample, labelled, name_of, own_columns, stacked
+from deepfield.toolkit.data import Encoded, Sample, name_of, own_columns, stacked
 from deepfield.toolkit.errors import UsageError, commonest
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.splits import PARTS, Split, across_parts, exact_duplicates, fingerprint
@@ -59,6 +59,14 @@ class Parts:
             "split": {"kind": split.kind, "fractions": list(split.fractions), "seed": split.seed},
             "duplicates_across_parts": self.leaks,
         }
+
+
+def labelled(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Samples as they come; one without a label, or with a broken one, has that as its fault."""
+    for sample in samples:
+        unlabelled = "no label" if sample.target is None else None
+        sample.fault = sample.fault or sample.label_fault or unlabelled
+        yield sample
 
 
 def deal(

@@ -226,11 +226,12 @@ def _pairs(rows: Rows, base: Path, columns: Mapping[str, str]) -> Iterator[Sampl
                 row = {**row, column: name or f"row {number} ({side})"}
             sides.append(data)
             names.append(name)
-        target, wrong = _target(row, columns)
-        faults += [wrong] if wrong else []
+        target, unclear = _target(row, columns)
         identity = f"row {number}" if None in names else f"{names[0]} {names[1]}"
         fault = fault or "; ".join(faults) or None
-        yield Sample(identity, Pair(*sides), target, row=row, fault=fault)
+        yield Sample(
+            identity, Pair(*sides), target, row=row, fault=fault, label_fault=unclear
+        )  # fmt: skip
 
 
 def _target(

@@ -126,9 +126,9 @@ def _read_lines(lines: Iterable[str], name: str, part: str | None) -> Iterator[S
 def _question(story: _Story, number: int, said: str, name: str, part: str | None) -> Sample:
     question, answer, grounds, *_ = [cell.strip() for cell in said.split("\t")] + ["", ""]
     places = [story.lines.get(int(n), -1) for n in grounds.split() if n.isdecimal()]
-    fault = story.fault
+    unclear = None
     if len(places) != len(grounds.split()) or -1 in places:
-        fault = fault or f"supporting facts {grounds!r} are not lines of the story"
+        unclear = f"supporting facts {grounds!r} are not lines of the story"
         places = []
     asked = Asked(tuple(story.sentences), question, tuple(places), name)
     return Sample(
@@ -138,7 +138,8 @@ def _question(story: _Story, number: int, said: str, name: str, part: str | None
         group=f"{name}:{part}:{story.number}",
         part=part,
         row=_row(name, story.number, question, answer or None),
-        fault=fault and f"story {story.number}: {fault}",
+        fault=story.fault and f"story {story.number}: {story.fault}",
+        label_fault=unclear and f"story {story.number}: {unclear}",
     )
 
 
@@ -355,28 +356,32 @@ def _from_row(number: int, row: dict[str, Any], fault: str | None) -> Sample:
     if isinstance(answer, list):
         answer = ",".join(str(word) for word in answer)
     told = "\n".join(sentences).encode("utf-8", "replace")
+    places, unclear = _supporting(row, len(sentences))
     return Sample(
         name,
-        Asked(sentences, question, _supporting(row, len(sentences)), str(row.get("task") or "")),
+        Asked(sentences, question, places, str(row.get("task") or "")),
         None if answer is None or not str(answer).strip() else str(answer).strip(),
         group=hashlib.sha1(told, usedforsecurity=False).hexdigest()[:16],
         row=row,
+        label_fault=unclear,
     )
 
 
-def _supporting(row: Mapping[str, Any], count: int) -> tuple[int, ...]:
-    """Numbers of sentences, counted from 1 as in bAbI: a list, or a text of them."""
+def _supporting(row: Mapping[str, Any], count: int) -> tuple[tuple[int, ...], str | None]:
+    """Places of sentences that are told by numbers, counted from 1 as in bAbI: a list, or a text
+    of them; and what is wrong with these.
+    """
     told = row.get("supporting")
     if told is None or told == "":
-        return ()
+        return (), None
     numbers = re.split(r"[\s,]+", told.strip()) if isinstance(told, str) else told
     try:
         places = tuple(int(n) - 1 for n in numbers)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"supporting is {told!r}, expected numbers of sentences") from None
+        return (), f"supporting is {told!r}, expected numbers of sentences"
     if any(not 0 <= place < count for place in places):
-        raise ValueError(f"supporting is {told!r}, the story has {count} sentences")
-    return places
+        return (), f"supporting is {told!r}, the story has {count} sentences"
+    return places, None
 
 
 # -------------------------------------------------------------- texts, standard input, simulation

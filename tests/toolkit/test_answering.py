@@ -1,9 +1,45 @@
+"""What a program asks about becomes samples, and these are answered in chunks."""
+
+import json
+import shutil
+
 import numpy as np
 import pytest
+from PIL import Image
 
+import deepfield
+from deepfield.domains import domain
 from deepfield.toolkit import answering
 from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.data import Encoded, Sample
+
+#: A model of every domain, and a row of a table that it reads, with labels of no sense.
+ROWS = {
+    "image/small_cnn_digits": {"path": "a.png", "label": "?", "split": "maybe"},
+    "face/small_face": {"a": "a.png", "b": "a.png", "same": "maybe", "fold": "?"},
+    "speech/digits": {"path": "a.flac", "text": 7, "speaker": "?", "part": "maybe"},
+    "drug/fusion_esol": {"smiles": "CCO", "logS": "soluble", "split": "maybe"},
+    "genomics/splice_uci": {"sequence": "ACGT" * 15, "label": "?", "split": "maybe"},
+    "qa/story": {"story": "Ann left.", "question": "Who left?", "answer": 7, "supporting": "x"},
+}
+
+
+@pytest.fixture(params=ROWS)
+def asked(request, tmp_path, monkeypatch):
+    """A pipeline and a row that it answers, beside the files that the row names."""
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "a.png")
+    shutil.copy(domain("speech").samples["said"](), tmp_path / "a.flac")
+    monkeypatch.chdir(tmp_path)
+    pipeline = deepfield.load(request.param)
+    pipeline.settings["crop"] = True
+    return pipeline, ROWS[request.param]
+
+
+def test_a_row_is_answered_whatever_its_label_says(asked, tmp_path):
+    pipeline, row = asked
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
+    (answer,) = pipeline.predict("t.jsonl")
+    assert answer["status"] == "ok", answer["reason"]
 
 
 @pytest.mark.parametrize("most_bytes", [64 << 20, 900])

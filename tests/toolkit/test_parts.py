@@ -1,5 +1,7 @@
 """Data are dealt again as they were for a network, which is judged as it was."""
 
+import json
+
 import numpy as np
 import pytest
 from held_out import held_out
@@ -8,6 +10,7 @@ import deepfield
 from deepfield.domains.image.pipeline import ImagePipeline
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.inspection import inspect
 
 
 def test_what_a_network_never_saw_is_found_again_with_its_figures_and_interval(tiny):
@@ -29,6 +32,19 @@ def test_samples_without_a_label_are_told_in_a_line(tiny):
         with pytest.raises(UsageError, match="'samples'") as caught:
             learn(pictures)
         assert len(caught.value.message) < 120 and "\n" not in caught.value.message
+
+
+def test_a_label_of_no_sense_is_told_who_learns_or_measures(tmp_path):
+    row = {"story": "Ann left. Bob sat.", "question": "Who left?", "answer": "Ann"}
+    rows = [{**row, "supporting": [1]}, {**row, "supporting": [7]}]
+    path = tmp_path / "q.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pipeline = deepfield.load("qa/story")
+    found = pipeline.evaluate(str(path))
+    assert (found["n"], found["rejected"]) == (1, 1)
+    found = inspect(type(pipeline)(), str(path), timed=False)
+    reason = "supporting is [7], the story has 2 sentences"
+    assert found["rejects"] == [{"id": "row 2", "reason": reason}]
 
 
 def test_who_has_nothing_left_to_train_on_is_told_why():

@@ -164,7 +164,8 @@ def test_bad_rows_of_pairs_are_faults_that_name_the_side(tmp_path):
     assert faults[0] == f"b: {gone[0]}"
     assert faults[1] == f"a: {gone[1]}; b: {gone[2]}"
     assert faults[2] == "a: no path in column 'a'" and samples[2].id == "row 3"
-    assert faults[3].startswith("same is 'maybe', expected 1 or 0")
+    assert faults[3] is None and samples[3].target is None
+    assert samples[3].label_fault.startswith("same is 'maybe', expected 1 or 0")
     assert "1 cell between commas, the header has 3" in faults[4]
     assert faults[5] is None and samples[5].target == {"same": 1, "fold": None}
     assert samples[0].row == {"a": "1.jpg", "b": "2.jpg", "same": "1"}

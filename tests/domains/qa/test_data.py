@@ -178,11 +178,10 @@ def test_a_broken_line_costs_the_questions_behind_it_in_its_story_alone(file, br
 def test_numbers_that_go_back_and_grounds_that_are_no_lines(file):
     text = "1 Ann left.\n5 Bob left.\n3 Cid left.\n6 Who?\tCid\t3\n"
     text += "1 A b.\n2 Who?\tA\t7\n3 Who?\tA\t1\n"
-    assert faults(read(file(text))) == [
-        "story 1: line 3 is number 3, after 5",
-        "story 2: supporting facts '7' are not lines of the story",
-        None,
-    ]
+    samples = read(file(text))
+    assert faults(samples) == ["story 1: line 3 is number 3, after 5", None, None]
+    unclear = "story 2: supporting facts '7' are not lines of the story"
+    assert [s.label_fault for s in samples] == [None, unclear, None]
 
 
 def test_a_file_that_lacks_its_beginning(file):
@@ -244,9 +243,6 @@ def test_a_table_holds_stories_too(file):
         ('{"question": "Who?"}', "no story"),
         ('{"story": 7, "question": "Who?"}', "story is int, expected a text or a list"),
         ('{"story": "A b.", "question": ["Who?"]}', "question is list, expected a text"),
-        ('{"story": "A b.", "question": "Who?", "supporting": [2]}', "the story has 1 sentences"),
-        ('{"story": "A b.", "question": "Who?", "supporting": "x"}', "expected numbers"),
-        ('{"story": "A b.", "question": "Who?", "supporting": [1e999]}', "expected numbers"),
         ('{"story": "A b.", "ques', "line 2: not JSON"),
         ("[1]", "line 2: "),
     ],
@@ -256,6 +252,16 @@ def test_a_bad_row_costs_itself_alone(file, row, reason):
     for name in ("q.jsonl", "q.json"):
         found = faults(read(file(f"{good}\n{row}\n{good}\n", name)))
         assert found[0] is found[2] is None and reason in found[1]
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [([2], "the story has 1 sentences"), ("x", "expected numbers"), ([1e999], "expected numbers")],
+)
+def test_grounds_of_no_sense_are_a_fault_of_the_label(file, told, reason):
+    row = {"story": "A b.", "question": "Who?", "supporting": told}
+    (sample,) = read(file(json.dumps(row), "q.jsonl"))
+    assert sample.fault is None and sample.data.supporting == () and reason in sample.label_fault
 
 
 def test_a_file_that_is_no_json_is_named(file):
