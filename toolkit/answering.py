@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,8 @@ def samples(
 
     Args:
         pipeline: knows what one of them is.
-        data: a source's name, a sample, a raw thing, or several of these.
+        data: a source's name, a sample, a raw thing, a table's row as a dictionary, or several of
+            these.
         options: of the reader.
         rejecting: one source of several that is not there costs its own row alone.
 
@@ -71,14 +72,20 @@ def samples(
         return
     if pipeline.is_one(data):
         data = [data]
-    for index, thing in enumerate(data):
-        try:
-            yield from pipeline.samples_of(thing, index, **options)
-        except (NotFound, UsageError) as error:
-            nameless = isinstance(thing, str) and (not thing.strip() or "\0" in thing)
-            if not rejecting or not (nameless or isinstance(error, NotFound)):
-                raise
-            yield Sample(str(thing), None, fault=error.message)
+    reader = next((reader for reader in pipeline.readers if reader.rows is not None), None)
+    for are_rows, pairs in groupby(enumerate(data), lambda pair: pipeline.is_row(pair[1])):
+        if are_rows and reader is not None and reader.rows is not None:
+            rows = (({str(k): v for k, v in row.items()}, None) for _, row in pairs)
+            yield from reader.rows("rows", rows, **reader.given("rows", options))
+            continue
+        for index, thing in pairs:
+            try:
+                yield from pipeline.samples_of(thing, index, **options)
+            except (NotFound, UsageError) as error:
+                nameless = isinstance(thing, str) and (not thing.strip() or "\0" in thing)
+                if not rejecting or not (nameless or isinstance(error, NotFound)):
+                    raise
+                yield Sample(str(thing), None, fault=error.message)
 
 
 def _of_table(pipeline: Pipeline, table: Any, options: Mapping[str, Any]) -> Iterator[Sample]:

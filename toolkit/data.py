@@ -73,6 +73,8 @@ class Reader:
         options: names of the command-line options that `read` takes.
         spells: whether a text in a list spells such a thing out, if a broken or an empty one that
             costs its own row, rather than name a source. None: texts in a list are sources.
+        rows: of a table: yields the samples of rows, each with what is wrong with it, as `read`
+            does of a file; the source is what they are called in an error.
     """
 
     name: str
@@ -81,6 +83,19 @@ class Reader:
     read: Callable[..., Iterable[Sample]]
     options: tuple[str, ...] = ()
     spells: Callable[[str], bool] | None = None
+    rows: Callable[..., Iterable[Sample]] | None = None
+
+    def given(self, source: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that are given, none of which this form of data lacks (`UsageError`)."""
+        given = {k: v for k, v in options.items() if v is not None}
+        if unknown := sorted(set(given) - set(self.options)):
+            flags = ", ".join("--" + name.replace("_", "-") for name in unknown)
+            takes = ", ".join("--" + n.replace("_", "-") for n in self.options) or "none"
+            raise UsageError(
+                f"{flags} does not apply to {source!r}, read as {self.name}",
+                f"options of this form of data: {takes}",
+            )
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +143,11 @@ def is_one(thing: Any) -> bool:
     """Whether what a program asks about is one thing, not several of them."""
     one = isinstance(thing, str | bytes | bytearray | Mapping)
     return one or not isinstance(thing, Iterable)
+
+
+def is_row(thing: Any) -> bool:
+    """Whether a thing is a row of a table: cells by the names of their columns."""
+    return isinstance(thing, Mapping)
 
 
 def name_of(data: Any) -> str:
@@ -191,16 +211,7 @@ def read_source(
     source = shipped(source, samples)
     for reader in readers:
         if reader.accepts(source):
-            given = {k: v for k, v in options.items() if v is not None}
-            unknown = sorted(set(given) - set(reader.options))
-            if unknown:
-                flags = ", ".join("--" + name.replace("_", "-") for name in unknown)
-                takes = ", ".join("--" + n.replace("_", "-") for n in reader.options) or "none"
-                raise UsageError(
-                    f"{flags} does not apply to {source!r}, read as {reader.name}",
-                    f"options of this form of data: {takes}",
-                )
-            return _whole(reader, source, given)
+            return _whole(reader, source, reader.given(source, options))
     if looks_like_path(source) and not is_there(source):
         raise NotFound(f"no such file or folder: {shortened(source, 300)!r}", _near_path(source))
     if "://" in source:

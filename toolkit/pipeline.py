@@ -31,6 +31,7 @@ from deepfield.toolkit.data import (
     Reader,
     Sample,
     is_one,
+    is_row,
     read_source,
 )
 from deepfield.toolkit.errors import DeepfieldError, UsageError
@@ -72,6 +73,7 @@ class Pipeline:
         baseline: kind of the shallow model beside the net (see `toolkit.baselines`); `""` for none.
         task_class: what the outputs mean.
         is_one: whether what a program asks about is one thing, not several (an array may be).
+        is_row: whether one of these is a row, as a table has them.
         explanation_file: what `explain` writes where no output is named; None for nothing.
         explanation_forms: how the names of such files may end.
     """
@@ -100,6 +102,7 @@ class Pipeline:
     baseline: str = "svm"
     task_class: ClassVar[type[Task]] = Task
     is_one = staticmethod(is_one)
+    is_row = staticmethod(is_row)
     explanation_file: ClassVar[str | None] = "explanation.png"
     explanation_forms: ClassVar[tuple[str, ...]] = (".png", ".html")
     __reduce__ = answering.travelling
@@ -382,7 +385,7 @@ class Pipeline:
         """Answer, row by row, in constant memory.
 
         Args:
-            data: a source's name, samples, or raw things.
+            data: a source's name, samples, rows as dictionaries, or raw things.
             batch_size: items the network sees at once, fewer where they are large.
             on_error: what becomes of a sample that cannot be answered: `"null"` (a row without
                 an answer), `"skip"` (no row) or `"fail"`.

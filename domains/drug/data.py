@@ -462,6 +462,6 @@ READERS: tuple[Reader, ...] = (
            lambda s: is_file_of(s, _SMILES_FILES), _read_smiles_file),
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of SMILES and any number of "
            "targets; or with columns D_* of descriptors in place of structures",
-           lambda s: is_file_of(s, _TABLES), _read_table, _OPTIONS),
+           lambda s: is_file_of(s, _TABLES), _read_table, _OPTIONS, rows=_table),
     Reader("SMILES", "one molecule, as SMILES", _is_literal, read_literal, spells=_spells),
 )  # fmt: skip

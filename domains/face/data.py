@@ -163,9 +163,15 @@ def _read_lfw(source: str, root: str | None = None, people: bool = False) -> Ite
     return _people_of(pairs, columns) if people else pairs
 
 
-def _read_columns(source: str, root: str | None = None, people: bool = False) -> Iterator[Sample]:
+def _read_columns(source: str, **options: Any) -> Iterator[Sample]:
+    return _of_rows(source, read_rows(source), **options)
+
+
+def _of_rows(
+    source: str, rows: Rows, root: str | None = None, people: bool = False
+) -> Iterator[Sample]:
     """A table of pairs or of pictures, as its columns say."""
-    names, _, rows = looked_at(read_rows(source))
+    names, _, rows = looked_at(rows)
     columns = _pair_columns(source, names)
     if not columns:
         yield from _read_people(source, root, rows)
@@ -441,6 +447,7 @@ READERS: tuple[Reader, ...] = (
         accepts_table,
         _read_text,
         ("root", "people"),
+        rows=_of_rows,
     ),
     Reader("picture", "a picture", accepts_picture, _read_picture),
 )

@@ -18,7 +18,14 @@ from deepfield.domains.genomics.bed import read_bed
 from deepfield.domains.genomics.fasta import Record, read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.domains.genomics.sequences import DNA
-from deepfield.domains.genomics.tables import looks_like_dna, read_lines, read_table, read_uci
+from deepfield.domains.genomics.tables import (
+    looks_like_dna,
+    of_rows,
+    read_lines,
+    read_table,
+    read_uci,
+)
+from deepfield.toolkit.cells import Rows
 from deepfield.toolkit.data import Reader, Sample, numbered, shipped
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.paths import ends, is_file, is_file_of, is_there
@@ -85,6 +92,12 @@ def _read_table(source: str, negatives: str | None = None, **columns: str) -> It
     if ends(source, (".txt", ".seq")):
         return _read_text(source, first_lines(source)[0], negatives, **columns)
     return _and_negatives(source, read_table(source, **columns), negatives)
+
+
+def _of_rows(
+    source: str, rows: Rows, negatives: str | None = None, **columns: str
+) -> Iterator[Sample]:
+    return _and_negatives(source, of_rows(source, rows, **columns), negatives)
 
 
 def _read_text(
@@ -263,6 +276,7 @@ READERS: tuple[Reader, ...] = (
            lambda s: is_file_of(s, (".data",)), read_uci),
     Reader("table", "a CSV, TSV, JSONL or Parquet table with a column of sequences; DeepBind's "
            ".seq.gz; a text with a sequence a line",
-           lambda s: is_file_of(s, _TABLES), _read_table, (*_COLUMNS, "negatives")),
+           lambda s: is_file_of(s, _TABLES), _read_table, (*_COLUMNS, "negatives"),
+           rows=_of_rows),
     Reader("sequence", "one sequence, as letters", _is_literal, read_literal, spells=_spells),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepfield.domains.genomics.sequences import DNA
-from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
+from deepfield.toolkit.cells import Rows, find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import Sample, read_rows
 from deepfield.toolkit.errors import UsageError, listed
 from deepfield.toolkit.separated import breaks_off, is_blank
@@ -72,19 +72,25 @@ class Columns:
         return sample
 
 
-def read_table(
+def read_table(source: str, **columns: str) -> Iterator[Sample]:
+    """The rows of a table: CSV, TSV, JSON lines or Parquet; otherwise as `of_rows`."""
+    return of_rows(source, read_rows(source), **columns)
+
+
+def of_rows(
     source: str,
+    rows: Rows,
     sequence: str | None = None,
     label: str | None = None,
     group: str | None = None,
     part: str | None = None,
 ) -> Iterator[Sample]:
-    """The rows of a table: CSV, TSV, JSON lines or Parquet.
+    """The rows of a table as samples.
 
     Raises:
         UsageError: no column of sequences, one that was named is not there, or no row.
     """
-    names, good, rows = looked_at(read_rows(source))
+    names, good, rows = looked_at(rows)
     columns = _told_apart(source, names, good, sequence, label, group, part)
     for number, (row, fault) in enumerate(rows, start=1):
         yield columns.sample(number, row, fault)

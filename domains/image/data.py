@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from deepfield.domains.image.idx import idx_pairs, is_idx, read_idx_pair
-from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
+from deepfield.toolkit.cells import Rows, find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import Reader, Sample, read_rows
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.found_files import folders, lines_of_paths, walk
@@ -141,14 +141,19 @@ def _read_zip(source: str, **columns: str) -> Iterator[Sample]:
 # ---------------------------------------------------------------------------------- tables
 
 
-def _read_manifest(
+def _read_manifest(source: str, **options: str) -> Iterator[Sample]:
+    return _of_rows(source, read_rows(source), **options)
+
+
+def _of_rows(
     source: str,
+    rows: Rows,
     label: str | None = None,
     group: str | None = None,
     part: str | None = None,
     root: str | None = None,
 ) -> Iterator[Sample]:
-    names, _, rows = looked_at(read_rows(source))
+    names, _, rows = looked_at(rows)
     if names:
         label = find_column(names, label, _LABEL, "the label")
         group = find_column(names, group, GROUP_COLUMNS, "the group")
@@ -275,6 +280,7 @@ READERS: tuple[Reader, ...] = (
         accepts_table,
         _read_text,
         (*_COLUMNS, "root"),
+        rows=_of_rows,
     ),
     Reader("picture", "a picture", accepts_picture, _read_picture),
 )

@@ -302,17 +302,17 @@ def _read_archive(source: str, edition: str | None = None) -> Iterator[Sample]:
 def _read_table(source: str) -> Iterator[Sample]:
     if ".json" in [suffix.lower() for suffix in Path(source).suffixes]:
         return _read_rows(source, _json(source, story_text(source)))
-    return _read_rows(source, _with_columns(source, read_rows(source)))
+    return _of_table(source, read_rows(source))
 
 
-def _with_columns(source: str, rows: Rows) -> Rows:
-    """Rows as they come, of a table that has stories and questions."""
+def _of_table(source: str, rows: Rows) -> Iterator[Sample]:
+    """Rows of a table, which must have stories and questions."""
     names, _, rows = looked_at(rows)
     for usual, what in ((_STORY, "stories"), (_QUESTION, "questions")):
         if names and find_column(names, None, usual, what) is None:
             hint = f"call it {', '.join(usual)}; its columns: {listed(names)}"
             raise UsageError(f"{source!r} has no column of {what}", hint)
-    return rows
+    yield from _read_rows(source, rows)
 
 
 def _json(source: str, text: str) -> Rows:
@@ -477,6 +477,7 @@ READERS: tuple[Reader, ...] = (
         " and answer, supporting, task",
         lambda s: is_file_of(s, _TABLES),
         _read_table,
+        rows=_of_table,
     ),
     Reader("bAbI", "a bAbI file: numbered lines, question TAB answer TAB lines", _is_numbered,
            _read_file),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from deepfield.domains.qa.data import READERS, SAMPLES
-from deepfield.domains.qa.features import Asked, Reading, encode, told_sentences, words_of
+from deepfield.domains.qa.features import Asked, Reading, encode, words_of
 from deepfield.domains.qa.names import Lesson, interchangeable, traded
 from deepfield.domains.qa.task import Answers
 from deepfield.domains.qa.usage import EXAMPLES, OPTIONS, VERBS
@@ -89,16 +89,11 @@ class QAPipeline(Pipeline):
 
     @staticmethod
     def asked(item: Any) -> Asked:
-        """An item as a story with a question; a dictionary with both keys is one too.
+        """An item as a story with a question.
 
         Raises:
-            BadInput: it is neither.
+            BadInput: it is none.
         """
-        if isinstance(item, Mapping) and {"story", "question"} <= set(item):
-            try:
-                item = Asked(told_sentences(item["story"]), item["question"])
-            except ValueError as error:
-                raise BadInput(str(error)) from None
         if not isinstance(item, Asked):
             raise BadInput("not a story with a question")
         if not isinstance(item.question, str):

@@ -16,7 +16,7 @@ from typing import Any
 from deepfield.domains.speech.features import Sound
 from deepfield.domains.speech.formants import conversations
 from deepfield.domains.speech.wav_stream import WavStream
-from deepfield.toolkit.cells import find_column, is_missing, looked_at, text_of_cell
+from deepfield.toolkit.cells import Rows, find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import (
     Reader,
     Sample,
@@ -223,12 +223,16 @@ def _no_file(path: str) -> str | None:
     return "a folder, not a recording" if is_folder(path) else None
 
 
-def _read_manifest(
-    source: str, text: str | None = None, speaker: str | None = None, part: str | None = None,
-    root: str | None = None,
+def _read_manifest(source: str, **options: str) -> Iterator[Sample]:
+    return _of_rows(source, read_rows(source), **options)
+
+
+def _of_rows(
+    source: str, rows: Rows, text: str | None = None, speaker: str | None = None,
+    part: str | None = None, root: str | None = None,
 ) -> Iterator[Sample]:  # fmt: skip
     folder = base_folder(source, root)
-    names, _, rows = looked_at(read_rows(source))
+    names, _, rows = looked_at(rows)
     path = ""
     if names:
         path = column_of_paths(source, names, _PATH, "recordings")
@@ -341,6 +345,7 @@ READERS: tuple[Reader, ...] = (
         _is_table,
         _read_text,
         (*_COLUMNS, "root"),
+        rows=_of_rows,
     ),
     Reader("recording", "a wav, flac, ogg or mp3 file", is_sound, _read_sound),
 )

@@ -19,7 +19,7 @@ import numpy as np
 from deepfield.domains.speech.pauses import Cuts, shortened
 from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.console import silent_stderr
-from deepfield.toolkit.data import is_one
+from deepfield.toolkit.data import is_one, is_row
 from deepfield.toolkit.errors import BadInput
 from deepfield.toolkit.paths import is_file
 
@@ -207,6 +207,11 @@ def is_one_recording(thing: Any) -> bool:
     """Whether something is one recording, not several: also one in memory."""
     in_memory = isinstance(thing, io.BufferedIOBase) or isinstance(_sound_of(thing, 1), Sound)
     return in_memory or is_one(thing)
+
+
+def is_row_of_table(thing: Any) -> bool:
+    """Whether something is a row that tells of a recording, not a recording itself."""
+    return is_row(thing) and not isinstance(_sound_of(thing, 1), Sound)
 
 
 def _check_rate(rate_hz: int) -> None:

@@ -49,6 +49,7 @@ class SpeechPipeline(Pipeline):
     default_architecture = "quartznet_small"
     task_class = Transcription
     is_one = staticmethod(features.is_one_recording)
+    is_row = staticmethod(features.is_row_of_table)
     any_length = True
     baseline = "words"
     presets: ClassVar = ("english", "an4", "digits")

@@ -12,6 +12,7 @@ from deepfield.domains import domain
 from deepfield.toolkit import answering
 from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.data import Encoded, Sample
+from deepfield.toolkit.errors import UsageError
 
 #: A model of every domain, and a row of a table that it reads, with labels of no sense.
 ROWS = {
@@ -40,6 +41,40 @@ def test_a_row_is_answered_whatever_its_label_says(asked, tmp_path):
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
     (answer,) = pipeline.predict("t.jsonl")
     assert answer["status"] == "ok", answer["reason"]
+
+
+def test_a_dictionary_is_a_row_as_a_table_holds_it(asked, tmp_path):
+    pipeline, row = asked
+    broken = dict.fromkeys(row)
+    (tmp_path / "t.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(broken)}\n")
+    told = list(pipeline.predict("t.jsonl"))
+    assert [answer["status"] for answer in told] == ["ok", "rejected"]
+    assert list(pipeline.predict([row, broken])) == told
+    assert list(pipeline.predict(iter([broken, row]))) == told[::-1]
+    assert list(pipeline.predict(row)) == told[:1]
+    with pytest.raises(UsageError, match="'rows'"):
+        list(pipeline.predict([{"wrong": 1, 2: "names"}]))
+
+
+def test_rows_and_other_things_stand_in_one_list(asked):
+    pipeline, row = asked
+    one = next(pipeline.as_samples(row)).data
+    told = [answer["status"] for answer in pipeline.predict([row, Sample("x", one), row, None])]
+    assert told == ["ok", "ok", "ok", "rejected"]
+
+
+def test_options_of_a_table_are_those_of_rows():
+    pipeline = deepfield.load("drug/fusion_esol")
+    (sample,) = pipeline.as_samples({"what": "CCO"}, smiles="what")
+    assert sample.data == "CCO"
+    with pytest.raises(UsageError, match="--question does not apply to 'rows', read as table"):
+        next(deepfield.load("qa/story").predict(ROWS["qa/story"], question="Who?"))
+
+
+def test_a_recording_with_its_rate_is_no_row():
+    heard = {"array": np.zeros(16000, np.float32), "sampling_rate": 16000}
+    (answer,) = deepfield.load("speech/digits").predict([heard])
+    assert answer["id"] == "0" and answer["status"] == "ok"
 
 
 @pytest.mark.parametrize("most_bytes", [64 << 20, 900])
