@@ -66,7 +66,7 @@ def walk(
     skipped: tuple[str, ...] = (".",),
 ) -> Iterator[tuple[tuple[str, ...], str | None]]:
     """Names of the files of a kind below a folder, in natural order, with what is wrong with a
-    folder.
+    folder. What several links lead to has a name by each of them.
 
     Args:
         root: where the names start.
@@ -78,19 +78,19 @@ def walk(
         Lazily, pairs of a file's folders and name, and None; or of a folder that cannot be read
         and why.
     """
-    seen: set[tuple[int, int]] = set()  # a folder is read once, whatever links lead to it
-    stack: list[tuple[tuple[str, ...], bool]] = [(below, True)]
+    # with the folders above it, by their identity; none of a file
+    stack: list[tuple[tuple[str, ...], frozenset[Any] | None]] = [(below, frozenset())]
     while stack:
-        names, is_folder = stack.pop()
-        if not is_folder:
+        names, above = stack.pop()
+        if above is None:
             yield names, None
             continue
         place = root.joinpath(*names)
         try:
             about = place.stat()
-            if (about.st_dev, about.st_ino) in seen:
+            if (about.st_dev, about.st_ino) in above:  # a link that leads back: a circle
                 continue
-            seen.add((about.st_dev, about.st_ino))
+            inner = above | {(about.st_dev, about.st_ino)}
             with os.scandir(place) as entries:
                 asked = [e for e in entries if not e.name.startswith(skipped) or is_name(e.name)]
                 inside = [(e.name, _is_folder(e)) for e in asked]
@@ -103,7 +103,7 @@ def walk(
             if (not name.startswith(skipped) if folder else is_name(name))
         ]
         kept.sort(key=lambda pair: natural(pair[0], folded=True), reverse=True)
-        stack += [((*names, name), folder) for name, folder in kept]
+        stack += [((*names, name), inner if folder else None) for name, folder in kept]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -58,17 +58,29 @@ def test_folders_with_a_mark_are_skipped_where_that_is_asked_for(tmp_path):
     assert found == [(("a", "_2.png"), None)]
 
 
-def test_links_are_followed_once_and_loops_end(tmp_path):
+def test_links_are_followed_and_loops_end(tmp_path):
     tree(tmp_path / "data", "a/1.png", "b/2.png")
     (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data")
     (tmp_path / "data" / "a" / "b").symlink_to(tmp_path / "data" / "b")
     (tmp_path / "data" / "b" / "a").symlink_to(tmp_path / "data" / "a")
     (tmp_path / "data" / "b" / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    assert sorted(names[-1] for names, _ in walk(tmp_path / "data", is_picture_name)) == [
-        "1.png",
-        "2.png",
-        "gone.png",
+    assert ["/".join(names) for names, _ in walk(tmp_path / "data", is_picture_name)] == [
+        "a/1.png",
+        "a/b/2.png",
+        "a/b/gone.png",
+        "b/2.png",
+        "b/a/1.png",
+        "b/gone.png",
     ]
+
+
+def test_a_folder_that_two_links_lead_to_is_read_under_both_names(tmp_path):
+    tree(tmp_path, "kept/1.png")
+    (tmp_path / "data").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).symlink_to(tmp_path / "kept")
+    found = [names for names, _ in walk(tmp_path / "data", is_picture_name)]
+    assert found == [("a", "1.png"), ("b", "1.png")]
 
 
 def test_a_folder_that_cannot_be_read_is_told(tmp_path):

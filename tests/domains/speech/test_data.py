@@ -198,11 +198,11 @@ def test_recordings_alone_have_no_text(tmp_path):
         read(tmp_path / "empty")
 
 
-def test_a_folder_that_links_to_itself_is_read_once(tmp_path):
+def test_a_folder_is_read_under_every_name_but_no_circle_is_followed(tmp_path):
     put(tmp_path / "set" / "a" / "one.wav")
     (tmp_path / "set" / "a" / "loop").symlink_to(tmp_path / "set")
-    (tmp_path / "set" / "b").symlink_to(tmp_path / "set" / "a")  # a copy, were it read too
-    assert [s.id for s in read(tmp_path / "set")] == ["a/one.wav"]
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "set" / "a")
+    assert [s.id for s in read(tmp_path / "set")] == ["a/one.wav", "b/one.wav"]
     for here, there in (("c", "d"), ("d", "c")):  # two that link to each other
         put(tmp_path / "pair" / here / f"{here}.wav")
         (tmp_path / "pair" / here / "other").symlink_to(tmp_path / "pair" / there)
