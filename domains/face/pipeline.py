@@ -456,5 +456,8 @@ class FacePipeline(Pipeline):
 def _comparable(sample: Sample) -> Sample:
     """A sample of which something can be said: two pictures."""
     if sample.fault is None and not isinstance(sample.data, Pair):
-        sample.fault = "one picture: nothing to compare it with (see verify, find and embed)"
+        sample.fault = (
+            "one picture, and a pair is needed: a and b of a table, in Python [(a, b)]"
+            " (see verify, find and embed)"
+        )
     return sample

@@ -144,7 +144,7 @@ def embed(cls: Any, load: Any, data: tuple[str, ...], flags: Any) -> int:
         return REJECTED if rejected else 0
     output = flags.output or "-"
     form = format_of(output, "jsonl" if flags.json else flags.format)
-    writer, rejected = RowWriter(output, form), 0
+    writer, rejected, count = RowWriter(output, form), 0, 0
     try:
         for chunk in in_chunks(pipeline.encoded(console.track(items, cls.domain)), 2 * BATCH):
             vectors = iter(_vectors(pipeline, [item for item in chunk if item.fault is None]))
@@ -153,10 +153,15 @@ def embed(cls: Any, load: Any, data: tuple[str, ...], flags: Any) -> int:
                 for item in chunk
             ]
             rejected += sum(item.fault is not None for item in chunk)
+            count += len(rows)
             writer.write(rows, len(rows))
         writer.finish()
     finally:
         writer.close()
+    wrote = f", wrote {output}" if output != "-" else ""
+    console.say(f"{count - rejected:,} face{'s' * (count - rejected != 1)}{wrote}")
+    if rejected:
+        console.say(f"{rejected:,} rejected")
     return REJECTED if rejected else 0
 
 

@@ -186,8 +186,11 @@ def test_faces_become_rows_with_vectors(run, people, tmp_path):
     vectors = np.array([row["embedding"] for row in rows[:48]])
     assert vectors.shape == (48, 16) and np.isfinite(vectors).all()
     assert rows[48]["embedding"] is None and rows[48]["status"] == "rejected"
+    assert said.err == "48 faces\n1 rejected\n"
     out = tmp_path / "vectors.csv"
-    assert run("embed", people, "-o", str(out), "-q").code == 0
+    assert run("embed", people, "-o", str(out), "-q").err == ""
+    said = run("embed", people, "-o", str(out))
+    assert said.code == 0 and said.err == f"48 faces, wrote {out}\n"
     with out.open() as stream:
         table = list(csv.DictReader(stream))
     np.testing.assert_allclose([json.loads(r["embedding"]) for r in table], vectors)
