@@ -26,6 +26,17 @@ def is_folder(path: str | Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def no_file(path: str | Path, kind: str = "file") -> str:
+    """Why a name that `is_file` says no to is none of a file, of some kind.
+
+    Example:
+        >>> no_file("/dev/null"), no_file("none.txt", "text")
+        ("not a regular file: '/dev/null'", "no such text: 'none.txt'")
+    """
+    what = "a folder, not a file" if is_folder(path) else "not a regular file"
+    return f"{what if is_there(path) else f'no such {kind}'}: {str(path)!r}"
+
+
 def link_to(path: str | Path) -> str | None:
     """Where the link of this name leads; None where there is no link."""
     return os.readlink(path) if os.path.islink(path) else None  # noqa: PTH114, PTH115

@@ -21,7 +21,7 @@ from deepfield.domains.speech.wav_stream import WavStream
 from deepfield.toolkit.console import silent_stderr
 from deepfield.toolkit.data import is_one, is_row
 from deepfield.toolkit.errors import BadInput
-from deepfield.toolkit.paths import is_file
+from deepfield.toolkit.paths import is_file, no_file
 
 #: Recordings up to this length are answered in one piece; longer ones are cut at pauses.
 LONGEST_S = 24.0
@@ -157,7 +157,7 @@ def blocks_of(source: Any, rate_hz: int) -> Iterator[np.ndarray]:
     import soundfile
 
     if isinstance(source, str | Path) and not is_file(source):
-        raise BadInput(f"no such file: {str(source)!r}")
+        raise BadInput(no_file(source))
     if isinstance(source, str | Path) and not os.access(source, os.R_OK):
         raise BadInput("cannot be read: Permission denied")
     if isinstance(source, bytes):

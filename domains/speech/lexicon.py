@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from deepfield.toolkit.errors import NotFound, UsageError
-from deepfield.toolkit.paths import is_file
+from deepfield.toolkit.paths import is_file, no_file
 from deepfield.toolkit.text_files import open_text
 
 _VARIANT = re.compile(r"\(\d+\)$")
@@ -47,7 +47,7 @@ class Lexicon:
             UsageError: it lacks words of the texts.
         """
         if not is_file(source):
-            raise NotFound(f"no such dictionary: {source!r}", "a word and its sounds a line")
+            raise NotFound(no_file(source, "dictionary"), "a word and its sounds a line")
         wanted = {word for text in texts for word in text.split()}
         found: dict[str, list[str]] = {}
         with open_text(source) as lines:

@@ -23,7 +23,7 @@ from deepfield.domains.speech.usage import EXAMPLES, OPTIONS, VERBS
 from deepfield.toolkit.data import Arrays, Encoded, Sample
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.novelty import Novelty
-from deepfield.toolkit.paths import is_file
+from deepfield.toolkit.paths import is_file, no_file
 from deepfield.toolkit.pipeline import Pipeline
 from deepfield.toolkit.recipe import Recipe
 from deepfield.toolkit.text_files import open_text
@@ -358,7 +358,7 @@ def sentences_of(source: str, alphabet: Alphabet) -> list[list[str]]:
         UsageError: no line can be spelled.
     """
     if not is_file(source):
-        raise NotFound(f"no such text: {source!r}", "--sentences names a file, a sentence a line")
+        raise NotFound(no_file(source, "text"), "--sentences names a file, a sentence a line")
     found = []
     with open_text(source) as lines:
         for line in lines:

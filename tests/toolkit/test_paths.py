@@ -3,7 +3,7 @@ import doctest
 import pytest
 
 from deepfield.toolkit import paths
-from deepfield.toolkit.paths import is_file, is_file_of, is_folder, is_there
+from deepfield.toolkit.paths import is_file, is_file_of, is_folder, is_there, no_file
 
 
 def test_what_is_there(tmp_path):
@@ -16,6 +16,12 @@ def test_what_is_there(tmp_path):
 @pytest.mark.parametrize("text", ["C" * 5000, "a\0b", "", "no such file"])
 def test_what_is_no_path_is_not_there(text):
     assert not (is_there(text) or is_file(text) or is_folder(text))
+
+
+def test_a_device_is_there_but_no_file(tmp_path):
+    assert no_file(tmp_path).startswith("a folder, not a file: ")
+    assert no_file("/dev/null") == "not a regular file: '/dev/null'"
+    assert no_file("nowhere", "text") == "no such text: 'nowhere'"
 
 
 def test_a_file_has_a_suffix_in_any_letters_gzipped_or_not(tmp_path):
