@@ -279,6 +279,9 @@ def _stacked(picture: Any) -> int:
 
 
 def _what_is_broken(name: str, data: bytes, picture: Any, error: Exception) -> str:
+    whole = name != "JPEG" or len(data) >= 32
+    if whole and str(error) == "not identified by this driver":  # Pillow of a header that it read
+        return f"broken {name}: its header tells a width or height of 0, or none"
     if name == "WebP":  # its decoder does not say, but the file knows its own length
         length = int.from_bytes(data[4:8], "little") + 8
         if len(data) < length:

@@ -213,6 +213,14 @@ def test_pictures_of_pillow_are_read_as_their_files(tmp_path):
     assert "the limit is 10" in reason(Image.fromarray(COLOUR), most_pixels=10)
 
 
+def test_a_picture_without_width_says_so():
+    png = bytearray(encoded(COLOUR, "PNG"))
+    png[16:20] = bytes(4)
+    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
+    for kind, data in (("PNG", png), ("PNM", b"P5\n0 5\n255\n"), ("PNM", b"P5\n5 0\n255\n")):
+        assert reason(data).startswith(f"broken {kind}: its header tells a width or height of 0")
+
+
 def test_what_holds_an_array_is_one_and_other_things_are_no_pictures():
     class Tensor:
         def __array__(self, dtype=None, copy=None):
