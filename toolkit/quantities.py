@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -158,6 +159,27 @@ class Quantities(Task):
         if not np.isfinite(value):
             raise BadInput(f"{name} is {cell!r}, expected a finite number")
         return value
+
+    def contents(self, targets: Sequence[Any]) -> dict[str, Any]:
+        """How often each quantity says yes and no; of numbers how many are there."""
+        if not all(isinstance(target, Mapping) for target in targets):
+            return super().contents(targets)
+        found: dict[str, Any] = {}
+        for name in dict.fromkeys(name for target in targets for name in target):
+            numbers = Counter(self._told(name, target.get(name)) for target in targets)
+            del numbers[None]
+            if numbers and numbers.keys() <= {0.0, 1.0}:
+                found |= {f"{name} = {value:g}": n for value, n in sorted(numbers.items())}
+            else:
+                found[name] = numbers.total()
+        return found
+
+    def _told(self, name: str, cell: Any) -> float | None:
+        """A cell as a number, where it is one."""
+        try:
+            return None if is_missing(cell) else self.number(name, cell)
+        except BadInput:
+            return None
 
     def encode(self, target: Any) -> Arrays:
         """Standardised values and 0 or 1, (quantities,) float32, NaN where missing.

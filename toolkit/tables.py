@@ -172,7 +172,7 @@ def _targets(targets: Mapping[str, Any]) -> Iterator[str]:
     rows = [("label", "samples"), *items[:_MOST_CLASSES]]
     yield from aligned(rows)
     if len(items) > _MOST_CLASSES:
-        least, count = items[-1]
+        least, count = min(items[_MOST_CLASSES:], key=lambda pair: pair[1])
         yield f"and {len(items) - _MOST_CLASSES:,} more, down to {least} with {count:,}"
 
 

@@ -94,6 +94,8 @@ def test_long_lists_of_classes_are_cut():
     }  # fmt: skip
     text = "\n".join(tables.contents(found))
     assert "and 10 more, down to class 29 with 1" in text
+    found["targets"] = {"few = 1": 3} | dict.fromkeys(map(str, range(20)), 7) | {"last": 9}
+    assert "and 2 more, down to 19 with 7" in "\n".join(tables.contents(found))
     assert "target    mean 1.5000" in "\n".join(tables.contents(found | {"targets": {"mean": 1.5}}))
 
 

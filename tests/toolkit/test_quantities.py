@@ -47,6 +47,13 @@ def test_targets_are_standardised_and_come_back_in_their_own_units():
     }  # fmt: skip
 
 
+def test_of_yes_or_no_both_are_counted_and_numbers_that_are_there():
+    told = [{"logS": "-1.5", "toxic": "1", "none": None}, {"logS": "?", "toxic": 0.0}]
+    found = Quantities().contents([*told, {"logS": "", "toxic": "1"}, {"logS": -3, "toxic": "nan"}])
+    assert found == {"logS": 2, "toxic = 0": 1, "toxic = 1": 2, "none": 0}
+    assert Quantities().contents([1.0, 2.0])["mean"] == 1.5
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
