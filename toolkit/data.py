@@ -73,8 +73,7 @@ class Reader:
         options: names of the command-line options that `read` takes.
         spells: whether a text in a list spells such a thing out, if a broken or an empty one that
             costs its own row, rather than name a source. None: texts in a list are sources.
-        rows: of a table: yields the samples of rows, each with what is wrong with it, as `read`
-            does of a file; the source is what they are called in an error.
+        rows: of a table: as `read`, of what an error calls them, and rows as `read_rows` gives.
     """
 
     name: str
@@ -213,7 +212,9 @@ def read_source(
         if reader.accepts(source):
             return _whole(reader, source, reader.given(source, options))
     if looks_like_path(source) and not is_there(source):
-        raise NotFound(f"no such file or folder: {shortened(source, 300)!r}", _near_path(source))
+        also = "".join(f"; also: {r.summary}" for r in readers if r.spells and r.spells(source))
+        said = f"no such file or folder: {shortened(source, 300)!r}"
+        raise NotFound(said, _near_path(source) + also)
     if "://" in source:
         raise UsageError(f"{source!r} is an address: nothing is fetched", "name a copy on disk")
     if source.lower().endswith((".xlsx", ".xls", ".ods")):

@@ -19,6 +19,7 @@ from deepfield.domains.genomics.fasta import Record, read_fasta
 from deepfield.domains.genomics.genbank import read_genbank
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.domains.genomics.tables import (
+    SHORTEST,
     looks_like_dna,
     of_rows,
     read_lines,
@@ -278,5 +279,6 @@ READERS: tuple[Reader, ...] = (
            ".seq.gz; a text with a sequence a line",
            lambda s: is_file_of(s, _TABLES), _read_table, (*_COLUMNS, "negatives"),
            rows=_of_rows),
-    Reader("sequence", "one sequence, as letters", _is_literal, read_literal, spells=_spells),
+    Reader("sequence", f"one sequence, as letters ({SHORTEST} or more; a shorter one in a file)",
+           _is_literal, read_literal, spells=_spells),
 )  # fmt: skip

@@ -40,7 +40,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("step", "bases from one window of a long sequence to the next", ("predict",), int,
            least=1),
     Option("threshold", "probability from which a place in a contig is told of, 0.5 without",
-           ("predict",), float, least=0),
+           ("predict",), float),
     Option("class", "which of the classes is explained", ("explain",)),
     Option("method", "every letter changed, or gradients times letters", ("explain",),
            choices=("ism", "gradient")),

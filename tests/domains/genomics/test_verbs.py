@@ -258,5 +258,20 @@ def test_numbers_below_one_are_refused(verb, flag):
     assert run.code == 2 and run.two_lines and f"'--{flag}': 0 is not in the range" in run.err
 
 
+@pytest.mark.parametrize("wrong", ["2", "-1", "nan"])
+def test_a_threshold_is_a_probability(wrong):
+    run = here("genomics", "predict", "sample:contig", "--threshold", wrong)
+    assert run.code == 2 and run.err == f"error: --threshold {wrong}\nhint: a probability, 0 to 1\n"
+
+
+def test_who_gives_a_few_letters_is_told_how_to_give_a_sequence():
+    run = here("genomics", "predict", "ACGT")
+    assert run.code == 4 and run.err.startswith("error: no such file or folder: 'ACGT'\n")
+    assert run.err.endswith(
+        "; also: one sequence, as letters (10 or more; a shorter one in a file)\n"
+    )
+    assert "also: " not in here("genomics", "predict", "nosuch.fa").err
+
+
 def test_the_summary_counts_in_words():
     assert verbs._count(1, "row") == "1 row" and verbs._count(1200, "row") == "1,200 rows"
