@@ -73,7 +73,8 @@ class Reader:
         options: names of the command-line options that `read` takes.
         spells: whether a text in a list spells such a thing out, if a broken or an empty one that
             costs its own row, rather than name a source. None: texts in a list are sources.
-        rows: of a table: as `read`, of what an error calls them, and rows as `read_rows` gives.
+        rows: of a table: yields the samples of rows, each with what is wrong with it, as `read`
+            does of a file; the source is what they are called in an error.
     """
 
     name: str
