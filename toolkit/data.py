@@ -48,6 +48,10 @@ class Sample:
         row: the columns it came with; answers are added to them.
         fault: why the reader could make nothing of it; such a sample is only reported.
         label_fault: what is wrong with its label, which only those mind who learn or measure.
+
+    Example:
+        >>> Sample("row 1", "CCO", target={"active": 1.0}, group="alcohols").fault is None
+        True
     """
 
     id: str
@@ -75,6 +79,12 @@ class Reader:
             costs its own row, rather than name a source. None: texts in a list are sources.
         rows: of a table: yields the samples of rows, each with what is wrong with it, as `read`
             does of a file; the source is what they are called in an error.
+
+    Example:
+        >>> words = Reader("words", "a text of words", lambda source: source.endswith(".txt"),
+        ...                lambda source: [Sample("1", source)])
+        >>> [reader.name for reader in (words,) if reader.accepts("poem.txt")]
+        ['words']
     """
 
     name: str
@@ -113,6 +123,10 @@ class Option:
         reader: handed to the reader rather than to the pipeline.
         short: one letter.
         least: of a number.
+
+    Example:
+        >>> Option("step", "bases from one window to the next", ("predict",), int, least=1).type
+        <class 'int'>
     """
 
     name: str
@@ -129,7 +143,12 @@ class Option:
 
 @dataclass(slots=True)
 class Encoded:
-    """An item on its way: its sample, its arrays and context, or why it is rejected."""
+    """An item on its way: its sample, its arrays and context, or why it is rejected.
+
+    Example:
+        >>> Encoded(Sample("row 2", ""), fault="an empty SMILES").arrays is None
+        True
+    """
 
     sample: Sample
     arrays: Arrays | None = None
@@ -205,6 +224,11 @@ def read_source(
     Raises:
         NotFound: no such file or sample.
         UsageError: no reader knows the form, or an option that the reader does not have.
+
+    Example:
+        >>> letters = Reader("letters", "some letters", str.isalpha, lambda s: [Sample(s, s)])
+        >>> [sample.data for sample in read_source("ACGT", (letters,), {})]
+        ['ACGT']
     """
     if not source.strip() or "\0" in source:
         raise UsageError(f"{source!r} names nothing to read", "name a file or folder, or '-'")

@@ -6,6 +6,7 @@ No file is decoded here. What is wrong with one of them is told beside it and co
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_there
 from deepfield.toolkit.separated import is_blank
 from deepfield.toolkit.text_files import open_text
+
+#: Of a folder that links lead to: ten folders with links to all others would have ten million.
+MOST_NAMES = 16
 
 
 def named(name: str, suffixes: tuple[str, ...]) -> bool:
@@ -66,7 +70,7 @@ def walk(
     skipped: tuple[str, ...] = (".",),
 ) -> Iterator[tuple[tuple[str, ...], str | None]]:
     """Names of the files of a kind below a folder, in natural order, with what is wrong with a
-    folder. What several links lead to has a name by each of them.
+    folder. What several links lead to has a name by each of them, up to `MOST_NAMES`.
 
     Args:
         root: where the names start.
@@ -80,6 +84,7 @@ def walk(
     """
     # with the folders above it, by their identity; none of a file
     stack: list[tuple[tuple[str, ...], frozenset[Any] | None]] = [(below, frozenset())]
+    times: Counter[Any] = Counter()
     while stack:
         names, above = stack.pop()
         if above is None:
@@ -88,9 +93,15 @@ def walk(
         place = root.joinpath(*names)
         try:
             about = place.stat()
-            if (about.st_dev, about.st_ino) in above:  # a link that leads back: a circle
+            this = about.st_dev, about.st_ino
+            if this in above:  # a link that leads back: a circle
                 continue
-            inner = above | {(about.st_dev, about.st_ino)}
+            times[this] += 1
+            if times[this] > MOST_NAMES:
+                if times[this] == MOST_NAMES + 1:
+                    yield (*names, ""), f"more than {MOST_NAMES} links lead to this folder"
+                continue
+            inner = above | {this}
             with os.scandir(place) as entries:
                 asked = [e for e in entries if not e.name.startswith(skipped) or is_name(e.name)]
                 inside = [(e.name, _is_folder(e)) for e in asked]

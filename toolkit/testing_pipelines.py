@@ -69,6 +69,11 @@ def check_pipeline(
 
     Raises:
         AssertionError: says what differed, and by how much.
+
+    Example:
+        >>> from deepfield.domains.image.pipeline import ImagePipeline
+        >>> bad = Sample("1", "none.png", fault="no such file")
+        >>> check_pipeline(ImagePipeline, "digits", bad, folder)  # doctest: +SKIP
     """
     cls = type(make())
     samples, questions = list(make().read(data)), list(make().read(asked or data))

@@ -9,7 +9,8 @@ from typing import Any
 
 from deepfield.domains.qa.data import story_text
 from deepfield.domains.qa.features import Asked, sentences_of
-from deepfield.domains.qa.world import simulate, write_babi
+from deepfield.domains.qa.tales import write_babi
+from deepfield.domains.qa.world import simulate
 from deepfield.toolkit.commands import asked, console_of, tell
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import Sample

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
-from deepfield.domains.qa.features import Asked
+from deepfield.domains.qa.tales import Question, Tale
 
 MOVES = (
     "went to", "went back to", "moved to", "journeyed to", "travelled to", "traveled to",
@@ -206,43 +206,6 @@ class World:
 
 
 # ------------------------------------------------------------------------------- at random
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question in a story.
-
-    Args:
-        after: how many sentences were told before it.
-        text: the question.
-        answer: one word, as it is written in the story.
-        supporting: places of the sentences (from 0) that the answer rests on.
-        kind: `"where_thing"`, `"where_person"` or `"before"`.
-    """
-
-    after: int
-    text: str
-    answer: str
-    supporting: tuple[int, ...]
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tale:
-    """A simulated story and its questions, in the order in which they are asked."""
-
-    sentences: tuple[str, ...]
-    questions: tuple[Question, ...]
-
-    def asked(self) -> Iterator[tuple[Asked, str]]:
-        """Every question with what was told before it, and its answer.
-
-        Example:
-            >>> len(list(next(simulate(1, seed=2, questions=3)).asked()))
-            3
-        """
-        for q in self.questions:
-            yield Asked(self.sentences[: q.after], q.text, q.supporting, q.kind), q.answer
 
 
 def simulate(
@@ -482,19 +445,3 @@ _RESERVED = frozenset(
     for phrase in phrases
     for word in phrase.split()
 ) | {"the", "there", "to", "where", "is", "was", "now", "before", "end"}
-
-
-def write_babi(tales: Iterable[Tale], file: TextIO) -> None:
-    """Write stories in bAbI's form: numbered lines; question, answer and supporting lines."""
-    for tale in tales:
-        line, lines = 0, []
-        waiting = list(tale.questions)
-        for place, sentence in enumerate(tale.sentences):
-            line += 1
-            lines.append(line)
-            file.write(f"{line} {sentence}\n")
-            while waiting and waiting[0].after == place + 1:
-                q = waiting.pop(0)
-                line += 1
-                grounds = " ".join(str(lines[s]) for s in q.supporting)
-                file.write(f"{line} {q.text} \t{q.answer}\t{grounds}\n")

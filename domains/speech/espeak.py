@@ -31,6 +31,11 @@ class Voices:
         UsageError: it does not speak the language.
         DeepfieldError: it fails, here or while it speaks.
 
+    Example:
+        >>> say = Voices("en", count=3)  # doctest: +SKIP
+        >>> len(say.people)  # doctest: +SKIP
+        3
+
     Source: the formant synthesiser of https://github.com/espeak-ng/espeak-ng, as a program.
     """
 

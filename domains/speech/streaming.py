@@ -76,6 +76,12 @@ class Stream:
 
     Raises:
         UsageError: a network that needs the whole recording, or no time at all.
+
+    Example:
+        >>> import deepfield
+        >>> stream = Stream(deepfield.load("speech/digits"))
+        >>> stream.feed(np.zeros(8000)), round(stream.latency_s, 2)
+        ('', 0.74)
     """
 
     def __init__(self, pipeline: SpeechPipeline, chunk_s: float = 0.4) -> None:

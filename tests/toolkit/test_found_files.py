@@ -4,6 +4,7 @@ import pytest
 
 from deepfield.toolkit.errors import NotFound, UsageError
 from deepfield.toolkit.found_files import (
+    MOST_NAMES,
     base_folder,
     column_of_paths,
     folders,
@@ -109,6 +110,19 @@ def test_lines_of_paths_are_told_with_what_is_wrong(tmp_path):
     assert [(name, bool(fault)) for name, _, fault in found] == [("a.png", False), ("b.png", True)]
     with pytest.raises(NotFound, match="no such folder"):
         base_folder("-", str(tmp_path / "none"))
+
+
+def test_folders_that_all_link_to_each_other_have_few_names(tmp_path):
+    names = [f"folder{n}" for n in range(10)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.png").write_bytes(b"")
+        for other in names:
+            (tmp_path / name / other).symlink_to(tmp_path / other)
+    found = list(walk(tmp_path, is_picture_name))
+    files = [name for name, fault in found if fault is None]
+    assert {name[-2] for name in files} == {*names} and len(files) <= len(names) * MOST_NAMES
+    assert {fault for _, fault in found if fault} == {"more than 16 links lead to this folder"}
 
 
 def test_a_link_to_itself_costs_no_folder(tmp_path):

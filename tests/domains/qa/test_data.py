@@ -9,8 +9,9 @@ import pytest
 
 from deepfield.domains.qa.data import READERS, story_text
 from deepfield.domains.qa.features import encode
+from deepfield.domains.qa.tales import write_babi
 from deepfield.domains.qa.vocabulary import Vocabulary
-from deepfield.domains.qa.world import simulate, write_babi
+from deepfield.domains.qa.world import simulate
 from deepfield.toolkit.data import read_source
 from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 

@@ -1,4 +1,3 @@
-import io
 import itertools
 import re
 
@@ -6,7 +5,7 @@ import pytest
 
 from deepfield.domains.qa import world
 from deepfield.domains.qa.features import sentences_of, words_of
-from deepfield.domains.qa.world import World, simulate, write_babi
+from deepfield.domains.qa.world import World, simulate
 
 BILBO = """Bilbo travelled to the cave. Gollum dropped the ring there. Bilbo took the ring. Bilbo
 went back to the Shire. Bilbo left the ring there. Frodo got the ring. Frodo journeyed to
@@ -227,21 +226,6 @@ def test_invented_names_are_in_no_vocabulary():
             words.add(q.answer.lower())
     usual = {w.lower() for w in itertools.chain(world.PEOPLE, world.PLACES, world.THINGS)}
     assert len(words) > 60 and not words & usual
-
-
-def test_babis_form(tmp_path):
-    file = io.StringIO()
-    tale = world.Tale(
-        ("Ann went to the park.", "Ann took the map."),
-        (world.Question(1, "Where is Ann?", "park", (0,), "where_person"),
-         world.Question(2, "Where is the map?", "park", (0, 1), "where_thing")),
-    )  # fmt: skip
-    write_babi([tale, tale], file)
-    once = (
-        "1 Ann went to the park.\n2 Where is Ann? \tpark\t1\n3 Ann took the map.\n"
-        "4 Where is the map? \tpark\t1 3\n"
-    )
-    assert file.getvalue() == once + once
 
 
 def test_a_wrong_kind_of_names_is_named():
