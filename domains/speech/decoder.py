@@ -134,21 +134,21 @@ def align(log_probs: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, np.nd
     return first, last, clearest
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Reading:
     """One reading of the frames so far: complete words, and the letters of one begun."""
 
     words: tuple[int, ...]
     history: tuple[int, ...]
     node: dict
-    letters: str
-    blank: float = _NEVER  # log-probability of its alignments that end in a blank
-    letter: float = _NEVER  # and of those that end in its last letter
+    last: str  # its last letter; the space behind a word
     language: float = 0.0
+    below: dict[str, _Reading | None] = field(default_factory=dict)  # a letter longer, as met
 
-    @property
-    def heard(self) -> float:
-        return _sum(self.blank, self.letter)
+
+#: A reading with three log-probabilities: of its alignments that end in a blank, of those that end
+#: in its last letter, and of both.
+_Heard = tuple[_Reading, float, float, float]
 
 
 class BeamSearch:
@@ -194,8 +194,7 @@ class BeamSearch:
         self.alphabet, self.language = alphabet, language
         self.weight, self.bonus = weight, bonus
         self.beam, self.margin, self.least = beam, margin, letters
-        self._symbol = {c: i for i, c in enumerate(alphabet.letters, start=1)}
-        self._space = self._symbol.get(" ", -1)
+        self._space = alphabet.letters.index(" ") + 1 if " " in alphabet.letters else -1
         self.root = language.spellings()
         self._hopes: dict[int, float] = {}
         self._hope(self.root)
@@ -227,110 +226,97 @@ class BeamSearch:
 
     def search(self, log_probs: np.ndarray) -> list[tuple[float, tuple[int, ...]]]:
         """Sentences with their scores, the best one first."""
-        start = _Reading((), self.language.start, self.root, "", blank=0.0)
-        readings = {((), ""): start}
+        start = _Reading((), self.language.start, self.root, "")
+        beam: list[_Heard] = [(start, 0.0, _NEVER, 0.0)]
         for row in log_probs.astype(np.float64):
             if row[0] > _CERTAIN:
-                for reading in readings.values():
-                    reading.blank, reading.letter = reading.heard + row[0], _NEVER
-                continue
-            readings = self._pruned(self._stepped(readings, row))
+                blank = float(row[0])
+                beam = [(one, heard + blank, _NEVER, heard + blank) for one, _, _, heard in beam]
+            else:
+                beam = self._pruned(self._stepped(beam, row.tolist()))
         done: dict[tuple[int, ...], float] = {}
-        for reading in readings.values():
-            for words, score in self._ended(reading):
+        for reading, _, _, heard in beam:
+            for words, score in self._ended(reading, heard):
                 done[words] = _sum(done.get(words, _NEVER), score)
         return sorted(((s, w) for w, s in done.items()), key=lambda p: (-p[0], p[1]))
 
-    def _stepped(self, readings: dict, row: np.ndarray) -> dict:
-        """All readings one frame further."""
-        blank, *scores = row.tolist()
-        likely = {
-            letter: score
-            for letter, score in zip(self.alphabet.letters, scores, strict=True)
-            if score > self.least
-        }
-        found: dict = {}
-        for key, old in readings.items():
-            heard = old.heard
-            new = found.get(key)
-            if new is None:
-                found[key] = new = _Reading(
-                    old.words, old.history, old.node, old.letters, language=old.language
-                )
-            new.blank = _sum(new.blank, heard + blank)
-            last = key[1][-1:] or (" " if old.words else "")
-            if last and old.letter > _NEVER:  # the same letter goes on
-                new.letter = _sum(new.letter, old.letter + scores[self._symbol[last] - 1])
-            for letter, score in likely.items():
+    def _stepped(self, beam: list[_Heard], row: list[float]) -> dict[_Reading, list[float]]:
+        """All readings one frame further, with the first two of their log-probabilities."""
+        blank, scores = row[0], dict(zip(self.alphabet.letters, row[1:], strict=True))
+        likely = [(letter, score) for letter, score in scores.items() if score > self.least]
+        found: dict[_Reading, list[float]] = {}
+        for old, by_blank, by_letter, heard in beam:
+            own = found.setdefault(old, [_NEVER, _NEVER])
+            own[0] = heard + blank
+            if old.last and by_letter > _NEVER:  # the same letter goes on
+                own[1] = _sum(own[1], by_letter + scores[old.last])
+            for letter, score in likely:
                 # a letter twice has a blank between
-                came = old.blank if letter == last else heard
+                came = (by_blank if letter == old.last else heard) + score
                 if came == _NEVER:
                     continue
-                if letter == " ":
-                    self._finish_word(found, old, came + score)
-                elif letter in old.node:
-                    self._add_letter(found, old, letter, came + score)
+                if letter not in old.below:
+                    old.below[letter] = self._longer(old, letter)
+                new = old.below[letter]
+                if new is not None:
+                    there = found.get(new)
+                    if there is None:
+                        found[new] = [_NEVER, came]
+                    else:
+                        there[1] = _sum(there[1], came)
+                elif letter == " " and old.node is self.root:
+                    # a space before the first word is none, nor is one after another
+                    place = 1 if old.words else 0
+                    own[place] = _sum(own[place], came)
         return found
 
-    def _add_letter(self, found: dict, old: _Reading, letter: str, heard: float) -> None:
-        letters, node = old.letters + letter, old.node[letter]
-        key = (old.words, letters)
-        new = found.get(key)
-        if new is None:
-            base = old.language - (self.weight * self._hopes[id(old.node)] if old.letters else 0.0)
-            found[key] = new = _Reading(
-                old.words, old.history, node, letters,
-                language=base + self.weight * self._hopes[id(node)],
-            )  # fmt: skip
-        new.letter = _sum(new.letter, heard)
-
-    def _finish_word(self, found: dict, old: _Reading, heard: float) -> None:
-        word = old.node.get("") if old.letters else None
-        if word is None:
-            if not old.letters:  # a space before the first word is none, nor is one after another
-                new = found[old.words, ""]
-                if old.words:
-                    new.letter = _sum(new.letter, heard)
-                else:
-                    new.blank = _sum(new.blank, heard)
-            return
-        words = (*old.words, word)
-        key = (words, "")
-        new = found.get(key)
-        if new is None:
-            found[key] = new = _Reading(
-                words, self.language.after(old.history, word), self.root, "",
-                language=self._with_word(old, word),
-            )  # fmt: skip
-        new.letter = _sum(new.letter, heard)
+    def _longer(self, old: _Reading, letter: str) -> _Reading | None:
+        """A reading with one letter more, if that begins or ends a word."""
+        if letter == " ":
+            word = None if old.node is self.root else old.node.get("")
+            if word is None:
+                return None
+            words, history = (*old.words, word), self.language.after(old.history, word)
+            return _Reading(words, history, self.root, " ", self._with_word(old, word))
+        node = old.node.get(letter)
+        if node is None:
+            return None
+        begun = old.node is not self.root
+        base = old.language - (self.weight * self._hopes[id(old.node)] if begun else 0.0)
+        language = base + self.weight * self._hopes[id(node)]
+        return _Reading(old.words, old.history, node, letter, language)
 
     def _with_word(self, old: _Reading, word: int) -> float:
         hoped = self.weight * self._hopes[id(old.node)]
         own = self.weight * self.language.score(old.history, word)
         return old.language - hoped + own + self.bonus
 
-    def _ended(self, reading: _Reading) -> list[tuple[tuple[int, ...], float]]:
+    def _ended(self, reading: _Reading, heard: float) -> list[tuple[tuple[int, ...], float]]:
         """A reading as a whole sentence; none if a word is only begun."""
         words, history, language = reading.words, reading.history, reading.language
-        if reading.letters:
+        if reading.node is not self.root:
             word = reading.node.get("")
             if word is None:
                 return []
             language = self._with_word(reading, word)
             words, history = (*words, word), self.language.after(history, word)
         if not words:  # silence: no sentence was said, so none has to end
-            return [((), reading.heard)]
+            return [((), heard)]
         end = self.weight * self.language.score(history, END)
-        return [(words, reading.heard + language + end)]
+        return [(words, heard + language + end)]
 
-    def _pruned(self, readings: dict) -> dict:
-        ranked = [(r.heard + r.language, key) for key, r in readings.items()]
+    def _pruned(self, found: dict[_Reading, list[float]]) -> list[_Heard]:
+        """The best readings, with their log-probabilities."""
+        ranked = []
+        for reading, (blank, letter) in found.items():
+            heard = _sum(blank, letter)
+            ranked.append((heard + reading.language, (reading, blank, letter, heard)))
         best = max(score for score, _ in ranked)
         kept = [pair for pair in ranked if pair[0] >= best - self.margin]
         if len(kept) > self.beam:
             kept.sort(key=lambda pair: -pair[0])
             kept = kept[: self.beam]
-        return {key: readings[key] for _, key in kept}
+        return [heard for _, heard in kept]
 
 
 def _sum(a: float, b: float) -> float:
