@@ -47,7 +47,7 @@ def to_onnx(model: Any) -> bytes:
         path = Path(folder) / "model.onnx"
         try:
             with (
-                _unfused(), _lstms() as lstms, _recurrence.exporting(), _copied_once(),
+                _unfused(), _lstms() as lstms, _recurrence.exporting(), copied_once(),
                 warnings.catch_warnings(),
             ):  # fmt: skip
                 warnings.simplefilter("ignore")
@@ -135,7 +135,7 @@ def _marked_layer_normalization(
 
 
 @contextlib.contextmanager
-def _copied_once() -> Iterator[None]:
+def copied_once() -> Iterator[None]:
     """Let tf2onnx copy a graph once.
 
     It goes through a graph dozens of times and copies it before each, in case one fails: a quarter

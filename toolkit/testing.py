@@ -262,7 +262,9 @@ def _run_onnx(model: keras.Model, fed: list[np.ndarray]) -> list[np.ndarray]:
     """Export a model, answer by ONNX Runtime."""
     import onnxruntime
 
-    with tempfile.TemporaryDirectory() as folder:
+    from deepfield.toolkit.export import copied_once
+
+    with tempfile.TemporaryDirectory() as folder, copied_once():
         path = Path(folder) / "layer.onnx"
         model.export(path, format="onnx", verbose=False)
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
