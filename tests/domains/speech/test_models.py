@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepfield.domains.speech.models import ARCHITECTURES
-from deepfield.toolkit.export import to_onnx
+from deepfield.toolkit.export import keras_network, to_onnx
 from deepfield.toolkit.runtime import Network
 
 SMALL = {
@@ -31,11 +31,12 @@ def test_a_batch_answers_as_its_items_alone_also_in_onnx(name, hyper):
     batch = np.zeros((3, 8000), np.float32)
     for row, length in zip(batch, lengths, strict=True):
         row[:length] = 0.1 * rng.normal(size=length)
-    together = model.predict_on_batch(batch)
+    network = keras_network(model)
+    together = network({"waveform": batch})["log_probs"]
     onnx = Network(to_onnx(model))({"waveform": batch})["log_probs"]
     assert np.abs(onnx - together).max() < 1e-4
     for row, length, answer in zip(batch, lengths, together, strict=True):
-        alone = model.predict_on_batch(row[None, :length])[0]
+        alone = network({"waveform": row[None, :length]})["log_probs"][0]
         assert np.abs(alone - answer[: len(alone)]).max() < 1e-4
         assert np.allclose(np.exp(alone).sum(axis=-1), 1, atol=1e-4)
         padding = answer[len(alone) :]
