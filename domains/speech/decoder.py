@@ -226,8 +226,8 @@ class BeamSearch:
 
     def search(self, log_probs: np.ndarray) -> list[tuple[float, tuple[int, ...]]]:
         """Sentences with their scores, the best one first."""
-        start = _Reading((), self.language.start, self.root, "")
-        beam: list[_Heard] = [(start, 0.0, _NEVER, 0.0)]
+        # Nothing but the beam holds readings: one from which none of it came is given up.
+        beam: list[_Heard] = [(_Reading((), self.language.start, self.root, ""), 0.0, _NEVER, 0.0)]
         for row in log_probs.astype(np.float64):
             if row[0] > _CERTAIN:
                 blank = float(row[0])

@@ -1,12 +1,13 @@
 """Decoders against every possible text, written out."""
 
+import gc
 import itertools
 import math
 
 import numpy as np
 import pytest
 
-from deepfield.domains.speech.decoder import BeamSearch, align, greedy, heard_frames
+from deepfield.domains.speech.decoder import BeamSearch, _Reading, align, greedy, heard_frames
 from deepfield.domains.speech.language import END, Language
 from deepfield.domains.speech.text import Alphabet
 
@@ -60,6 +61,19 @@ def test_a_narrow_search_mostly_finds_it_too():
         log_probs = chances(rng, 6, 3.0)
         hits.append(search(log_probs).text == by_enumeration(log_probs, 0.7, 0.4)[0])
     assert np.mean(hits) >= 0.95
+
+
+def test_a_long_recording_holds_no_more_readings_than_a_short_one(monkeypatch):
+    search = BeamSearch(ALPHABET, WORDS, 0.7, 0.4, beam=20)
+    pruned, living = search._pruned, []
+
+    def counted(found):
+        living.append(sum(type(one) is _Reading for one in gc.get_objects()))
+        return pruned(found)
+
+    monkeypatch.setattr(search, "_pruned", counted)
+    search.search(chances(np.random.default_rng(0), 240, 2.0))
+    assert max(living[180:]) < 2 * max(living[:60])
 
 
 def test_greedy_merges_and_drops():
