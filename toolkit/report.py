@@ -33,6 +33,12 @@ th, td { padding: .35rem .8rem .35rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: normal; }
 th { color: var(--soft); font-weight: 600; }
 .number { text-align: right; }
+@media (max-width: 40rem) { .wide thead { display: none; }
+  .wide tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+  .wide td { display: grid; grid-template-columns: 7rem 1fr; padding: 0; border: 0;
+    text-align: left; overflow-wrap: anywhere; }
+  .wide td:empty { display: none; }
+  .wide td::before { content: attr(data-of); color: var(--soft); } }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .75rem;
   margin: 1rem 0; }
 dl div { background: var(--card); border-radius: .5rem; padding: .7rem .9rem; }
@@ -44,6 +50,9 @@ figcaption { color: var(--soft); font-size: .88rem; margin-top: .4rem; max-width
 @media print { body { max-width: none; } nav { display: none; }
   h2, h3, figure { break-inside: avoid; } }
 """
+
+#: Columns that fit on a phone side by side.
+_NARROW = 4
 
 
 class Report:
@@ -101,7 +110,7 @@ class Report:
         rows: Iterable[Mapping[str, Any] | Sequence[Any]],
         columns: Sequence[str] | None = None,
     ) -> Report:
-        """Add a table.
+        """Add a table. On a phone, rows of more than four columns stand as blocks, a line a cell.
 
         Args:
             rows: mappings, of which `columns` are shown, or sequences in the order of `columns`.
@@ -121,17 +130,20 @@ class Report:
         ]
 
         marks = [' class="number"' if right else "" for right in numeric]
+        kind = ' class="wide"' if len(columns) > _NARROW else ""
+        if kind:
+            marks = [f'{m} data-of="{_escape(c)}"' for m, c in zip(marks, columns, strict=True)]
 
         def line(tag: str, values: Iterable[Any]) -> str:
             inner = "".join(
-                f"<{tag}{right}>{_escape(_number(value))}</{tag}>"
-                for value, right in zip(values, marks, strict=False)
+                f"<{tag}{mark}>{_escape(_number(value))}</{tag}>"
+                for value, mark in zip(values, marks, strict=False)
             )
             return f"<tr>{inner}</tr>"
 
         body = "\n".join(line("td", row) for row in cells)
         return self._add(
-            f'<div class="scroll"><table><thead>{line("th", columns)}</thead>\n'
+            f'<div class="scroll"><table{kind}><thead>{line("th", columns)}</thead>\n'
             f"<tbody>{body}</tbody></table></div>"
         )
 

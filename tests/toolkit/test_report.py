@@ -78,3 +78,11 @@ def test_no_text_breaks_the_page(text):
     page = Report(text).chapter(text).section(text).text(text).metrics({text: text})
     page.table([{text: text}]).picture(PNG, text)
     Balanced(page.html()).text.encode("utf-8")
+
+
+def test_a_row_of_many_columns_names_its_cells_where_there_is_no_room():
+    many = Report("").table([{"a": 1, "b": 2, "c": 3, "d": 4, 'e"<': None}]).html()
+    assert 'class="wide"' in many and '<td class="number" data-of="a">1</td>' in many
+    assert '<td data-of="e&quot;&lt;">–</td>' in many
+    few = Report("").table([{"a": 1, "b": 2, "c": 3, "d": 4}]).html()
+    assert 'class="wide"' not in few and "data-of=" not in few
