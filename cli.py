@@ -13,7 +13,7 @@ import signal
 import sys
 import tomllib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,25 @@ from deepfield.toolkit import errors, verbs
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Ctrl-C as an error of ours: click would say an empty line before it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise errors.Interrupted("interrupted", "run it again") from None
+
+
 class _Program(click.Group):
     """Domains and the verbs above them, each built when it is named."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _told():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _told():
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # of which click says an empty line
-            raise errors.Interrupted("interrupted", "run it again") from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from deepfield.domains import DOMAINS

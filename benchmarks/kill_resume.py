@@ -199,7 +199,8 @@ def rows(every: dict[str, Job]) -> list[dict]:
 def details(every: dict[str, Job]) -> dict[str, dict]:
     return {
         kind: {"runs": job.runs, "stopped": job.stopped, "equal": job.equal,
-               "interrupted": job.interrupted, "told": job.told, "seconds": round(job.seconds, 2), "wrong": job.wrong}
+               "interrupted": job.interrupted, "told": job.told,
+               "seconds": round(job.seconds, 2), "wrong": job.wrong}
         for kind, job in every.items()
     }  # fmt: skip
 

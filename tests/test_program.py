@@ -202,7 +202,7 @@ def test_a_cache_that_cannot_be_written_is_a_fault(presets, tmp_path, monkeypatc
 def test_models_are_listed_in_eighty_columns(presets, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     run = here("models", "list")
-    assert run.code == 0 and run.err == "size and data: from 120 columns on, or with --json\n"
+    assert run.code == 0 and run.err == "part, size and data: from 120 columns on, or with --json\n"
     lines = [line for line in run.out.splitlines() if not re.match("    (needs|measured)", line)]
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["model", "task", "measured", "licence"]
@@ -214,10 +214,10 @@ def test_models_are_listed_in_eighty_columns(presets, monkeypatch):
     assert not run.err and len(lines) == 1 + len(PRESETS)
     own = next(line for line in lines if line.startswith("image/small_cnn_digits"))
     figure = r"accuracy (0\.\d{4}) \(0\.\d{4}–[01]\.\d{4}\)"
-    assert re.search(rf"  classification +{figure}, test +\d\.\d  Optical", own)
+    assert re.search(rf"  classification +{figure}  test +\d\.\d  Optical", own)
     monkeypatch.delenv("COLUMNS")
     run = here("models", "list")  # into a pipe
-    heads = ["model", "task", "measured", "MB", "data", "licence"]
+    heads = ["model", "task", "measured", "on", "MB", "data", "licence"]
     assert run.out.split("\n")[0].split() == heads
     lines = [line for line in run.out.splitlines() if not re.match("    (needs|measured)", line)]
     assert max(map(len, lines)) <= 180

@@ -109,7 +109,8 @@ class Console:
 @contextlib.contextmanager
 def hushed(quiet: bool) -> Iterator[None]:
     """Let every console that is made inside say nothing but errors, if that is asked for."""
-    before, Console.hushed = Console.hushed, quiet
+    before = Console.hushed
+    Console.hushed = before or quiet
     try:
         yield
     finally:

@@ -70,7 +70,7 @@ def walk(
     skipped: tuple[str, ...] = (".",),
 ) -> Iterator[tuple[tuple[str, ...], str | None]]:
     """Names of the files of a kind below a folder, in natural order, with what is wrong with a
-    folder. What several links lead to has a name by each of them, up to `MOST_NAMES`.
+    folder. What links lead to has its own name and one by each of them, up to `MOST_NAMES`.
 
     Args:
         root: where the names start.
@@ -82,11 +82,11 @@ def walk(
         Lazily, pairs of a file's folders and name, and None; or of a folder that cannot be read
         and why.
     """
-    # with the folders above it, by their identity; none of a file
-    stack: list[tuple[tuple[str, ...], frozenset[Any] | None]] = [(below, frozenset())]
-    times: Counter[Any] = Counter()
+    # with the folders above it, by their identity, none of a file; and whether a link led there
+    stack: list[tuple[tuple[str, ...], frozenset[Any] | None, bool]] = [(below, frozenset(), False)]
+    by_links: Counter[Any] = Counter()
     while stack:
-        names, above = stack.pop()
+        names, above, linked = stack.pop()
         if above is None:
             yield names, None
             continue
@@ -96,25 +96,24 @@ def walk(
             this = about.st_dev, about.st_ino
             if this in above:  # a link that leads back: a circle
                 continue
-            times[this] += 1
-            if times[this] > MOST_NAMES:
-                if times[this] == MOST_NAMES + 1:
-                    yield (*names, ""), f"more than {MOST_NAMES} links lead to this folder"
+            by_links[this] += linked
+            if linked and by_links[this] > MOST_NAMES:
+                yield (*names, ""), f"links give this folder more than {MOST_NAMES} names"
                 continue
             inner = above | {this}
             with os.scandir(place) as entries:
                 asked = [e for e in entries if not e.name.startswith(skipped) or is_name(e.name)]
-                inside = [(e.name, _is_folder(e)) for e in asked]
+                inside = [(e.name, _is_folder(e), linked or e.is_symlink()) for e in asked]
         except OSError as error:
             yield (*names, ""), f"cannot read this folder: {error.strerror}"
             continue
         kept = [
-            (name, folder)
-            for name, folder in inside
+            (name, folder, by_link)
+            for name, folder, by_link in inside
             if (not name.startswith(skipped) if folder else is_name(name))
         ]
-        kept.sort(key=lambda pair: natural(pair[0], folded=True), reverse=True)
-        stack += [((*names, name), inner if folder else None) for name, folder in kept]
+        kept.sort(key=lambda entry: natural(entry[0], folded=True), reverse=True)
+        stack += [((*names, name), inner if folder else None, by) for name, folder, by in kept]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -266,11 +266,11 @@ def models_list(classes: Classes, as_json: bool) -> int:
     narrow = shutil.get_terminal_size((_WIDE, 1)).columns < _LEAST
     table([_listed(row, narrow) for row in rows], "note", _WIDE)
     if narrow:
-        Console().say(f"size and data: from {_LEAST} columns on, or with --json")
+        Console().say(f"part, size and data: from {_LEAST} columns on, or with --json")
     return 0
 
 
-#: Columns that the whole list needs; without size and data it fits 80.
+#: Columns that the whole list needs; without part, size and data it fits 80.
 _LEAST = 120
 
 
@@ -278,17 +278,16 @@ def _listed(row: Mapping[str, Any], narrow: bool) -> dict[str, Any]:
     """A row of the table: names of data without their source, which the card tells."""
     size = "" if row["MB"] is None else f"{row['MB']:.1f}"
     data = re.sub(r" \([^)]*\)", "", row["data"])
-    more = {} if narrow else {"MB": size, "data": data}
     notes = [f"FAULT: {row['fault']}"] if row["fault"] else []
-    measured, part = row["measured"], row["headline"].get("part", "")
+    part = row["headline"].get("part", "")
     if " " in part:  # no part of a split, but what was measured in words
         notes.append(f"measured on {part}")
-    elif part:
-        measured += f", {part}"
+        part = ""
+    more = {} if narrow else {"on": part, "MB": size, "data": data}
     if row["needs"]:
         notes.append(f'needs {row["needs"]}: pip install "{row["needs"]}"')
     return {
-        "model": row["model"], "task": row["task"], "measured": measured, **more,
+        "model": row["model"], "task": row["task"], "measured": row["measured"], **more,
         "licence": row["licence"], "note": "; ".join(notes),
     }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.commands import asked, console_of, emit, options_of, tell
 from deepfield.toolkit.console import Console
 from deepfield.toolkit.data import BATCH, Encoded, Sample, own_columns, shipped
-from deepfield.toolkit.errors import REJECTED, BadInput, DeepfieldError, NotFound, UsageError
+from deepfield.toolkit.errors import (
+    REJECTED,
+    BadInput,
+    DeepfieldError,
+    NotFound,
+    UsageError,
+    commonest,
+)
 from deepfield.toolkit.found_files import folders
 from deepfield.toolkit.naming import prefixed, prefixes
 from deepfield.toolkit.paths import is_folder, is_there
@@ -144,7 +152,7 @@ def embed(cls: Any, load: Any, data: tuple[str, ...], flags: Any) -> int:
         return REJECTED if rejected else 0
     output = flags.output or "-"
     form = format_of(output, "jsonl" if flags.json else flags.format)
-    writer, rejected, count = RowWriter(output, form), 0, 0
+    writer, faults, count = RowWriter(output, form), Counter[str](), 0
     try:
         for chunk in in_chunks(pipeline.encoded(console.track(items, cls.domain)), 2 * BATCH):
             vectors = iter(_vectors(pipeline, [item for item in chunk if item.fault is None]))
@@ -152,17 +160,18 @@ def embed(cls: Any, load: Any, data: tuple[str, ...], flags: Any) -> int:
                 _row(pipeline, item, next(vectors) if item.fault is None else None)
                 for item in chunk
             ]
-            rejected += sum(item.fault is not None for item in chunk)
+            faults.update(str(item.fault) for item in chunk if item.fault is not None)
             count += len(rows)
             writer.write(rows, len(rows))
         writer.finish()
     finally:
         writer.close()
     wrote = f", wrote {output}" if output != "-" else ""
-    console.say(f"{count - rejected:,} face{'s' * (count - rejected != 1)}{wrote}")
-    if rejected:
-        console.say(f"{rejected:,} rejected")
-    return REJECTED if rejected else 0
+    good = count - faults.total()
+    console.say(f"{good:,} face{'s' * (good != 1)}{wrote}")
+    if faults:
+        console.say(f"{faults.total():,} rejected ({commonest(faults)})")
+    return REJECTED if faults else 0
 
 
 def _row(pipeline: Any, item: Encoded, vector: np.ndarray | None) -> dict[str, Any]:
