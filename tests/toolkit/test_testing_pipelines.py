@@ -96,12 +96,15 @@ DOMAIN_CHECKS = {
         },
     ),
     "speech": (
-        lambda folder: (write_voices(folder / "voices", 110, 1), None),
+        lambda folder: (write_voices(folder / "voices", 72, 1), None),
         Sample("broken", b"RIFF, but no recording", row={"id": "broken"}),
         {
-            "settings": SMALL_SPEECH,
+            # Sums differ in their last digits with the number of threads and with oneDNN, and so
+            # does what is learnt: one that learnt barely enough with one thread did not with two.
+            "settings": {**SMALL_SPEECH, "subsampling": 4, "epochs": 12, "batch_size": 8},
             "learnt": ("accuracy", 0.7),
-            "split": "clip:80/20/0",
+            "split": "clip:75/25/0",
+            "with": {"variation": 0.25},
         },
     ),
 }
