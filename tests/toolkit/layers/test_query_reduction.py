@@ -5,6 +5,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from deepfield.toolkit.export import copied_once
 from deepfield.toolkit.layers import QueryReduction
 from deepfield.toolkit.testing import check_layer
 
@@ -125,7 +126,8 @@ def test_an_exported_network_takes_any_number_of_sentences(tmp_path):
     h, z = QueryReduction("both", reset=True, chunk=4)([steps, query])
     model = keras.Model([steps, query], [h, z])
     model([X, Q[:, 0]])
-    model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
+    with copied_once():
+        model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     for length in (1, 3, 4, 5, 70):
         x = RANDOM.normal(size=(2, length, 4)).astype("float32")
