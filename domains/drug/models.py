@@ -373,7 +373,8 @@ def fusion(
 
     if trees:
         each, nodes = max(1, min(_MOST_TREES, trees // quantities)), 2 * min(leaves, samples) - 1
-        found["forest"] = _trees(each, nodes, TREE_DEPTH, quantities, "forest")(asked)
+        depth = min(TREE_DEPTH, nodes // 2)  # no tree with so few leaves is deeper
+        found["forest"] = _trees(each, nodes, depth, quantities, "forest")(asked)
     kernel = alike = None
     if references:
         count, (families, size) = min(references, samples), sets

@@ -6,7 +6,7 @@ from deepfield.domains.drug.features import ATOM_CODES, BOND_CODES, SETS
 
 SMALL_FUSION = {
     "members": 1, "units": 16, "steps": 2, "head_units": 16, "circle_units": 16, "trees": 8,
-    "boosted": 20, "leaves": 30,
+    "boosted": 20, "leaves": 8,
 }  # fmt: skip
 
 
