@@ -359,7 +359,7 @@ class Pipeline:
         return read_source(source, self.readers, self.samples, **options)
 
     def as_samples(self, data: Any, **options: Any) -> Iterator[Sample]:
-        """Samples from a source's name, from samples, or from raw things as `encode` takes them."""
+        """Samples of a source, of samples, of rows as dictionaries or of raw things to `encode`."""
         return answering.samples(self, data, options)
 
     def samples_of(self, thing: Any, index: int, **options: Any) -> Iterator[Sample]:
