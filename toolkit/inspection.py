@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -52,9 +53,10 @@ def inspect(
         `"problem"`, where no network could learn the labels, `"undealt"`, why there are no parts.
     """
     dealing = Split.parse(split, seed)
-    samples = list(dealing.placed(pipeline.as_samples(data, **(reader_options or {}))))
-    for sample in samples:
-        sample.fault = sample.fault or sample.label_fault
+    read = dealing.placed(pipeline.as_samples(data, **(reader_options or {})))
+    samples = [
+        replace(s, fault=s.label_fault) if not s.fault and s.label_fault else s for s in read
+    ]
     if not samples:
         raise UsageError(f"{name_of(data)!r} is empty", "name something that holds samples")
     good = [s for s in samples if s.fault is None]

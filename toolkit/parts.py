@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -62,11 +62,13 @@ class Parts:
 
 
 def labelled(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """Samples as they come; one without a label, or with a broken one, has that as its fault."""
+    """Samples as they come; a copy of one without a label, or with a broken one, has that as its
+    fault.
+    """
     for sample in samples:
         unlabelled = "no label" if sample.target is None else None
-        sample.fault = sample.fault or sample.label_fault or unlabelled
-        yield sample
+        fault = sample.fault or sample.label_fault or unlabelled
+        yield sample if fault == sample.fault else replace(sample, fault=fault)
 
 
 def deal(

@@ -105,13 +105,14 @@ class Split:
         return cls(kind or "random", (train, valid, test), seed)
 
     def placed(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Samples as they come; where their parts matter, one in a part of no known name has that
-        as its fault.
+        """Samples as they come; where their parts matter, a copy of one in a part of no known name
+        has that as its fault.
         """
         for sample in samples:
             unknown = self.kind in ("auto", "source") and sample.part not in (None, *PARTS)
             if sample.fault is None and unknown:
-                sample.fault = f"part {sample.part!r} is none of train, valid and test"
+                fault = f"part {sample.part!r} is none of train, valid and test"
+                sample = replace(sample, fault=fault)
             yield sample
 
     def deal(

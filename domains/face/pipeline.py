@@ -173,7 +173,7 @@ class FacePipeline(Pipeline):
         """As in the toolkit; two pictures in a tuple are a pair."""
         for sample in super().samples_of(thing, index, **options):
             if isinstance(sample.data, tuple) and len(sample.data) == 2:
-                sample.data = Pair(*sample.data)
+                sample = replace(sample, data=Pair(*sample.data))
             yield sample
 
     def encoded(self, samples: Iterable[Sample], targets: bool = False) -> Iterator[Encoded]:
@@ -455,9 +455,10 @@ class FacePipeline(Pipeline):
 
 def _comparable(sample: Sample) -> Sample:
     """A sample of which something can be said: two pictures."""
-    if sample.fault is None and not isinstance(sample.data, Pair):
-        sample.fault = (
-            "one picture, and a pair is needed: a and b of a table, in Python [(a, b)]"
-            " (see verify, find and embed)"
-        )
-    return sample
+    if sample.fault is not None or isinstance(sample.data, Pair):
+        return sample
+    fault = (
+        "one picture, and a pair is needed: a and b of a table, in Python [(a, b)]"
+        " (see verify, find and embed)"
+    )
+    return replace(sample, fault=fault)

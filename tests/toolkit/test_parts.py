@@ -1,6 +1,7 @@
 """Data are dealt again as they were for a network, which is judged as it was."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from held_out import held_out
 
 import deepfield
 from deepfield.domains.image.pipeline import ImagePipeline
+from deepfield.toolkit import parts
 from deepfield.toolkit.data import Sample
 from deepfield.toolkit.errors import UsageError
 from deepfield.toolkit.inspection import inspect
+from deepfield.toolkit.splits import Split
 
 
 def test_what_a_network_never_saw_is_found_again_with_its_figures_and_interval(tiny):
@@ -56,3 +59,21 @@ def test_who_has_nothing_left_to_train_on_is_told_why():
     ]
     with pytest.raises(UsageError, match="0 usable training samples; 2 are copies of held-out"):
         ImagePipeline("small_cnn").fit(copies)
+
+
+def test_who_learns_measures_or_inspects_leaves_the_samples_as_they_are(tiny):
+    pipeline = deepfield.load(str(tiny))
+    read = list(pipeline.as_samples("sample:digits-folder"))
+    kinds = ({"target": None}, {"label_fault": "no digit"}, {"part": "some"})
+    odd = [replace(read[0], **kind) for kind in kinds]
+    samples = [*read, *odd]
+    assert pipeline.evaluate(samples)["rejected"] == 2
+    assert inspect(ImagePipeline("small_cnn"), samples, timed=False)["rejected"] == 2
+    rows = parts.deal(ImagePipeline("small_cnn"), samples, Split.parse(None)).rows()
+    assert [row["reason"] for row in rows[len(read) :]] == [
+        "no label",
+        "no digit",
+        "part 'some' is none of train, valid and test",
+    ]
+    assert [sample.fault for sample in samples] == [None] * len(samples)
+    assert {row["status"] for row in pipeline.predict(samples)} == {"ok"}
