@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain, groupby
+from itertools import chain, groupby, islice, tee
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from deepfield.toolkit.data import (
     Arrays,
     Encoded,
+    Reader,
     Sample,
     batches_that_fit,
     collate,
@@ -20,6 +21,7 @@ from deepfield.toolkit.data import (
     own_columns,
 )
 from deepfield.toolkit.errors import (
+    ROWS,
     BadInput,
     DeepfieldError,
     NotFound,
@@ -73,10 +75,16 @@ def samples(
     if pipeline.is_one(data):
         data = [data]
     reader = next((reader for reader in pipeline.readers if reader.rows is not None), None)
-    for are_rows, pairs in groupby(enumerate(data), lambda pair: pipeline.is_row(pair[1])):
-        if are_rows and reader is not None and reader.rows is not None:
-            rows = (({str(k): v for k, v in row.items()}, None) for _, row in pairs)
-            yield from reader.rows("rows", rows, **reader.given("rows", options))
+    seen: set[bool] = set()  # whether things were rows: those so far, and the next one
+
+    def is_row(pair: tuple[int, Any]) -> bool:
+        own = pipeline.is_row(pair[1])
+        seen.add(own)
+        return own
+
+    for are_rows, pairs in groupby(enumerate(data), is_row):
+        if are_rows and reader is not None:
+            yield from _of_rows(reader, pairs, options, seen)
             continue
         for index, thing in pairs:
             try:
@@ -86,6 +94,31 @@ def samples(
                 if not rejecting or not (nameless or isinstance(error, NotFound)):
                     raise
                 yield Sample(str(thing), None, fault=error.message)
+
+
+def _of_rows(
+    reader: Reader, pairs: Iterator[tuple[int, Any]], options: Mapping[str, Any], seen: set[bool]
+) -> Iterator[Sample]:
+    """Rows that stand side by side among several things, numbered by their places.
+
+    Where no column fits any of them, they are rejected; if nothing else was seen, it is an error.
+    """
+    given = reader.given(ROWS, options)
+    place, row = next(pairs)
+    told = ({str(k): v for k, v in row.items()} for _, row in chain([(place, row)], pairs))
+    rows, kept = tee((row, None) for row in told)
+    assert reader.rows is not None
+    try:
+        samples = iter(reader.rows(ROWS, rows, start=place + 1, **given))
+        head = list(islice(samples, 1))  # the columns are told apart
+    except UsageError as error:
+        if False not in seen:
+            raise
+        for number, (row, _) in enumerate(kept, start=place + 1):
+            yield Sample(f"row {number}", None, row=row, fault=error.message)
+        return
+    del kept  # or it would keep all rows
+    yield from chain(head, samples)
 
 
 def _of_table(pipeline: Pipeline, table: Any, options: Mapping[str, Any]) -> Iterator[Sample]:

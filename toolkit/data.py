@@ -18,7 +18,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepfield.toolkit.errors import BROKEN, NotFound, UsageError, called, shortened, unreadable
+from deepfield.toolkit.errors import (
+    BROKEN,
+    ROWS,
+    NotFound,
+    UsageError,
+    called,
+    shortened,
+    unreadable,
+)
 from deepfield.toolkit.parquet_files import read_parquet
 from deepfield.toolkit.paths import is_file, is_there, link_to
 from deepfield.toolkit.separated import breaks_off, is_blank, read_separated
@@ -78,7 +86,8 @@ class Reader:
         spells: whether a text in a list spells such a thing out, if a broken or an empty one that
             costs its own row, rather than name a source. None: texts in a list are sources.
         rows: of a table: yields the samples of rows, each with what is wrong with it, as `read`
-            does of a file; the source is what they are called in an error.
+            does of a file; the source is what they are called in an error, `start` the number of
+            the first.
 
     Example:
         >>> words = Reader("words", "a text of words", lambda source: source.endswith(".txt"),
@@ -99,11 +108,13 @@ class Reader:
         """The options that are given, none of which this form of data lacks (`UsageError`)."""
         given = {k: v for k, v in options.items() if v is not None}
         if unknown := sorted(set(given) - set(self.options)):
-            flags = ", ".join("--" + name.replace("_", "-") for name in unknown)
-            takes = ", ".join("--" + n.replace("_", "-") for n in self.options) or "none"
+            flags, takes = (
+                ", ".join(n if source == ROWS else "--" + n.replace("_", "-") for n in names)
+                for names in (unknown, self.options)
+            )
             raise UsageError(
-                f"{flags} does not apply to {source!r}, read as {self.name}",
-                f"options of this form of data: {takes}",
+                f"{flags} does not apply to {called(source)}, read as {self.name}",
+                f"options of this form of data: {takes or 'none'}",
             )
         return given
 

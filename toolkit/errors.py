@@ -27,6 +27,8 @@ EXIT_CODES: dict[int, str] = {
     141: "the reader of standard output went away",
 }
 REJECTED, INTERRUPTED, CLOSED_PIPE = 3, 130, 141
+#: The source of rows that a program has in its hands.
+ROWS = "the rows"
 
 
 #: No room on the device, none left of what this user may have, and no larger file allowed.
@@ -111,7 +113,7 @@ def listed(names: Iterable[str], most: int = 12) -> str:
         'a, b and 2 more'
     """
     told = list(map(str, names))
-    shown = ", ".join(told[:most])
+    shown = ", ".join(told[:most]) or "none"
     return f"{shown} and {len(told) - most} more" if len(told) > most else shown
 
 
@@ -188,7 +190,7 @@ def called(source: str) -> str:
         >>> called("-"), called("a.csv")
         ('standard input', "'a.csv'")
     """
-    return "standard input" if source == "-" else repr(source)
+    return {"-": "standard input", ROWS: ROWS}.get(source, repr(source))
 
 
 def no_rows(source: str) -> UsageError:

@@ -158,7 +158,7 @@ def column_of_paths(source: str, row: Mapping[str, Any], usual: Sequence[str], w
     column = find_column(row, None, usual, "the path")
     if column is None:
         raise UsageError(
-            f"{called(source)} has no column with the paths of the {what}",
+            f"no column with the paths of the {what} in {called(source)}",
             f"call it {', '.join(usual)}; its columns: {listed(row)}",
         )
     return column

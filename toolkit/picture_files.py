@@ -131,6 +131,7 @@ def rows_of_pictures(
     source: str,
     root: str | None = None,
     rows: Rows | None = None,
+    start: int = 1,
 ) -> Iterator[tuple[str, Any, dict[str, Any], str | None]]:
     """Read a table with a column of paths, or of encoded pictures.
 
@@ -138,6 +139,7 @@ def rows_of_pictures(
         source: the table, or `-`.
         root: where its paths start.
         rows: of the table, as `read_rows` gives them, where they were looked at already.
+        start: number of the first.
 
     Returns:
         Lazily, for each row its name, the path or bytes to decode, its columns (a name in the
@@ -150,7 +152,7 @@ def rows_of_pictures(
     base = base_folder(source, root)
     names, _, rows = looked_at(read_rows(source) if rows is None else rows)
     column = column_of_paths(source, names, PATH, "pictures") if names else None
-    for number, (row, fault) in enumerate(rows, start=1):
+    for number, (row, fault) in enumerate(rows, start):
         told, data, wrong = picture_in(row.get(column or ""), base, column)
         name = told or f"row {number}"
         if isinstance(data, bytes):

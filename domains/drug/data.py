@@ -18,7 +18,7 @@ from typing import Any
 from deepfield.domains.drug.molecules import Descriptors, MolBlock, molecule
 from deepfield.toolkit.cells import NO, YES, Rows, find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import Reader, Sample, read_rows, rows_of
-from deepfield.toolkit.errors import BROKEN, BadInput, UsageError, listed
+from deepfield.toolkit.errors import BROKEN, ROWS, BadInput, UsageError, called, listed
 from deepfield.toolkit.paths import ends, is_file_of, is_there
 from deepfield.toolkit.separated import breaks_off
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
@@ -119,10 +119,10 @@ def _read_table(source: str, **options: Any) -> Iterator[Sample]:
     return _table(source, read_rows(source), **options)
 
 
-def _table(source: str, rows: Rows, **options: Any) -> Iterator[Sample]:
+def _table(source: str, rows: Rows, start: int = 1, **options: Any) -> Iterator[Sample]:
     first, good, rows = looked_at(rows)
     columns = _told_apart(source, first, good, **options)
-    for number, (row, fault) in enumerate(rows, start=1):
+    for number, (row, fault) in enumerate(rows, start):
         yield columns.sample(number, row, fault)
 
 
@@ -147,13 +147,16 @@ def _told_apart(
     described = tuple(name for name in names if name.startswith(prefix))
     if descriptors and not described:
         raise UsageError(
-            f"no column of {source!r} begins with {descriptors!r}", f"columns: {listed(names)}"
+            f"no column of {called(source)} begins with {descriptors!r}",
+            f"columns: {listed(names)}",
         )
     structure = find_column(first, smiles, (), "the SMILES")
     if structure is None and not (descriptors or len(described) > 1):
         structure = _smiles_column(names, good)
-        if structure is None or _is_molecule(structure) or _is_spelt_so(structure):
-            headless = any(map(_is_molecule, names)) or structure is not None
+        told = names if structure is None else [structure]
+        spelt = structure is not None and _is_spelt_so(structure)
+        headless = source != ROWS and (spelt or any(map(_is_molecule, told)))
+        if structure is None or headless:
             raise UsageError(*_no_structures(source, names, headless))
     if structure is not None:
         described = ()
@@ -183,7 +186,9 @@ def _chosen(
             matching = [n for n in open_ if fnmatch.fnmatchcase(n, one)] if _is_pattern(one) else []
             if not matching:
                 near = find_column(dict.fromkeys(names), one, (), "the target")  # says what is near
-                raise UsageError(f"no column {near!r} in {source!r}", f"columns: {listed(names)}")
+                raise UsageError(
+                    f"no column {near!r} in {called(source)}", f"columns: {listed(names)}"
+                )
             found |= dict.fromkeys(matching)
     return tuple(found)
 
@@ -268,8 +273,9 @@ def _no_structures(source: str, names: Sequence[str], headless: bool) -> tuple[s
             "put a line with the names of the columns on top (smiles,…), or call the file .smi",
         )
     return (
-        f"no column of {source!r} holds SMILES",
-        f"name it with --smiles; the columns are {listed(names)}",
+        f"no column of {called(source)} holds SMILES",
+        f"{'call it smiles' if source == ROWS else 'name it with --smiles'};"
+        f" its columns: {listed(names)}",
     )
 
 

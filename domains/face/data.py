@@ -30,7 +30,7 @@ from deepfield.toolkit.data import (
     Sample,
     read_rows,
 )
-from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, listed
+from deepfield.toolkit.errors import DeepfieldError, NotFound, UsageError, called, listed
 from deepfield.toolkit.found_files import (
     base_folder,
     folders,
@@ -168,15 +168,15 @@ def _read_columns(source: str, **options: Any) -> Iterator[Sample]:
 
 
 def _of_rows(
-    source: str, rows: Rows, root: str | None = None, people: bool = False
+    source: str, rows: Rows, root: str | None = None, people: bool = False, start: int = 1
 ) -> Iterator[Sample]:
     """A table of pairs or of pictures, as its columns say."""
     names, _, rows = looked_at(rows)
     columns = _pair_columns(source, names)
     if not columns:
-        yield from _read_people(source, root, rows)
+        yield from _read_people(source, root, rows, start)
         return
-    pairs = _pairs(rows, base_folder(source, root), columns)
+    pairs = _pairs(rows, base_folder(source, root), columns, start)
     yield from _people_of(pairs, columns) if people else pairs
 
 
@@ -198,12 +198,12 @@ def _pair_columns(source: str, row: Mapping[str, Any]) -> dict[str, str]:
         wrong, problem = near, "no columns a and b with the pictures of a pair"
     else:
         raise UsageError(
-            f"{source!r} has no columns with the paths of pictures",
+            f"no columns with the paths of pictures in {called(source)}",
             f"pairs: a, b[, same[, fold]]; pictures: path[, person]; its columns: {listed(row)}",
         )
     if wrong:
         renamed = ", ".join(f"{name!r} to {wanted}" for wanted, name in wrong.items())
-        raise UsageError(f"{source!r} has {problem}", f"rename {renamed}")
+        raise UsageError(f"{called(source)}: {problem}", f"rename {renamed}")
     return {wanted: own.get(wanted, wanted) for wanted in _MEANT}  # of JSON, later rows have more
 
 
@@ -220,8 +220,8 @@ def _near(wanted: str, names: Iterable[str]) -> str | None:
     return None
 
 
-def _pairs(rows: Rows, base: Path, columns: Mapping[str, str]) -> Iterator[Sample]:
-    for number, (row, fault) in enumerate(rows, start=1):
+def _pairs(rows: Rows, base: Path, columns: Mapping[str, str], start: int = 1) -> Iterator[Sample]:
+    for number, (row, fault) in enumerate(rows, start):
         sides, names, faults = [], [], []
         for side in ("a", "b"):
             column = columns[side]
@@ -276,11 +276,11 @@ def _people_of(pairs: Iterable[Sample], columns: Mapping[str, str]) -> Iterator[
             yield _of_person(name, data, person, fault)
 
 
-def _read_people(source: str, root: str | None, rows: Rows) -> Iterator[Sample]:
+def _read_people(source: str, root: str | None, rows: Rows, start: int) -> Iterator[Sample]:
     names, _, rows = looked_at(rows)
     person = find_column(names, None, PERSON, "the person")
     part = find_column(names, None, PART_COLUMNS, "the part")
-    for name, data, row, fault in rows_of_pictures(source, root, rows):
+    for name, data, row, fault in rows_of_pictures(source, root, rows, start):
         told = row.get(person or "")
         who = None if is_missing(told) else text_of_cell(told)
         own_part = part_named(row.get(part or ""))

@@ -96,7 +96,7 @@ def _read_table(source: str, negatives: str | None = None, **columns: str) -> It
 
 
 def _of_rows(
-    source: str, rows: Rows, negatives: str | None = None, **columns: str
+    source: str, rows: Rows, negatives: str | None = None, **columns: Any
 ) -> Iterator[Sample]:
     return _and_negatives(source, of_rows(source, rows, **columns), negatives)
 

@@ -10,7 +10,7 @@ from typing import Any
 from deepfield.domains.genomics.sequences import DNA
 from deepfield.toolkit.cells import Rows, find_column, is_missing, looked_at, text_of_cell
 from deepfield.toolkit.data import Sample, read_rows
-from deepfield.toolkit.errors import UsageError, listed
+from deepfield.toolkit.errors import ROWS, UsageError, called, listed
 from deepfield.toolkit.separated import breaks_off, is_blank
 from deepfield.toolkit.splits import GROUP_COLUMNS, PART_COLUMNS, part_named
 from deepfield.toolkit.text_files import open_text
@@ -72,7 +72,7 @@ class Columns:
         return sample
 
 
-def read_table(source: str, **columns: str) -> Iterator[Sample]:
+def read_table(source: str, **columns: Any) -> Iterator[Sample]:
     """The rows of a table: CSV, TSV, JSON lines or Parquet; otherwise as `of_rows`."""
     return of_rows(source, read_rows(source), **columns)
 
@@ -84,15 +84,16 @@ def of_rows(
     label: str | None = None,
     group: str | None = None,
     part: str | None = None,
+    start: int = 1,
 ) -> Iterator[Sample]:
-    """The rows of a table as samples.
+    """The rows of a table as samples, numbered from `start` on.
 
     Raises:
         UsageError: no column of sequences, one that was named is not there, or no row.
     """
     names, good, rows = looked_at(rows)
     columns = _told_apart(source, names, good, sequence, label, group, part)
-    for number, (row, fault) in enumerate(rows, start=1):
+    for number, (row, fault) in enumerate(rows, start):
         yield columns.sample(number, row, fault)
 
 
@@ -105,8 +106,7 @@ def _told_apart(
     group: str | None,
     part: str | None,
 ) -> Columns:
-    wrong = next((name for name in names if looks_like_dna(name)), None)
-    if wrong is not None:
+    if source != ROWS and any(map(looks_like_dna, names)):
         raise UsageError(
             f"{source!r} has no header: its first line holds a sequence",
             "put a line with the names of the columns on top: sequence,label",
@@ -114,8 +114,9 @@ def _told_apart(
     column = find_column(names, sequence, SEQUENCES, "the sequence") or _by_content(names, good)
     if column is None:
         raise UsageError(
-            f"no column of {source!r} holds sequences",
-            f"name it with --sequence; the columns are {listed(names)}",
+            f"no column of {called(source)} holds sequences",
+            f"{'call it sequence' if source == ROWS else 'name it with --sequence'};"
+            f" its columns: {listed(names)}",
         )
     rest = {name: None for name in names if name != column}
     return Columns(

@@ -141,7 +141,7 @@ def _read_zip(source: str, **columns: str) -> Iterator[Sample]:
 # ---------------------------------------------------------------------------------- tables
 
 
-def _read_manifest(source: str, **options: str) -> Iterator[Sample]:
+def _read_manifest(source: str, **options: Any) -> Iterator[Sample]:
     return _of_rows(source, read_rows(source), **options)
 
 
@@ -152,13 +152,14 @@ def _of_rows(
     group: str | None = None,
     part: str | None = None,
     root: str | None = None,
+    start: int = 1,
 ) -> Iterator[Sample]:
     names, _, rows = looked_at(rows)
     if names:
         label = find_column(names, label, _LABEL, "the label")
         group = find_column(names, group, GROUP_COLUMNS, "the group")
         part = find_column(names, part, PART_COLUMNS, "the part")
-    for name, data, row, fault in rows_of_pictures(source, root, rows):
+    for name, data, row, fault in rows_of_pictures(source, root, rows, start):
         present = {key: row.get(key) for key in (label, group, part) if key}
         sample = _from_columns(name, data, row, present, label, group, part)
         sample.fault = fault or sample.fault

@@ -305,14 +305,14 @@ def _read_table(source: str) -> Iterator[Sample]:
     return _of_table(source, read_rows(source))
 
 
-def _of_table(source: str, rows: Rows) -> Iterator[Sample]:
+def _of_table(source: str, rows: Rows, start: int = 1) -> Iterator[Sample]:
     """Rows of a table, which must have stories and questions."""
     names, _, rows = looked_at(rows)
     for usual, what in ((_STORY, "stories"), (_QUESTION, "questions")):
         if names and find_column(names, None, usual, what) is None:
             hint = f"call it {', '.join(usual)}; its columns: {listed(names)}"
-            raise UsageError(f"{source!r} has no column of {what}", hint)
-    yield from _read_rows(source, rows)
+            raise UsageError(f"no column of {what} in {called(source)}", hint)
+    yield from _read_rows(source, rows, start)
 
 
 def _json(source: str, text: str) -> Rows:
@@ -330,8 +330,8 @@ def _json(source: str, text: str) -> Rows:
     ]
 
 
-def _read_rows(source: str, rows: Rows) -> Iterator[Sample]:
-    for number, (row, fault) in enumerate(rows, start=1):
+def _read_rows(source: str, rows: Rows, start: int = 1) -> Iterator[Sample]:
+    for number, (row, fault) in enumerate(rows, start):
         try:
             yield _from_row(number, row, fault)
         except ValueError as error:

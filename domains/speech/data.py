@@ -223,13 +223,13 @@ def _no_file(path: str) -> str | None:
     return "a folder, not a recording" if is_folder(path) else None
 
 
-def _read_manifest(source: str, **options: str) -> Iterator[Sample]:
+def _read_manifest(source: str, **options: Any) -> Iterator[Sample]:
     return _of_rows(source, read_rows(source), **options)
 
 
 def _of_rows(
     source: str, rows: Rows, text: str | None = None, speaker: str | None = None,
-    part: str | None = None, root: str | None = None,
+    part: str | None = None, root: str | None = None, start: int = 1,
 ) -> Iterator[Sample]:  # fmt: skip
     folder = base_folder(source, root)
     names, _, rows = looked_at(rows)
@@ -239,7 +239,7 @@ def _of_rows(
         text = find_column(names, text, _TEXT, "the text")
         speaker = find_column(names, speaker, _SPEAKER, "the speaker")
         part = find_column(names, part, PART_COLUMNS, "the part")
-    for number, (row, fault) in enumerate(rows, start=1):
+    for number, (row, fault) in enumerate(rows, start):
         yield _from_row(number, row, fault, folder, path, text, speaker, part)
 
 

@@ -211,7 +211,7 @@ def is_one_recording(thing: Any) -> bool:
 
 def is_row_of_table(thing: Any) -> bool:
     """Whether something is a row that tells of a recording, not a recording itself."""
-    return is_row(thing) and not isinstance(_sound_of(thing, 1), Sound)
+    return is_row(thing) and "array" not in thing
 
 
 def _check_rate(rate_hz: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import chain, islice, repeat
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from deepfield.domains import domain
 from deepfield.toolkit import answering
 from deepfield.toolkit.answering import in_chunks
 from deepfield.toolkit.data import Encoded, Sample
-from deepfield.toolkit.errors import UsageError
+from deepfield.toolkit.errors import BadInput, UsageError
 
 #: A model of every domain, and a row of a table that it reads, with labels of no sense.
 ROWS = {
@@ -52,8 +53,10 @@ def test_a_dictionary_is_a_row_as_a_table_holds_it(asked, tmp_path):
     assert list(pipeline.predict([row, broken])) == told
     assert list(pipeline.predict(iter([broken, row]))) == told[::-1]
     assert list(pipeline.predict(row)) == told[:1]
-    with pytest.raises(UsageError, match="'rows'"):
+    with pytest.raises(UsageError, match=r"no column.* the rows") as wrong:
         list(pipeline.predict([{"wrong": 1, 2: "names"}]))
+    assert "'" not in wrong.value.message and "--" not in wrong.value.hint
+    assert wrong.value.hint.endswith("its columns: wrong, 2")
 
 
 def test_rows_and_other_things_stand_in_one_list(asked):
@@ -63,11 +66,54 @@ def test_rows_and_other_things_stand_in_one_list(asked):
     assert told == ["ok", "ok", "ok", "rejected"]
 
 
+def test_a_row_that_tells_nothing_costs_itself_alone_beside_whatever(asked):
+    pipeline, row = asked
+    (one,) = pipeline.as_samples(row)
+    wrong = {"wrong": 1}
+    for data in ([row, wrong, row], [wrong, row], [one, wrong, row], [wrong, one, wrong, wrong]):
+        told = list(pipeline.predict(data))
+        right = [thing is not wrong for thing in data]
+        assert [answer["status"] == "ok" for answer in told] == right, data
+        assert all(len(answer["reason"]) < 100 for answer in told)
+        assert len(list(pipeline.predict(iter(data), on_error="skip"))) == sum(right)
+        with pytest.raises(BadInput):
+            list(pipeline.predict(data, on_error="fail"))
+
+
+def test_a_row_is_numbered_by_its_place_among_all_things(asked):
+    pipeline, row = asked
+    (one,) = pipeline.as_samples(row)
+    empty = dict.fromkeys(row)
+    told = [s.id for s in pipeline.as_samples([one, empty, one, empty, empty, one, {"wrong": 1}])]
+    assert told == [one.id, "row 2", one.id, "row 4", "row 5", one.id, "row 7"]
+
+
+def test_many_rows_that_tell_nothing_are_told_of_at_once():
+    pipeline, wrong = deepfield.load("drug/fusion_esol"), {"wrong": 1}
+    with pytest.raises(UsageError, match="no column of the rows holds SMILES"):
+        next(pipeline.as_samples(repeat(wrong)))
+    samples = pipeline.as_samples(chain(["CCO"], repeat(wrong)))
+    assert [s.fault is None for s in islice(samples, 300)] == [True] + [False] * 299
+
+
+def test_the_names_of_columns_may_be_numbers():
+    (sample,) = deepfield.load("drug/fusion_esol").as_samples([{1: "CCO"}])
+    assert sample.data == "CCO"
+
+
+@pytest.mark.parametrize(("row", "columns"), [({"CCO": 1}, "CCO"), ({}, "none")])
+def test_rows_without_columns_that_fit_are_not_told_of_files(row, columns):
+    with pytest.raises(UsageError) as told:
+        next(deepfield.load("drug/fusion_esol").predict(row))
+    assert told.value.message == "no column of the rows holds SMILES"
+    assert told.value.hint == f"call it smiles; its columns: {columns}"
+
+
 def test_options_of_a_table_are_those_of_rows():
     pipeline = deepfield.load("drug/fusion_esol")
     (sample,) = pipeline.as_samples({"what": "CCO"}, smiles="what")
     assert sample.data == "CCO"
-    with pytest.raises(UsageError, match="--question does not apply to 'rows', read as table"):
+    with pytest.raises(UsageError, match="question does not apply to the rows, read as table"):
         next(deepfield.load("qa/story").predict(ROWS["qa/story"], question="Who?"))
 
 
@@ -75,6 +121,8 @@ def test_a_recording_with_its_rate_is_no_row():
     heard = {"array": np.zeros(16000, np.float32), "sampling_rate": 16000}
     (answer,) = deepfield.load("speech/digits").predict([heard])
     assert answer["id"] == "0" and answer["status"] == "ok"
+    (answer,) = deepfield.load("speech/digits").predict([{"array": heard["array"]}])
+    assert answer["status"] == "rejected" and len(answer["reason"]) < 100
 
 
 @pytest.mark.parametrize("most_bytes", [64 << 20, 900])

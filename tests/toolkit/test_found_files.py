@@ -99,7 +99,7 @@ def test_what_lies_in_a_folder_itself(tmp_path):
 
 def test_a_column_of_paths_has_a_usual_name():
     assert column_of_paths("-", {"x": 1, "File": 2}, ("path", "file"), "pictures") == "File"
-    with pytest.raises(UsageError, match="standard input has no column with the paths of the pic"):
+    with pytest.raises(UsageError, match="no column with the paths of the pic"):
         column_of_paths("-", {"x": 1}, ("path",), "pictures")
 
 

@@ -126,7 +126,7 @@ soundfile.write(WAV, CLIP, 8000, format="WAV")
         (b"\0\0\0\x20ftypM4A ", {}, "standard input is no sound file"),
         (b"no sound", {}, "standard input is no sound file"),
         (b"path\n", {}, "standard input has a header, but no rows"),
-        (b"text,speaker\ngo,ann\n", {}, "standard input has no column with the paths"),
+        (b"text,speaker\ngo,ann\n", {}, "paths of the recordings in standard input"),
     ],
 )  # fmt: skip
 def test_standard_input(tmp_path, monkeypatch, given, options, expected):
