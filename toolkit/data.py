@@ -86,8 +86,7 @@ class Reader:
         spells: whether a text in a list spells such a thing out, if a broken or an empty one that
             costs its own row, rather than name a source. None: texts in a list are sources.
         rows: of a table: yields the samples of rows, each with what is wrong with it, as `read`
-            does of a file; the source is what they are called in an error, `start` the number of
-            the first.
+            of a file; source is what errors call them, `start` the number of the first.
 
     Example:
         >>> words = Reader("words", "a text of words", lambda source: source.endswith(".txt"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit.cells import find_column
+from deepfield.toolkit.cells import find_column, is_missing
 from deepfield.toolkit.errors import NotFound, UsageError, called, listed
 from deepfield.toolkit.ordering import natural
 from deepfield.toolkit.paths import is_file, is_there
@@ -141,6 +141,39 @@ def base_folder(source: str, root: str | None) -> Path:
 def missing(path: str) -> str | None:
     """The fault of a file that is not there; None if it is."""
     return None if is_there(path) else f"no such file: {path}"
+
+
+def file_in(
+    row: dict[str, Any], column: str, base: Path, nameless: str
+) -> tuple[str | None, Any, dict[str, Any]]:
+    """What a cell of a table says of a file.
+
+    Args:
+        row: of the table.
+        column: of the cell, which holds a path; or what stands in the file, encoded or decoded; or
+            several of these, as sets are published: {"path", "bytes"}, {"path", "array", …}.
+        base: where relative paths start.
+        nameless: stands in the row for a file that has no name.
+
+    Returns:
+        The name that the cell gives, if any; the path, what stands in the file, or None for
+        neither; and the row with a text in that cell.
+
+    Example:
+        >>> file_in({"image": {"path": None, "bytes": b"GIF"}}, "image", Path(), "row 1")
+        (None, b'GIF', {'image': 'row 1'})
+    """
+    cell = row.get(column)
+    data = path = cell
+    if isinstance(cell, Mapping):
+        path = cell.get("path")
+        data = cell if "array" in cell else cell.get("bytes") or path
+    name = None if is_missing(path) or not isinstance(path, str | Path) else str(path)
+    if not isinstance(cell, str) and not is_missing(cell):
+        row = {**row, column: name or nameless}
+    if isinstance(data, str | Path):
+        data = str(base / data) if name else None
+    return name, None if is_missing(data) else data, row
 
 
 def column_of_paths(source: str, row: Mapping[str, Any], usual: Sequence[str], what: str) -> str:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deepfield.toolkit.cells import Rows, is_missing, looked_at
+from deepfield.toolkit.cells import Rows, looked_at
 from deepfield.toolkit.data import read_rows
 from deepfield.toolkit.errors import NotFound, UsageError
-from deepfield.toolkit.found_files import base_folder, column_of_paths, missing, named, of_kind
+from deepfield.toolkit.found_files import (
+    base_folder,
+    column_of_paths,
+    file_in,
+    missing,
+    named,
+    of_kind,
+)
 from deepfield.toolkit.paths import is_file, is_file_of
 from deepfield.toolkit.pictures import SUFFIXES, looks_like_picture
 
@@ -102,29 +109,14 @@ def accepts_table(source: str) -> bool:
     return is_file_of(source, _TABLES)
 
 
-def picture_in(cell: Any, base: Path, column: str | None) -> tuple[str | None, Any, str | None]:
-    """What a cell of a table says of a picture.
-
-    Args:
-        cell: a path, encoded bytes, or both as Parquet sets are published: {"bytes", "path"}.
-        base: where relative paths start.
-        column: the cell's column, for the fault.
-
-    Returns:
-        The name that it gives (None if it gives none), the path or bytes to decode, and what is
-        wrong.
-    """
-    path = cell
-    if isinstance(cell, Mapping):
-        path = cell.get("path")
-        cell = cell.get("bytes") or path
-    name = None if is_missing(path) or isinstance(path, bytes) else str(path)
-    if isinstance(cell, bytes):
-        return name, cell, None
-    if is_missing(cell):
-        return name, None, f"no path in column {column!r}"
-    data = str(base / str(cell))
-    return name, data, missing(data)
+def picture_in(
+    row: dict[str, Any], column: str, base: Path, nameless: str
+) -> tuple[str | None, Any, dict[str, Any], str | None]:
+    """What a cell of a table says of a picture, as `file_in`, and what is wrong with it."""
+    name, data, row = file_in(row, column, base, nameless)
+    if data is None:
+        return name, None, row, f"no path in column {column!r}" if column else "no path"
+    return name, data, row, missing(data) if isinstance(data, str) else None
 
 
 def rows_of_pictures(
@@ -133,7 +125,7 @@ def rows_of_pictures(
     rows: Rows | None = None,
     start: int = 1,
 ) -> Iterator[tuple[str, Any, dict[str, Any], str | None]]:
-    """Read a table with a column of paths, or of encoded pictures.
+    """Read a table with a column of paths, or of pictures.
 
     Args:
         source: the table, or `-`.
@@ -142,8 +134,8 @@ def rows_of_pictures(
         start: number of the first.
 
     Returns:
-        Lazily, for each row its name, the path or bytes to decode, its columns (a name in the
-        place of bytes) and what is wrong with it.
+        Lazily, for each row its name, the path or picture to decode, its columns (a name in the
+        place of a picture) and what is wrong with it.
 
     Raises:
         NotFound: no such table or folder.
@@ -151,10 +143,7 @@ def rows_of_pictures(
     """
     base = base_folder(source, root)
     names, _, rows = looked_at(read_rows(source) if rows is None else rows)
-    column = column_of_paths(source, names, PATH, "pictures") if names else None
+    column = column_of_paths(source, names, PATH, "pictures") if names else ""
     for number, (row, fault) in enumerate(rows, start):
-        told, data, wrong = picture_in(row.get(column or ""), base, column)
-        name = told or f"row {number}"
-        if isinstance(data, bytes):
-            row = {**row, str(column): name}
-        yield name, data, row, fault or wrong
+        told, data, row, wrong = picture_in(row, column, base, f"row {number}")
+        yield told or f"row {number}", data, row, fault or wrong

@@ -224,12 +224,10 @@ def _pairs(rows: Rows, base: Path, columns: Mapping[str, str], start: int = 1) -
     for number, (row, fault) in enumerate(rows, start):
         sides, names, faults = [], [], []
         for side in ("a", "b"):
-            column = columns[side]
-            name, data, wrong = picture_in(row.get(column), base, column)
+            nameless = f"row {number} ({side})"
+            name, data, row, wrong = picture_in(row, columns[side], base, nameless)
             if wrong:
                 faults.append(f"{side}: {wrong}")
-            if isinstance(row.get(column), bytes | Mapping):
-                row = {**row, column: name or f"row {number} ({side})"}
             sides.append(data)
             names.append(name)
         target, unclear = _target(row, columns)

@@ -27,6 +27,7 @@ from deepfield.toolkit.errors import BadInput, NotFound, UsageError
 from deepfield.toolkit.found_files import (
     base_folder,
     column_of_paths,
+    file_in,
     folders,
     holds,
     lines_of_paths,
@@ -258,14 +259,14 @@ def _from_row(
     number: int, row: dict[str, Any], fault: str | None, folder: Path, path: str, text: str | None,
     speaker: str | None, part: str | None,
 ) -> Sample:  # fmt: skip
-    named = row.get(path)
+    name, sound, row = file_in(row, path, folder, f"row {number}")
     if fault is None:
-        fault = "no path" if is_missing(named) else _no_file(str(folder / str(named)))
+        fault = "no path" if sound is None else _no_file(sound) if isinstance(sound, str) else None
     target = row.get(text) if text else None
     who = row.get(speaker) if speaker else None
     return Sample(
-        str(f"row {number}" if is_missing(named) else named),
-        str(folder / str(named)),
+        name or f"row {number}",
+        sound,
         # a word may be called "none" or "-", but nothing is nothing
         None if target is None or not str(target).strip() else str(target),
         None if is_missing(who) else text_of_cell(who),

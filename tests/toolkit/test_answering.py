@@ -1,11 +1,14 @@
 """What a program asks about becomes samples, and these are answered in chunks."""
 
+import io
 import json
 import shutil
 from itertools import chain, islice, repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 import deepfield
@@ -123,6 +126,65 @@ def test_a_recording_with_its_rate_is_no_row():
     assert answer["id"] == "0" and answer["status"] == "ok"
     (answer,) = deepfield.load("speech/digits").predict([{"array": heard["array"]}])
     assert answer["status"] == "rejected" and len(answer["reason"]) < 100
+
+
+PIXELS = np.arange(64, dtype=np.uint8).reshape(8, 8)
+ENCODED = io.BytesIO()
+Image.fromarray(PIXELS).save(ENCODED, "png")
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        PIXELS,
+        Image.fromarray(PIXELS),
+        ENCODED.getvalue(),
+        {"path": None, "bytes": ENCODED.getvalue()},
+    ],
+    ids=["array", "Pillow", "bytes", "both"],
+)
+def test_a_cell_may_hold_a_picture(picture):
+    images, faces = deepfield.load("image/small_cnn_digits"), deepfield.load("face/small_face")
+    faces.settings["crop"] = True
+    row = {"image": picture, "label": np.int64(3)}
+    (sample,) = images.as_samples(row)
+    assert (sample.id, sample.target) == ("row 1", "3")
+    (answer,) = images.predict(row)
+    assert answer["status"] == "ok" and answer["image"] == "row 1"
+    (answer,) = faces.predict({"a": picture, "b": picture, "same": True})
+    assert answer["status"] == "ok" and answer["a"] == "row 1 (a)"
+
+
+def test_a_cell_may_hold_a_recording(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = Path(domain("speech").samples["said"]()).read_bytes()
+    heard, rate = soundfile.read(io.BytesIO(said), dtype="float32")
+    pipeline = deepfield.load("speech/digits")
+    (expected,) = pipeline.predict([(heard, rate)])
+    cells = [
+        {"path": "a.wav", "array": heard, "sampling_rate": rate},
+        {"path": "a.wav", "bytes": said},
+        {"path": None, "bytes": said},
+        (heard, rate),
+        said,
+    ]
+    for cell in cells:
+        row = {"audio": cell, "text": "seven"}
+        (sample,) = pipeline.as_samples(row)
+        assert sample.target == "seven"
+        (answer,) = pipeline.predict([sample])
+        named = isinstance(cell, dict) and cell["path"]
+        assert answer["audio"] == sample.id == (named or "row 1")
+        (answer,) = pipeline.predict({"audio": cell})
+        assert (answer["status"], answer["text"]) == ("ok", expected["text"])
+
+
+@pytest.mark.parametrize("cell", [7, True, [[0] * 999] * 999, {}, {"array": np.zeros(9999)}, b"x"])
+def test_a_cell_of_another_kind_is_rejected_in_a_few_words(cell):
+    for name, columns in (("image/small_cnn_digits", ["image"]), ("speech/digits", ["audio"]),
+                          ("face/small_face", "ab")):  # fmt: skip
+        (answer,) = deepfield.load(name).predict(dict.fromkeys(columns, cell))
+        assert answer["status"] == "rejected" and len(answer["reason"]) < 250, answer["reason"]
 
 
 @pytest.mark.parametrize("most_bytes", [64 << 20, 900])
