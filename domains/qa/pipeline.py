@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from deepfield.domains.qa.data import READERS, SAMPLES
-from deepfield.domains.qa.features import Asked, Reading, encode, words_of
+from deepfield.domains.qa.features import Asked, Reading, encode, told_sentences, words_of
 from deepfield.domains.qa.names import Lesson, interchangeable, traded
 from deepfield.domains.qa.task import Answers
 from deepfield.domains.qa.usage import EXAMPLES, OPTIONS, VERBS
@@ -89,11 +89,16 @@ class QAPipeline(Pipeline):
 
     @staticmethod
     def asked(item: Any) -> Asked:
-        """An item as a story with a question.
+        """An item as a story with a question; a dictionary with both keys is one too.
 
         Raises:
-            BadInput: it is none.
+            BadInput: it is neither.
         """
+        if isinstance(item, Mapping) and {"story", "question"} <= item.keys():
+            try:
+                item = Asked(told_sentences(item["story"]), item["question"])
+            except ValueError as error:
+                raise BadInput(str(error)) from None
         if not isinstance(item, Asked):
             raise BadInput("not a story with a question")
         if not isinstance(item.question, str):

@@ -187,3 +187,15 @@ def test_grounds_are_the_sentences_that_a_hop_looked_at():
     assert grounds({"attention": attention}, Reading(("a", "b", "c", "d"))) == [0, 1, 2, 3]
     assert grounds({"attention": attention[:1]}, Reading(("a", "b", "c"))) == [2]
     assert grounds({}, Reading(("a",))) == []
+
+
+def test_a_story_with_its_question_is_encoded_as_a_dictionary_too():
+    pipeline = QAPipeline.from_preset("story")
+    told = {"story": "Ann left. Bob sat.", "question": "Who left?"}
+    arrays, read = pipeline.encode(told)
+    assert read.sentences == ("Ann left.", "Bob sat.")
+    expected = pipeline.encode(next(pipeline.as_samples(told)).data)[0]
+    assert all((arrays[name] == expected[name]).all() for name in expected)
+    for wrong in ({**told, "story": 7}, {**told, "question": None}, {"story": "Ann left."}):
+        with pytest.raises(BadInput):
+            pipeline.encode(wrong)
