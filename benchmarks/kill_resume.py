@@ -90,6 +90,7 @@ class Job:
     told: int = 0
     interrupted: int = 0
     wrong: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
 
     def start(self, folder: Path, *more: str) -> subprocess.Popen[bytes]:
         """Start it in a folder, which holds its cache too."""
@@ -125,7 +126,11 @@ class Job:
                 last = b"\n".join(said.splitlines()[-2:])
                 two_lines = last.startswith(b"error: interrupted\nhint: ")
                 done = child.returncode == 0 and not said
-                self.told += done or (child.returncode == 130 and two_lines)
+                if done or (child.returncode == 130 and two_lines):
+                    self.told += 1
+                else:
+                    ending = said.decode(errors="replace")[-500:]
+                    self.untold.append(f"after {after:.2f} s: {child.returncode}, {ending}")
         result = folder / self.result
         if result.exists() and digest(result) != self.expected:
             self.wrong.append(f"half written after {after:.2f} s of {self.seconds:.2f} s")
@@ -200,7 +205,7 @@ def details(every: dict[str, Job]) -> dict[str, dict]:
     return {
         kind: {"runs": job.runs, "stopped": job.stopped, "equal": job.equal,
                "interrupted": job.interrupted, "told": job.told,
-               "seconds": round(job.seconds, 2), "wrong": job.wrong}
+               "seconds": round(job.seconds, 2), "wrong": job.wrong, "untold": job.untold}
         for kind, job in every.items()
     }  # fmt: skip
 
